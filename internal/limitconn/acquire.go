@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package limitconn
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+
+	"weir/internal/shm"
+	"weir/internal/shmtx"
+)
+
+// Verdict is what came of asking for a place under a limit.
+type Verdict uint8
+
+// The verdicts; $limit_conn_status is made from them.
+const (
+	Passed         Verdict = iota // counted, or nothing to count
+	Rejected                      // the key has as many connections as it may have
+	RejectedDryRun                // the same, in a dry run: not counted, to be let through
+	Full                          // the zone has no room for the key
+	FullDryRun                    // the same, in a dry run: not counted, to be let through
+	Damaged                       // the zone is damaged; the master must rebuild it. Not counted
+)
+
+// String is the verdict as in $limit_conn_status, as far as nginx has it.
+func (v Verdict) String() string {
+	switch v {
+	case Passed:
+		return "PASSED"
+	case Rejected, Full:
+		return "REJECTED"
+	case RejectedDryRun, FullDryRun:
+		return "REJECTED_DRY_RUN"
+	case Damaged:
+		return "DAMAGED"
+	}
+	return fmt.Sprintf("Verdict(%d)", uint8(v))
+}
+
+// Limit is one limit_conn of a request.
+type Limit struct {
+	Zone      *Zone
+	Key       []byte // empty: not counted. Not kept. Longer than KeyMax: stored by its digest
+	Max       uint32 // the most connections the key may have, 1 and more
+	DryRun    bool   // limit_conn_dry_run
+	AllowFull bool   // on_full = "allow": a full or damaged zone lets through, uncounted
+}
+
+// Hold is a place taken under a limit. The zero Hold holds nothing.
+type Hold struct {
+	zone  *Zone
+	share shm.Offset
+	hash  uint32
+	epoch uint32
+}
+
+// Acquire takes a place under each of the limits, or under none: when one refuses, those taken before are given back. It appends what it took to
+// holds, which the caller gives back with Release; with room in holds it allocates nothing. The limits are tried in order; failed is the index of the one that
+// refused, and -1 when none did. With Passed it is the index of one with AllowFull that had no room, for the log. As in nginx, a
+// refusal in a dry run ends the trial too, with nothing held.
+func Acquire(holds []Hold, limits []Limit) (taken []Hold, verdict Verdict, failed int) {
+	first := len(holds)
+	failed = -1
+	for i := range limits {
+		l := &limits[i]
+		if len(l.Key) == 0 {
+			continue
+		}
+		hold, v := l.Zone.acquire(l)
+		switch {
+		case v == Passed:
+			holds = append(holds, hold)
+		case l.AllowFull && (v == Full || v == FullDryRun || v == Damaged):
+			failed = i
+		default:
+			Release(holds[first:])
+			return holds[:first], v, i
+		}
+	}
+	return holds, Passed, failed
+}
+
+// Release gives back places, each once: the holds are zeroed. It never fails: a place that is not there any more (its zone was
+// rebuilt without it) is counted as stale.
+func Release(holds []Hold) {
+	for i := range holds {
+		if h := holds[i]; h.zone != nil {
+			h.zone.release(h)
+			holds[i] = Hold{}
+		}
+	}
+}
+
+// CountBypassed counts a request that the bypass list lets through. It takes no lock.
+func (z *Zone) CountBypassed() { atomic.AddUint64(&z.h.counters.bypassed, 1) }
+
+// guard ends an operation that met a damaged zone: nothing of it has happened, and the zone is marked. It is deferred before
+// Lock; tx is nil until Lock has returned.
+func (z *Zone) guard(tx **shmtx.Tx, verdict *Verdict) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if _, ok := fault.(*shm.Fault); !ok {
+		panic(fault) // a bug; the process ends, and the next owner of the lock undoes what it has done
+	}
+	*verdict = Damaged
+	if *tx == nil { // met in Lock, while undoing what a dead owner left; Lock has dropped the undo log
+		*tx = z.mutex.Lock()
+	}
+	z.rollback(*tx)
+	z.h.counters.faults++
+	z.h.state = max(z.h.state, stateDamaged)
+	z.mutex.Unlock()
+}
+
+// rollback undoes the transaction as far as the undo log itself is sound.
+func (z *Zone) rollback(tx *shmtx.Tx) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			if _, ok := fault.(*shm.Fault); !ok {
+				panic(fault)
+			}
+			tx.Forget() // the zone is marked as damaged in any case
+		}
+	}()
+	tx.Rollback()
+}
+
+func (z *Zone) acquire(l *Limit) (hold Hold, verdict Verdict) {
+	key := l.Key
+	if len(key) > KeyMax {
+		key = shortened(key)
+	}
+	hash := hashOf(key)
+	var tx *shmtx.Tx
+	defer z.guard(&tx, &verdict)
+	tx = z.mutex.Lock()
+	at, verdict := z.count(tx, hash, key, l.Max)
+	c := &z.h.counters
+	tx.Step()
+	switch {
+	case verdict == Passed:
+		c.passed++
+		hold = Hold{zone: z, share: at, hash: hash, epoch: z.h.epoch}
+	case verdict == Damaged:
+	case l.DryRun:
+		c.dryRun++
+		verdict++ // Rejected to RejectedDryRun, Full to FullDryRun
+	case verdict == Full:
+		c.full++
+	default:
+		c.rejected++
+	}
+	z.mutex.Unlock()
+	return hold, verdict
+}
+
+// count adds one connection of this process's slot to key, and returns the share that it is counted in.
+func (z *Zone) count(tx *shmtx.Tx, hash uint32, key []byte, limit uint32) (shm.Offset, Verdict) {
+	if z.h.state == stateRebuilding {
+		return 0, Damaged
+	}
+	if z.slot == NoSlot {
+		panic("limitconn: Acquire in a process that has no slot")
+	}
+	at, place := z.tree.Seek(hash, func(other shm.Offset) int { return bytes.Compare(key, z.keyAt(other, z.node(other))) })
+	if at == 0 {
+		if limit == 0 {
+			return 0, Rejected
+		}
+		return z.addNode(tx, hash, key, place)
+	}
+	n := z.node(at)
+	if n.total >= limit {
+		return 0, Rejected
+	}
+	s := z.findShare(at, n)
+	if s == 0 {
+		if s = z.addShare(tx, at, n); s == 0 {
+			return 0, Full
+		}
+	} else {
+		sh := z.share(s)
+		tx.Put32(&sh.count, sh.count+1)
+	}
+	tx.Put32(&n.total, n.total+1)
+	return s, Passed
+}
+
+func (z *Zone) release(h Hold) {
+	var verdict Verdict
+	var tx *shmtx.Tx
+	defer z.guard(&tx, &verdict)
+	tx = z.mutex.Lock()
+	if !z.holds(h) {
+		tx.Step()
+		z.h.counters.stale++
+		z.mutex.Unlock()
+		return
+	}
+	z.take(tx, h.share, 1)
+	z.mutex.Unlock()
+}
+
+// holds says whether a hold still is what it was when it was taken. It always is, unless the zone was rebuilt since and the share
+// was lost; then anything may stand in its place.
+func (z *Zone) holds(h Hold) bool {
+	if h.epoch == z.h.epoch && z.h.state != stateRebuilding {
+		return true
+	}
+	return z.h.state != stateRebuilding && z.survived(h)
+}
+
+func (z *Zone) survived(h Hold) (survived bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			if _, ok := fault.(*shm.Fault); !ok {
+				panic(fault)
+			}
+			survived = false
+		}
+	}()
+	s := z.share(h.share)
+	if s.count == 0 || s.slot != uint32(z.slot) {
+		return false
+	}
+	n, own := z.node(s.node), h.share == s.node+ownOffset
+	return n.tree.Key == h.hash && z.pool.Allocated(s.node, nodeBytes+n.keyLen()) && (own || z.pool.Allocated(h.share, shareBytes))
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package limitconn
+
+import (
+	"weir/internal/rbtree"
+	"weir/internal/shm"
+	"weir/internal/shmtx"
+)
+
+// addNode makes a node for a key that has none, with one connection of this process's slot. It returns its own share.
+func (z *Zone) addNode(tx *shmtx.Tx, hash uint32, key []byte, place rbtree.Place) (shm.Offset, Verdict) {
+	at, ok := z.pool.Alloc(tx, nodeBytes+len(key))
+	if !ok {
+		return 0, Full
+	}
+	n, s := z.node(at), at+ownOffset
+	tx.Step()
+	n.total, n.info = 1, uint32(len(key)) // free until now: nothing to undo
+	n.own = share{node: at, count: 1, slot: uint32(z.slot)}
+	copy(z.shm.Bytes(at+nodeBytes, len(key)), key)
+	z.tree.Insert(tx, at, hash, place)
+	z.linkSlot(tx, s, true)
+	tx.Put32(&z.h.keys, z.h.keys+1)
+	return s, Passed
+}
+
+// findShare is the share of this process's slot in a node, nil when it has none.
+func (z *Zone) findShare(at shm.Offset, n *node) shm.Offset {
+	if n.own.count > 0 && n.own.slot == uint32(z.slot) {
+		return at + ownOffset
+	}
+	steps := 0
+	for off := n.own.next; off != 0; {
+		s := z.share(off)
+		if s.slot == uint32(z.slot) {
+			return off
+		}
+		if steps++; steps > SlotsMax {
+			shm.Faultf(z.shm, at, "limitconn: the list of shares has no end")
+		}
+		off = s.next
+	}
+	return 0
+}
+
+// addShare makes a share with one connection for this process's slot, in the node itself when that place is free. nil: the
+// zone is full.
+func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node) shm.Offset {
+	if n.own.count == 0 {
+		tx.Put32(&n.own.slot, uint32(z.slot))
+		tx.Put32(&n.own.count, 1)
+		z.linkSlot(tx, at+ownOffset, false)
+		return at + ownOffset
+	}
+	off, ok := z.pool.Alloc(tx, shareBytes)
+	if !ok {
+		return 0
+	}
+	tx.Step()
+	*z.share(off) = share{node: at, next: n.own.next, count: 1, slot: uint32(z.slot)} // free until now: nothing to undo
+	tx.PutOffset(&n.own.next, off)
+	z.linkSlot(tx, off, true)
+	return off
+}
+
+// linkSlot puts a share at the head of its slot's list. The links of a new share need no undo.
+func (z *Zone) linkSlot(tx *shmtx.Tx, off shm.Offset, isNew bool) {
+	s := z.share(off)
+	head := &z.lists()[s.slot%SlotsMax]
+	if isNew {
+		tx.Step()
+		s.slotNext, s.slotPrev = *head, 0
+	} else {
+		tx.PutOffset(&s.slotNext, *head)
+		tx.PutOffset(&s.slotPrev, 0)
+	}
+	if *head != 0 {
+		tx.PutOffset(&z.share(*head).slotPrev, off)
+	}
+	tx.PutOffset(head, off)
+}
+
+func (z *Zone) unlinkSlot(tx *shmtx.Tx, s *share) {
+	if s.slotPrev != 0 {
+		tx.PutOffset(&z.share(s.slotPrev).slotNext, s.slotNext)
+	} else {
+		tx.PutOffset(&z.lists()[s.slot%SlotsMax], s.slotNext)
+	}
+	if s.slotNext != 0 {
+		tx.PutOffset(&z.share(s.slotNext).slotPrev, s.slotPrev)
+	}
+}
+
+// take takes n connections away from the share at off, and what has become empty by it: the share, the node.
+func (z *Zone) take(tx *shmtx.Tx, off shm.Offset, count uint32) {
+	s := z.share(off)
+	at := s.node
+	n := z.node(at)
+	if s.count < count || n.total < count {
+		shm.Faultf(z.shm, off, "limitconn: %d connections to take, the share has %d and its node %d", count, s.count, n.total)
+	}
+	tx.Put32(&s.count, s.count-count)
+	tx.Put32(&n.total, n.total-count)
+	if s.count > 0 {
+		return
+	}
+	z.unlinkSlot(tx, s)
+	if off != at+ownOffset {
+		z.unlinkShare(tx, at, n, off, s.next)
+		z.pool.Free(tx, off)
+	}
+	if n.total > 0 {
+		return
+	}
+	if n.own.next != 0 {
+		shm.Faultf(z.shm, at, "limitconn: no connections, but shares")
+	}
+	if n.orphan() {
+		tx.Put32(&z.h.orphans, z.h.orphans-1)
+	} else {
+		z.tree.Delete(tx, at)
+		tx.Put32(&z.h.keys, z.h.keys-1)
+	}
+	z.pool.Free(tx, at)
+}
+
+// unlinkShare takes the share at off, which next follows, out of its node's list.
+func (z *Zone) unlinkShare(tx *shmtx.Tx, at shm.Offset, n *node, off, next shm.Offset) {
+	link := &n.own.next
+	for range SlotsMax {
+		if *link == off {
+			tx.PutOffset(link, next)
+			return
+		}
+		link = &z.share(*link).next
+	}
+	shm.Faultf(z.shm, at, "limitconn: the share %#x is not in its node's list", uint32(off))
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package shmtx
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"weir/internal/shm"
+)
+
+// Kind is how a zone's lock is made. All users of a zone use the same kind: it is one of the zone's features.
+type Kind uint32
+
+// The kinds of locks; the names are the values of the directive shared_mutex.
+const (
+	Atomic Kind = iota // a robust futex in the zone
+	Flock              // flock(2) on the zone's file
+	numKinds
+)
+
+// String is the kind's name in the config.
+func (k Kind) String() string {
+	switch k {
+	case Atomic:
+		return "atomic"
+	case Flock:
+		return "flock"
+	}
+	return fmt.Sprintf("Kind(%d)", uint32(k))
+}
+
+// ParseKind is the inverse of String.
+func ParseKind(name string) (Kind, error) {
+	for k := range numKinds {
+		if k.String() == name {
+			return k, nil
+		}
+	}
+	return 0, fmt.Errorf("shared_mutex %q: want \"atomic\" or \"flock\"", name)
+}
+
+// featureKind is the part of a zone's features that holds the kind of its lock.
+const featureKind = 0xf
+
+// Features is what a zone with a lock of kind k is created with.
+func Features(k Kind) uint32 { return uint32(k) & featureKind }
+
+// lock is one kind of lock. Only an Owner's one mutex at a time calls it.
+type lock interface {
+	acquire(step func()) effort
+	release(step func())
+	close()
+}
+
+// effort is what it took to get a lock.
+type effort struct {
+	spins, waits uint32
+	contended    bool
+	died         bool // the owner before died with the lock
+}
+
+// Mutex is this process's handle on a zone's lock.
+type Mutex struct {
+	lock  lock
+	owner *Owner
+	tx    Tx
+	timed bool      // this hold of the lock is one of those measured
+	since time.Time // when it began
+}
+
+// timedEvery: one in so many acquisitions by a worker is timed. Reading the clock twice costs as much as the lock itself.
+const timedEvery = 64
+
+// Open returns the lock of a zone. Its kind is in the zone's features. Errors: an unknown kind; atomic, when this process is in another PID
+// namespace than the zone's creator (the thread numbers in the lock word would lie); flock, when /proc is missing.
+func Open(z *shm.Zone, owner *Owner) (*Mutex, error) {
+	area := shm.At[lockArea](z, shm.LockArea)
+	m := &Mutex{owner: owner, tx: Tx{zone: z, area: area, log: shm.At[undoLog](z, shm.UndoArea)}}
+	switch kind := Kind(z.Features() & featureKind); kind {
+	case Atomic:
+		if !z.SamePIDNamespace() {
+			return nil, fmt.Errorf("zone %q: made in another PID namespace, where thread numbers differ: use shared_mutex = \"flock\"", z.Name())
+		}
+		m.lock = newAtomicLock(&area.word, owner)
+	case Flock:
+		l, err := newFlockLock(z.FD())
+		if err != nil {
+			return nil, fmt.Errorf("zone %q: shared_mutex = \"flock\": %w", z.Name(), err)
+		}
+		m.lock = l
+	default:
+		return nil, fmt.Errorf("zone %q: unknown kind of lock %d", z.Name(), kind)
+	}
+	return m, nil
+}
+
+// Close gives back what Open took. The lock must not be held. The zone stays open.
+func (m *Mutex) Close() { m.lock.close() }
+
+// Lock takes the lock and begins a transaction. What a dead owner left half done is undone first. It waits as long as a living
+// owner holds the lock. An Owner holds one lock at a time: a second Lock before Unlock panics, of whichever zone.
+//
+// The time until Unlock is measured for one in 64 acquisitions of a worker, and for all of a shared Owner.
+func (m *Mutex) Lock() *Tx {
+	m.owner.enter()
+	effort := m.lock.acquire(m.tx.step)
+	c := &m.tx.area.counters
+	if effort.contended {
+		c.Contended++
+		c.Spins += uint64(effort.spins)
+		c.Waits += uint64(effort.waits)
+	}
+	if effort.died || m.tx.area.undoLength != 0 {
+		m.recover()
+	}
+	c.Acquisitions++
+	if c.Acquisitions%timedEvery == 0 || m.owner.shared {
+		m.timed, m.since = true, time.Now()
+	}
+	return &m.tx
+}
+
+// recover puts the zone back to where the dead owner's last complete transaction left it.
+func (m *Mutex) recover() {
+	defer func() { // a log that is itself damaged must not keep everybody out
+		if fault := recover(); fault != nil {
+			if _, ok := fault.(*shm.Fault); ok {
+				m.tx.Forget()
+				m.release()
+			}
+			panic(fault)
+		}
+	}()
+	n := m.tx.area.undoLength
+	m.tx.Rollback()
+	m.tx.area.counters.RolledBack += uint64(n)
+	m.tx.area.counters.Recoveries++
+}
+
+// Unlock commits the transaction and gives the lock back.
+func (m *Mutex) Unlock() {
+	m.tx.Commit()
+	if m.timed {
+		c := &m.tx.area.counters
+		c.LongestHoldNs = max(c.LongestHoldNs, uint64(time.Since(m.since)))
+		m.timed = false
+	}
+	m.release()
+}
+
+func (m *Mutex) release() {
+	m.lock.release(m.tx.step)
+	m.owner.leave()
+}
+
+// Recoveries is Counters.Recoveries. The caller holds the lock.
+func (m *Mutex) Recoveries() uint64 { return m.tx.area.counters.Recoveries }
+
+// Counters are the lock's counters. The caller holds the lock.
+func (m *Mutex) Counters() Counters { return m.tx.area.counters }
+
+// HookStores has f called before each store to shared memory that this process makes through the mutex: those of taking
+// and giving back the lock, of the undo log, and each logged one. Crash tests count with it and kill the process in f.
+func (m *Mutex) HookStores(f func()) { m.tx.step = f }
+
+var errTwoLocks = errors.New("shmtx: a second lock is taken while one is held: the kernel would know of one only")

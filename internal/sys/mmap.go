@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package sys
+
+import "golang.org/x/sys/unix"
+
+// MapShared maps the first lengthBytes of a memory file, readable and writable, wherever the kernel puts it. All pages are
+// entered into the page table at once, so that no first touch costs a fault. The memory is the caller's until Unmap,
+// and survives the descriptor. mmap(2), MAP_SHARED, MAP_POPULATE.
+func MapShared(fd int, lengthBytes int) ([]byte, error) {
+	b, err := unix.Mmap(fd, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	return b, wrapf(err, "mmap(%d, %d bytes)", fd, lengthBytes)
+}
+
+// MapAnonymous maps zeroed memory that belongs to this process only and that the garbage collector does not see; a page
+// costs memory from its first touch on. It is the caller's until Unmap. mmap(2), MAP_PRIVATE, MAP_ANONYMOUS.
+func MapAnonymous(lengthBytes int) ([]byte, error) {
+	b, err := unix.Mmap(-1, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	return b, wrapf(err, "mmap(%d bytes)", lengthBytes)
+}
+
+// Unmap gives back what MapShared or MapAnonymous returned: the whole slice, once. munmap(2).
+func Unmap(b []byte) error {
+	return wrapf(unix.Munmap(b), "munmap(%d bytes)", len(b))
+}
+
+// AdviseHugePages asks the kernel to use huge pages for a mapping. It is advice: for shared memory
+// /sys/kernel/mm/transparent_hugepage/shmem_enabled must be "advise" or stronger to make a difference. madvise(2), MADV_HUGEPAGE.
+func AdviseHugePages(b []byte) error {
+	return wrapf(unix.Madvise(b, unix.MADV_HUGEPAGE), "madvise(%d bytes, MADV_HUGEPAGE)", len(b))
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package sys
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// CloseOnExecFrom marks lowest and every descriptor above it close-on-exec. close_range(2), CLOSE_RANGE_CLOEXEC.
+func CloseOnExecFrom(lowest int) error {
+	err := unix.CloseRange(uint(lowest), 1<<32-1, unix.CLOSE_RANGE_CLOEXEC)
+	if err != unix.ENOSYS && err != unix.EINVAL { // Linux before 5.11
+		return wrapf(err, "close_range(%d, CLOEXEC)", lowest)
+	}
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name.Name()); err == nil && fd >= lowest {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// Spawn starts a program with files[i] as its descriptor i and nothing else open; everything in this process
+// must therefore be close-on-exec. The calling thread becomes its parent in the sense of PR_SET_PDEATHSIG, so the caller
+// is locked to one that lives as long as the process. The caller reaps the child with Reap. fork(2), execve(2).
+func Spawn(path string, args, env []string, files []uintptr) (pid int, err error) {
+	pid, err = syscall.ForkExec(path, args, &syscall.ProcAttr{Env: env, Files: files})
+	return pid, wrapf(err, "execve(%s)", path)
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code   int            // exit status, when Signal is 0
+	Signal syscall.Signal // the signal that killed it, or 0
+	Core   bool           // a core file was written
+}
+
+// String is "exited with code 2" or "killed by signal 9 (killed)".
+func (e Exit) String() string {
+	if e.Signal == 0 {
+		return fmt.Sprintf("exited with code %d", e.Code)
+	}
+	core := ""
+	if e.Core {
+		core = ", core dumped"
+	}
+	return fmt.Sprintf("killed by signal %d (%s%s)", int(e.Signal), e.Signal, core)
+}
+
+// Reap asks whether a child has ended, without waiting, and if so gives its process number back to the kernel.
+// A child that is not ours is an error. waitpid(2), WNOHANG.
+func Reap(pid int) (how Exit, ended bool, err error) {
+	var status unix.WaitStatus
+	for {
+		got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return Exit{}, false, wrapf(err, "wait4(%d)", pid)
+		}
+		if got == 0 {
+			return Exit{}, false, nil
+		}
+		break
+	}
+	if status.Signaled() {
+		return Exit{Signal: status.Signal(), Core: status.CoreDump()}, true, nil
+	}
+	return Exit{Code: status.ExitStatus()}, true, nil
+}
+
+// Kill sends a signal. kill(2).
+func Kill(pid int, signal syscall.Signal) error {
+	return wrapf(unix.Kill(pid, signal), "kill(%d, %s)", pid, unix.SignalName(signal))
+}
+
+// SetParentDeathSignal has the kernel send signal to this process when the thread that started it ends. Changing the
+// user clears it, so it is set after that; and the parent may have died before: the caller compares os.Getppid
+// with the parent it knows. prctl(2), PR_SET_PDEATHSIG.
+func SetParentDeathSignal(signal syscall.Signal) error {
+	err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(signal), 0, 0, 0)
+	return wrapf(err, "prctl(PR_SET_PDEATHSIG, %s)", unix.SignalName(signal))
+}
+
+// NoNewPrivileges makes sure that neither this process nor what it starts ever gains rights by execve.
+// It holds for all threads. prctl(2), PR_SET_NO_NEW_PRIVS.
+func NoNewPrivileges() error {
+	// AllThreadsSyscall: the attribute is per thread, and the runtime has made threads already.
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	if errno == syscall.ENOTSUP { // linked with cgo: the runtime does not know all threads
+		return wrapf(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+	}
+	if errno != 0 {
+		return wrapf(errno, "prctl(PR_SET_NO_NEW_PRIVS)")
+	}
+	return nil
+}
+
+// DropPrivileges changes all threads to the given user and group with these supplementary groups, for good.
+// setgroups(2), setresgid(2), setresuid(2).
+func DropPrivileges(uid, gid int, groups []int) error {
+	if err := syscall.Setgroups(groups); err != nil {
+		return wrapf(err, "setgroups(%v)", groups)
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return wrapf(err, "setresgid(%d)", gid)
+	}
+	return wrapf(syscall.Setresuid(uid, uid, uid), "setresuid(%d)", uid)
+}
+
+// TerminalForeground says whether the process is in the foreground of a controlling terminal, where the kernel
+// sends SIGWINCH at every change of the window's size. tty_ioctl(4), TIOCGPGRP.
+func TerminalForeground() bool {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	defer runtime.KeepAlive(tty)
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// SetName names the calling thread, which on the main thread is the process, as ps and killall see it: at most
+// 15 bytes. prctl(2), PR_SET_NAME.
+func SetName(name string) error {
+	b, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return wrapf(err, "prctl(PR_SET_NAME)")
+	}
+	err = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(b)), 0, 0, 0)
+	return wrapf(err, "prctl(PR_SET_NAME, %s)", name)
+}
