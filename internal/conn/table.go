@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conn
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"weir/internal/clock"
+	"weir/internal/event"
+	"weir/internal/sys"
+)
+
+// connEvents is what every connection is registered for, once.
+const connEvents = sys.EpollIn | sys.EpollOut | sys.EpollRdHup | sys.EpollEdge
+
+// Table holds all connections of one worker, in one array made at start.
+type Table struct {
+	loop   *event.Loop
+	timers *event.Timers
+	clock  *clock.Clock
+
+	conns  []Conn
+	free   *Conn // linked through next
+	used   int
+	serial uint64
+
+	// Waiting are the clients that have nothing in flight, oldest first: what may be closed when the table is full.
+	Waiting List
+}
+
+// NewTable makes a table of size connections (worker_connections).
+func NewTable(size int, loop *event.Loop, timers *event.Timers, ck *clock.Clock) *Table {
+	t := &Table{loop: loop, timers: timers, clock: ck, conns: make([]Conn, size)}
+	for i := size - 1; i >= 0; i-- {
+		t.conns[i].fd = -1
+		t.conns[i].next = t.free
+		t.free = &t.conns[i]
+	}
+	return t
+}
+
+// Used is the number of open connections.
+func (t *Table) Used() int { return t.used }
+
+// Size is the number of connections that there is room for.
+func (t *Table) Size() int { return len(t.conns) }
+
+// Full says whether there is no room for another connection.
+func (t *Table) Full() bool { return t.free == nil }
+
+// Open registers the socket fd as a connection of owner. peer is the other side. ENOSPC means that the table is
+// full. On any error the socket is left to the caller.
+func (t *Table) Open(fd int, owner Owner, peer netip.AddrPort) (*Conn, syscall.Errno) {
+	c := t.free
+	if c == nil {
+		return nil, syscall.ENOSPC
+	}
+	token, errno := t.loop.Register(fd, connEvents, c)
+	if errno != 0 {
+		return nil, errno
+	}
+	t.free = c.next
+	t.used++
+	t.serial++
+	c.owner, c.table, c.token = owner, t, token
+	c.timer.Init(c)
+	c.fd, c.ready, c.errno = int32(fd), writable, 0
+	c.Serial, c.Requests, c.OpenedMs = t.serial, 0, t.clock.Ms()
+	c.Listener, c.Attached, c.next = nil, nil, nil
+	c.setPeer(peer)
+	return c, 0
+}
+
+// OpenConnecting is Open for a socket whose connect is under way: it counts as writable only when the kernel says so.
+func (t *Table) OpenConnecting(fd int, owner Owner, peer netip.AddrPort) (*Conn, syscall.Errno) {
+	c, errno := t.Open(fd, owner, peer)
+	if errno == 0 {
+		c.ready = 0
+	}
+	return c, errno
+}
+
+func (c *Conn) setPeer(peer netip.AddrPort) {
+	c.Peer = peer
+	if !peer.IsValid() {
+		c.peerLen = uint8(copy(c.peerText[:], "unix:"))
+		return
+	}
+	c.peerLen = uint8(len(peer.Addr().AppendTo(c.peerText[:0])))
+}
+
+func (t *Table) close(c *Conn) {
+	if c.fd < 0 {
+		panic(fmt.Sprintf("conn: close of connection %d, which is closed", c.Serial))
+	}
+	if c.list != nil {
+		c.list.Remove(c)
+	}
+	t.timers.Unlink(&c.timer)
+	t.loop.Unregister(c.token)
+	sys.Close(int(c.fd))
+	c.fd = -1
+	c.owner = nil
+	c.next = t.free
+	t.free = c
+	t.used--
+}
+
+// List is a list of connections in order. The zero List is empty.
+type List struct {
+	first, last *Conn
+	n           int
+}
+
+// Len is the number of connections on the list.
+func (l *List) Len() int { return l.n }
+
+// First is the connection that has been on the list longest; nil when it is empty.
+func (l *List) First() *Conn { return l.first }
+
+// Last is the connection that came last; nil when the list is empty.
+func (l *List) Last() *Conn { return l.last }
+
+// Next is the connection that came after c on its list; nil at the end.
+func (c *Conn) Next() *Conn { return c.next }
+
+// Push appends c, which must not be on a list.
+func (l *List) Push(c *Conn) {
+	if c.list != nil {
+		panic(fmt.Sprintf("conn: connection %d is on a list already", c.Serial))
+	}
+	c.list, c.prev, c.next = l, l.last, nil
+	if l.last == nil {
+		l.first = c
+	} else {
+		l.last.next = c
+	}
+	l.last = c
+	l.n++
+}
+
+// Remove takes c off the list, which it must be on.
+func (l *List) Remove(c *Conn) {
+	if c.list != l {
+		panic(fmt.Sprintf("conn: connection %d is not on this list", c.Serial))
+	}
+	if c.prev == nil {
+		l.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		l.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.list, c.prev, c.next = nil, nil, nil
+	l.n--
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package eventpipe
+
+import (
+	"fmt"
+	"strings"
+
+	"weir/internal/buffer"
+)
+
+// damage is what is wrong with a body.
+type damage int
+
+const (
+	intact    damage = iota
+	truncated        // the source closes before the end
+	reset            // it resets the connection before the end
+	malformed        // its chunk framing is broken
+)
+
+// plan is what a schedule is going to do.
+type plan struct {
+	framing   Framing
+	damage    damage
+	payload   []byte
+	wire      []byte // the body as the source sends it
+	extra     []byte // and what it sends behind
+	chunk     bool   // the sink gets chunks
+	exact     bool
+	keep      bool // a request's body: kept, perhaps written twice
+	buffered  bool // with keep: read before anything is written
+	blocks    int
+	blockSize int
+	limit     int
+	prefix    int    // bytes of the wire that come along with the head
+	pinned    bool   // and stay in the head's block
+	small     bool   // or are copied behind the head if they are all
+	head      []byte // a message head before the body
+	abort     bool   // the sink goes away at some point
+	calm      int    // the step from which both sides do their best
+}
+
+func (p *plan) String() string {
+	return fmt.Sprintf("framing %d damage %d payload %d wire %d extra %d chunk %v exact %v keep %v buffered %v blocks %d of %d (limit %d) prefix %d pinned %v small %v head %d abort %v calm %d",
+		p.framing, p.damage, len(p.payload), len(p.wire), len(p.extra), p.chunk, p.exact, p.keep, p.buffered, p.blocks, p.blockSize, p.limit, p.prefix,
+		p.pinned, p.small, len(p.head), p.abort, p.calm)
+}
+
+// someBytes is n bytes that look like framing now and then.
+func (s *sim) someBytes(n int) []byte {
+	const letters = "0123456789abcdef\r\n;="
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[s.rng.IntN(len(letters))]
+	}
+	return b
+}
+
+func (s *sim) pick(values ...int) int { return values[s.rng.IntN(len(values))] }
+
+func (s *sim) odds(percent int) bool { return s.rng.IntN(100) < percent }
+
+// someSize is a size from nothing to limit, small ones more often.
+func (s *sim) someSize(limit int) int {
+	return min(limit, s.rng.IntN(1+s.pick(1, 40, 300, 3000, limit)))
+}
+
+func (s *sim) makePlan() {
+	p := &s.plan
+	p.framing = Framing(s.rng.IntN(4))
+	p.blockSize = s.pick(buffer.MinBlockSize, 128, 512, 4096)
+	p.limit = s.pick(5, 8, 40, 100)
+	p.blocks = s.pick(2, 2, 3, 8, 50)
+	p.payload = s.someBytes(s.someSize(s.pick(2000, 60_000)))
+	if p.framing == NoBody {
+		p.payload = nil
+	}
+	p.keep = s.odds(35)
+	p.buffered = s.odds(60)
+	p.exact = p.keep
+	p.chunk = p.framing != NoBody && (!p.keep && s.odds(50) || p.keep && s.odds(20))
+	p.abort = s.odds(15)
+	p.calm = s.rng.IntN(1 + s.pick(10, 100, 400))
+	if !p.keep {
+		p.head = s.someBytes(s.rng.IntN(p.blockSize - HeadRoom))
+	}
+	s.retries = s.pick(0, 0, 1, 2)
+	s.makeWire()
+	p.prefix = s.someSize(min(len(p.wire)+len(p.extra), p.blockSize-HeadRoom-TailRoom))
+	if p.keep && p.framing == Length {
+		p.prefix = min(p.prefix, len(p.wire)) // the request knows where its body ends
+	}
+	p.pinned, p.small = s.odds(50), s.odds(50)
+}
+
+// makeWire makes what the source sends from the payload.
+func (s *sim) makeWire() {
+	p := &s.plan
+	p.wire = p.payload
+	if p.framing == Chunked {
+		p.wire = s.chunks(p.payload)
+	}
+	if s.odds(30) {
+		p.extra = s.someBytes(1 + s.someSize(500))
+	}
+	if s.odds(70) {
+		if p.framing == UntilClose {
+			p.extra = nil
+		}
+		return
+	}
+	p.damage = damage(1 + s.rng.IntN(3))
+	switch {
+	case p.damage == malformed && p.framing == Chunked:
+		p.extra = nil
+		cut := s.rng.IntN(1 + len(p.payload))
+		good := strings.TrimSuffix(string(s.plainChunks(p.payload[:cut])), "0\r\n\r\n")
+		bad := []struct{ text, payload string }{
+			{"x\r\n", ""}, {"\r\n", ""}, {"5\nhello\r\n", ""}, {"-1\r\na\r\n", ""}, {"3\r\nabcd\r\n", "abc"}, {"3\r\nab\r\n\r\n", "ab\r"},
+			{"0\r\nbad trailer\r\n\r\n", ""}, {"0\n\r\n", ""}, {"0\r\n\n", ""}, {"1 1\r\na\r\n", ""}, {"11111111111111111\r\n", ""}, {"0x1\r\na\r\n", ""},
+			{"1;\"\r\na\r\n", ""}, {"0\r\n: x\r\n\r\n", ""},
+		}[s.rng.IntN(14)]
+		p.wire = append([]byte(good), bad.text...)
+		p.payload = append(p.payload[:cut:cut], bad.payload...)
+	case p.damage == malformed || len(p.wire) == 0:
+		p.damage = intact
+		if p.framing == UntilClose {
+			p.extra = nil
+		}
+	default:
+		p.extra = nil
+		p.wire = p.wire[:s.rng.IntN(len(p.wire))]
+		if p.framing == UntilClose && p.damage == truncated {
+			p.payload, p.damage = p.wire, intact // nobody can tell
+		}
+	}
+}
+
+// plainChunks cuts a payload into chunks, with nothing special in their framing.
+func (s *sim) plainChunks(payload []byte) []byte {
+	var out []byte
+	for len(payload) > 0 {
+		n := min(len(payload), 1+s.rng.IntN(s.pick(4, 100, 5000)))
+		out = fmt.Appendf(out, "%x\r\n%s\r\n", n, payload[:n])
+		payload = payload[n:]
+	}
+	return append(out, "0\r\n\r\n"...)
+}
+
+// chunks is plainChunks with extensions, leading zeros and trailer fields.
+func (s *sim) chunks(payload []byte) []byte {
+	var out []byte
+	extension := func() string {
+		if s.odds(90) {
+			return ""
+		}
+		return []string{";a", ";a=b", " ; q=\"x \\\" y\"", ";a=b;c"}[s.rng.IntN(4)]
+	}
+	for len(payload) > 0 {
+		n := min(len(payload), 1+s.rng.IntN(s.pick(4, 100, 5000)))
+		format := []string{"%x%s\r\n", "%X%s\r\n", "%04x%s\r\n"}[s.rng.IntN(3)]
+		out = fmt.Appendf(out, format, n, extension())
+		out = append(append(out, payload[:n]...), "\r\n"...)
+		payload = payload[n:]
+	}
+	out = append(out, []string{"0", "00", "0"}[s.rng.IntN(3)]+extension()+"\r\n"...)
+	if s.odds(20) {
+		out = append(out, "Trailer: of some length\r\nAnother:\r\n"...)
+	}
+	return append(out, "\r\n"...)
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package offload
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+)
+
+// Waker is the loop that takes the results: event.Loop.
+type Waker interface {
+	// Wake makes the loop call Queue.Drain soon. Any goroutine may call it.
+	Wake()
+}
+
+// Queue carries results from helper goroutines to the loop.
+type Queue struct {
+	waker Waker
+
+	mu   sync.Mutex
+	done []func() // results that wait for the loop, in order
+}
+
+// Bind names the loop that is woken. Call it once, before Signals.
+func (q *Queue) Bind(w Waker) { q.waker = w }
+
+// Signals has onSignal called on the loop for each of the signals that arrives.
+func (q *Queue) Signals(onSignal func(os.Signal), signals ...os.Signal) {
+	c := make(chan os.Signal, 16)
+	signal.Notify(c, signals...)
+	go func() {
+		for s := range c {
+			q.post(func() { onSignal(s) })
+		}
+	}()
+}
+
+// Drain runs what has been posted. The loop calls it after each wake-up.
+func (q *Queue) Drain() {
+	q.mu.Lock()
+	done := q.done
+	q.done = nil
+	q.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
+}
+
+func (q *Queue) post(f func()) {
+	q.mu.Lock()
+	q.done = append(q.done, f)
+	q.mu.Unlock()
+	q.waker.Wake()
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+// Package upstream holds the groups of origins: which one takes the next request, which ones have failed lately, and
+// the connections to them that are kept open between requests.
+//
+//	Group  a set of Peers under one name; Pick chooses (smooth weighted round robin, as nginx's)
+//	Peer   one origin: address, weight, failures, idle connections
+//	Tried  the peers that one request has been sent to
+//	Trial  what became of one attempt, for the log ($upstream_addr, $upstream_status, ...)
+//
+//	                 Pick                      TakeIdle or connect
+//	  request  ------------->  Peer  ----------------------------->  conn.Conn
+//	     ^                      |                                        |
+//	     |   Failed, Succeeded  |          KeepIdle                      |
+//	     '----------------------'  <-------------------------------------'
+//
+// # Invariants
+//
+//   - An idle connection is on its peer's list and nowhere else, owned by the peer.
+//   - An idle connection that shows a byte or a close is closed at once; one that is about to be used is looked at first
+//     (Conn.Quiet, when it has been idle long enough for that to pay). It is never used with bytes nobody asked for.
+//   - A group holds at most Options.Keepalive idle connections.
+//
+// # Not here
+//
+// Sending and reading (package request), and names that have to be resolved.
+package upstream

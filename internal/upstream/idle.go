@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package upstream
+
+import (
+	"syscall"
+
+	"weir/internal/conn"
+	"weir/internal/sys"
+)
+
+// peekAfterMs is the idle time from which a kept connection is looked at with a system call before it is used. One that became
+// idle a moment ago has been covered by the events of this turn, which are all marked before any of them is acted on.
+const peekAfterMs = 1000
+
+// Group is the group that the peer belongs to.
+func (p *Peer) Group() *Group { return p.group }
+
+// TakeIdle gives a kept connection to the peer, the one used last, or nil. Its owner is whom the caller makes it. A request
+// that is not repeatable is worth a look at the connection every time: if it is lost with it, nobody may send it again.
+func (p *Peer) TakeIdle(nowMs int64, repeatable bool) *conn.Conn {
+	for c := p.idle.Last(); c != nil; c = p.idle.Last() {
+		idleMs := nowMs - (c.DeadlineMs() - p.group.KeepaliveIdleMs)
+		fresh := !c.Readable() && !c.HungUp()
+		if fresh && (idleMs >= peekAfterMs || !repeatable) {
+			fresh = c.Quiet()
+		}
+		p.drop(c)
+		if fresh {
+			c.Disarm()
+			return c
+		}
+		c.Close()
+	}
+	return nil
+}
+
+// KeepIdle keeps a connection whose request is over and whose origin agreed to go on, or closes it: when it has
+// carried its requests, is too old, shows something, or there is no room.
+func (p *Peer) KeepIdle(c *conn.Conn, nowMs int64) {
+	g := p.group
+	if g.Keepalive == 0 || c.Requests >= g.KeepaliveRequests || nowMs-c.OpenedMs >= g.KeepaliveTimeMs ||
+		c.HungUp() || c.Readable() && !c.Quiet() {
+		c.Close()
+		return
+	}
+	if g.idle >= g.Keepalive {
+		g.Evict()
+	}
+	c.SetOwner(p)
+	c.Arm(nowMs + g.KeepaliveIdleMs)
+	p.idle.Push(c)
+	g.idle++
+}
+
+// Evict closes the longest idle connection of the peer that has the most of them. There must be one.
+func (g *Group) Evict() {
+	most := g.peers[0]
+	for _, p := range g.peers[1:] {
+		if p.idle.Len() > most.idle.Len() {
+			most = p
+		}
+	}
+	c := most.idle.First()
+	most.drop(c)
+	c.Close()
+}
+
+// Idle is the number of kept connections.
+func (g *Group) Idle() int { return g.idle }
+
+func (p *Peer) drop(c *conn.Conn) {
+	p.idle.Remove(c)
+	p.group.idle--
+}
+
+// OnReady closes an idle connection on which something arrived: a close, or bytes that nobody asked for. See conn.Owner.
+func (p *Peer) OnReady(c *conn.Conn) {
+	if c.Readable() || c.HungUp() {
+		p.drop(c)
+		c.Close()
+	}
+}
+
+// OnTimeout closes a connection that has been idle for long enough. See conn.Owner.
+func (p *Peer) OnTimeout(c *conn.Conn) {
+	p.drop(c)
+	c.Close()
+}
+
+// Connect begins a connection to the peer for owner. It is writable at once when it stands already; otherwise an event tells, and
+// Conn.Connected says how it came out. On an error there is no connection.
+func (p *Peer) Connect(t *conn.Table, owner conn.Owner) (*conn.Conn, syscall.Errno) {
+	fd, errno := sys.ConnectStart(&p.Addr)
+	if fd < 0 {
+		return nil, errno
+	}
+	open := t.Open
+	if errno == sys.EINPROGRESS {
+		open = t.OpenConnecting
+	}
+	c, errno := open(fd, owner, p.IP)
+	if errno != 0 {
+		sys.Close(fd)
+	}
+	return c, errno
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package vars
+
+// Variable is one entry of the catalogue.
+type Variable struct {
+	Name string // without "$"; a family's prefix, such as "http_"
+	ID   ID     // what a Source is asked for; two names may share one
+	Doc  string // one sentence for docs/variables.md
+
+	plain bool // never needs escaping: see plainIDs
+}
+
+// Catalogue returns every variable that a template can name, in the order of the reference, and
+// then the families (names that end in "_"). The caller owns the slice. Captures are not in it, nor
+// is the family $binary_remote_addr_V4_V6, whose one ID stands under $binary_remote_addr_prefix.
+func Catalogue() []Variable {
+	all := make([]Variable, 0, len(catalogue)+len(families))
+	all = append(all, catalogue[:]...)
+	return append(all, families[:]...)
+}
+
+// catalogue is every variable with a name of its own. Read-only.
+var catalogue = [...]Variable{
+	{"remote_addr", RemoteAddr, "client's address in text; `unix:` for a unix socket", true},
+	{"remote_port", RemotePort, "client's port", true},
+	{"binary_remote_addr", BinaryRemoteAddr, "client's address in network order, 4 bytes for IPv4 and 16 for IPv6: a short key for limits", false},
+	{"binary_remote_addr_prefix", BinaryRemoteAddrPrefix, "client's address in network order as a key for limits: for IPv4 all 4 bytes, for IPv6 16 bytes of which those behind the /64 are zero; empty for a unix socket", false},
+	{"remote_user", RemoteUser, "user name of `Authorization: Basic`; not checked against anything", false},
+	{"server_addr", ServerAddr, "address that accepted the request; `unix:` and the path of a unix socket", false},
+	{"server_port", ServerPort, "port that accepted the request", true},
+	{"server_name", ServerName, "first `server_name` of the server that handles the request", false},
+	{"server_protocol", ServerProtocol, "`HTTP/1.0` or `HTTP/1.1`, as the client sent it", true},
+	{"scheme", Scheme, "`http` or `https`", true},
+	{"https", HTTPS, "`on` on a TLS connection, otherwise empty", true},
+	{"host", Host, "host of the request line, else of the Host field, else `$server_name`; lower case, without port", false},
+	{"hostname", Hostname, "name of this machine", false},
+	{"request", Request, "full request line as received", false},
+	{"request_method", RequestMethod, "method, such as `GET`", false},
+	{"request_uri", RequestURI, "request target as received, with arguments", false},
+	{"uri", URI, "path in use: decoded, normalized, without arguments", false},
+	{"document_uri", URI, "the same as `$uri`", false},
+	{"args", Args, "arguments of the request target: what follows `?`", false},
+	{"query_string", Args, "the same as `$args`", false},
+	{"is_args", IsArgs, "`?` if there are arguments, otherwise empty", true},
+	{"request_length", RequestLength, "bytes of the request: line, head and body", true},
+	{"request_time", RequestTime, "seconds, with milliseconds, since the first byte of the request was read", true},
+	{"limit_conn_status", LimitConnStatus, "what came of `limit_conn`: `PASSED`, `REJECTED`, `REJECTED_DRY_RUN`, `BYPASSED` for a client in `limit_conn_bypass`, or `DAMAGED` while a damaged zone is made anew; no value where there is no limit, or none was asked yet", true},
+	{"request_completion", RequestCompletion, "`OK` if the response was sent completely, otherwise empty", true},
+	{"request_id", RequestID, "16 random bytes that name the request, as 32 hexadecimal digits", true},
+	{"content_length", ContentLength, "request's Content-Length field", false},
+	{"content_type", ContentType, "request's Content-Type field", false},
+	{"status", Status, "status code of the response; `000` if none was sent", true},
+	{"body_bytes_sent", BodyBytesSent, "bytes of the body sent to the client, without the head", true},
+	{"bytes_sent", BytesSent, "bytes sent to the client, head and body", true},
+	{"connection", Connection, "serial number of the client's connection", true},
+	{"connection_requests", ConnectionRequests, "requests made so far on this connection, this one included", true},
+	{"connection_time", ConnectionTime, "seconds, with milliseconds, since the connection was accepted", true},
+	{"connections_active", ConnectionsActive, "open client connections of the whole instance, waiting ones included", true},
+	{"connections_reading", ConnectionsReading, "of these, those that a request head is being read from", true},
+	{"connections_writing", ConnectionsWriting, "of these, those with a request in work", true},
+	{"connections_waiting", ConnectionsWaiting, "of these, those that are idle", true},
+	{"pipe", Pipe, "`p` if the request was pipelined, otherwise `.`", true},
+	{"msec", Msec, "time in seconds since 1970, with milliseconds", true},
+	{"time_local", TimeLocal, "local time as common logs have it: `21/Nov/2026:22:50:15 +0000`", true},
+	{"time_iso8601", TimeISO8601, "local time after ISO 8601: `2026-11-21T22:50:15+00:00`", true},
+	{"pid", PID, "process id of the worker", true},
+	{"weir_version", WeirVersion, "version of weir (nginx: `$nginx_version`)", false},
+	{"proxy_host", ProxyHost, "host and port of the origin as `proxy_pass` names it", false},
+	{"proxy_port", ProxyPort, "port of the origin as `proxy_pass` names it, or the protocol's default", true},
+	{"proxy_add_x_forwarded_for", ProxyAddXForwardedFor, "request's X-Forwarded-For with `$remote_addr` added after a comma; `$remote_addr` alone if there was none", false},
+	{"upstream_addr", UpstreamAddr, "address of the origin; of all that were tried, separated by commas; by colons after an internal redirect", false},
+	{"upstream_status", UpstreamStatus, "status code of the origin; several as for `$upstream_addr`", true},
+	{"upstream_connect_time", UpstreamConnectTime, "seconds, with milliseconds, to connect to the origin; several as for `$upstream_addr`", true},
+	{"upstream_header_time", UpstreamHeaderTime, "seconds, with milliseconds, until the origin's head was there; several as for `$upstream_addr`", true},
+	{"upstream_response_time", UpstreamResponseTime, "seconds, with milliseconds, until the origin's response was complete; several as for `$upstream_addr`", true},
+	{"upstream_response_length", UpstreamResponseLength, "bytes of the origin's body; several as for `$upstream_addr`", true},
+	{"upstream_bytes_received", UpstreamBytesReceived, "bytes received from the origin, head and body; several as for `$upstream_addr`", true},
+	{"upstream_bytes_sent", UpstreamBytesSent, "bytes sent to the origin, head and body; several as for `$upstream_addr`", true},
+}
+
+// families are the prefixes; none of them starts with another. Read-only.
+var families = [...]Variable{
+	{"http_", HTTPField, "field of the request's head; the name in lower case, `_` for `-`: `$http_user_agent`", false},
+	{"sent_http_", SentHTTPField, "field of the response's head as sent to the client", false},
+	{"upstream_http_", UpstreamHTTPField, "field of the origin's response head", false},
+	{"arg_", ArgNamed, "argument of that name in the request target, not decoded", false},
+	{"cookie_", CookieNamed, "cookie of that name in the request", false},
+	{"upstream_cookie_", UpstreamCookieNamed, "cookie of that name set by the origin's Set-Cookie", false},
+}
