@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"strings"
+
+	"weir/internal/route"
+	"weir/internal/vars"
+)
+
+// checker finds the faults that single values do not show: references, duplicates, values that do not go together. It blames only what
+// is written: a value that a level inherits is checked where it comes from.
+type checker struct {
+	*decoder
+	cfg    *Config
+	groups map[string]int // indexes in HTTP.Upstreams
+	zones  map[string]int // indexes in HTTP.LimitConnZones
+}
+
+// templateUse is a template and where it is written.
+type templateUse struct {
+	n    *node
+	p    *path
+	text string
+}
+
+func (k *checker) check() {
+	k.checkBuffers()
+	k.checkFormats()
+	http := (*path)(nil).key("http")
+	k.checkZones(http.key("limit_conn_zone"))
+	k.checkSettings(http, &k.cfg.HTTP.Settings, nil)
+	k.checkServerSettings(http, &k.cfg.HTTP.ServerSettings)
+	for i := range k.cfg.HTTP.Upstreams {
+		u := &k.cfg.HTTP.Upstreams[i]
+		k.checkUpstream(k.entry(http.key("upstream"), u.Name, i), u)
+		k.groups[u.Name] = i
+	}
+	for i := range k.cfg.HTTP.Servers {
+		k.checkServer(http.key("server").at(i), &k.cfg.HTTP.Servers[i])
+	}
+	if len(k.cfg.HTTP.Servers) == 0 {
+		k.warnAt(http.key("server"), "there is none, so there is nothing to listen on")
+	}
+	k.checkListeners()
+	for _, t := range k.templates { // last: the servers' regular expressions name variables
+		if _, err := vars.Compile(t.text, k.captures...); err != nil {
+			k.fault(t.n, t.p, "%v", err)
+		}
+	}
+	k.cfg.Captures = k.captures
+}
+
+// written says whether a key is written at a level, and so not inherited.
+func (k *checker) written(p *path) bool {
+	_, ok := k.root.locate(p)
+	return ok
+}
+
+func (k *checker) checkBuffers() {
+	b := &k.cfg.Buffers
+	p := (*path)(nil).key("buffers")
+	if b.Size&(b.Size-1) != 0 {
+		k.faultAt(p.key("size"), "must be a power of two, not %s", b.Size)
+	}
+	if b.MaxRewrite > b.Size/2 {
+		k.faultAt(p.key("maxrewrite"), "must be at most half of buffers.size, which is %s", b.Size)
+	}
+	if b.Limit != 0 && b.Limit <= b.Reserve {
+		k.faultAt(p.key("limit"), "must be more than buffers.reserve, which is %d", b.Reserve)
+	}
+}
+
+func (k *checker) checkFormats() {
+	seen := map[string]bool{vars.Combined: true}
+	p := (*path)(nil).key("http").key("log_format")
+	for i, f := range k.cfg.HTTP.LogFormats {
+		at := p.key(f.Name)
+		if !k.written(at) {
+			at = p.at(i)
+		}
+		if seen[f.Name] {
+			k.faultAt(at, "log format %s exists already", quote(f.Name))
+		}
+		seen[f.Name] = true
+		if strings.ContainsAny(string(f.Format), "\r\n") {
+			k.faultAt(at, "must be one line")
+		}
+	}
+}
+
+// checkServerSettings checks the settings of [http] and of a server.
+func (k *checker) checkServerSettings(p *path, s *ServerSettings) {
+	if at := p.key("large_client_header_buffers"); k.written(at) {
+		k.fitsBlock(at, s.LargeClientHeaderBuffers.Size)
+	}
+	if at := p.key("client_header_buffer_size"); k.written(at) {
+		k.fitsBlock(at, s.ClientHeaderBufferSize)
+	}
+}
+
+// fitsBlock checks that a head's buffer fits into a block less the room for rewriting: a head is parsed in one block.
+func (k *checker) fitsBlock(p *path, size Size) {
+	b := &k.cfg.Buffers
+	if size > b.Size {
+		k.faultAt(p, "is %s, and must be at most buffers.size, which is %s: raise that", size, b.Size)
+	}
+}
+
+// checkSettings checks the settings written at one level. server is the server the level is in, nil for [http].
+func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
+	if at := p.key("access_log"); k.written(at) {
+		for i := range s.AccessLogs {
+			k.checkAccessLog(at.at(i), &s.AccessLogs[i])
+		}
+	}
+	if at := p.key("proxy_buffer_size"); k.written(at) {
+		k.fitsBlock(at, s.ProxyBufferSize)
+	}
+	if at := p.key("proxy_set_header"); k.written(at) {
+		for i, h := range s.ProxySetHeader {
+			k.checkHeader(k.entry(at, h.Name, i), h.Name, h.Value)
+			if h.Value != "" && (strings.EqualFold(h.Name, "Content-Length") || strings.EqualFold(h.Name, "Transfer-Encoding")) {
+				k.faultAt(k.entry(at, h.Name, i), "cannot be set: the length of a request is what was received")
+			}
+		}
+	}
+	if at := p.key("add_header"); k.written(at) {
+		for i, h := range s.AddHeader {
+			k.checkHeader(k.entry(at, h.Name, i), h.Name, h.Value)
+		}
+	}
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"proxy_hide_header", s.ProxyHideHeader}, {"proxy_pass_header", s.ProxyPassHeader}} {
+		for i, name := range list.names {
+			if at := p.key(list.key).at(i); k.written(at) && !isToken(name) {
+				k.faultAt(at, "%s is not the name of a header field", quote(name))
+			}
+		}
+	}
+	if at := p.key("limit_conn"); k.written(at) {
+		k.checkLimits(at, s.LimitConns)
+	}
+	if at := p.key("error_page"); k.written(at) {
+		for i := range s.ErrorPages {
+			k.checkErrorPage(at.at(i), &s.ErrorPages[i], server)
+		}
+	}
+}
+
+// entry is the path of an entry in a table of names, or in an array.
+func (k *checker) entry(p *path, name string, i int) *path {
+	if at := p.key(name); k.written(at) {
+		return at
+	}
+	return p.at(i)
+}
+
+func (k *checker) checkAccessLog(p *path, l *AccessLog) {
+	if l.Path == "" || strings.Contains(l.Path, "$") {
+		k.faultAt(p.key("path"), "must be the name of a file, without variables")
+	}
+	if l.Flush != 0 && l.Buffer == 0 {
+		k.faultAt(p.key("flush"), "needs the key \"buffer\"")
+	}
+	names := []string{vars.Combined}
+	for _, f := range k.cfg.HTTP.LogFormats {
+		names = append(names, f.Name)
+	}
+	for _, name := range names {
+		if name == l.Format {
+			return
+		}
+	}
+	k.faultAt(p.key("format"), "no log format %s%s", quote(l.Format), suggest(l.Format, names))
+}
+
+func (k *checker) checkHeader(p *path, name string, value Template) {
+	if !isToken(name) {
+		k.faultAt(p, "%s is not the name of a header field", quote(name))
+	}
+	k.checkLine(p, value)
+}
+
+// checkLine checks a template whose value stands in a header field.
+func (k *checker) checkLine(p *path, value Template) {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			k.faultAt(p, "has a control character, which a header field cannot have")
+			return
+		}
+	}
+}
+
+// isToken says whether a text is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (!bareByte(c) && !strings.ContainsRune("!#$%&'*+.^`|~", rune(c))) || c >= 0x80 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (k *checker) checkErrorPage(p *path, e *ErrorPage, server *Server) {
+	for i, code := range e.Codes {
+		if code == 444 {
+			k.faultAt(p.key("codes").at(i), "444 sends no answer")
+		}
+	}
+	if len(e.Codes) == 0 && k.written(p.key("codes")) {
+		k.faultAt(p.key("codes"), "must not be empty")
+	}
+	if e.Response > 0 && e.Response < 200 {
+		k.faultAt(p.key("response"), "must be -1, 0 or a code from 200 to 599, not %d", e.Response)
+	}
+	uri := string(e.URI)
+	switch {
+	case (uri == "") == (e.Text == ""):
+		k.faultAt(p, "needs either the key \"uri\" or the key \"text\", not empty")
+	case e.Text != "":
+	case strings.HasPrefix(uri, "@"):
+		if server != nil && !server.has(uri) {
+			k.faultAt(p.key("uri"), "no location %s in this server", quote(uri))
+		}
+	case !strings.HasPrefix(uri, "/") && !strings.HasPrefix(uri, "http://") && !strings.HasPrefix(uri, "https://") && !strings.HasPrefix(uri, "$"):
+		k.faultAt(p.key("uri"), "must begin with \"/\", \"@\", \"http://\", \"https://\" or a variable, not %s", quote(uri))
+	default:
+		k.checkLine(p.key("uri"), e.URI)
+	}
+}
+
+// has says whether the server has the named location.
+func (s *Server) has(name string) bool {
+	for i := range s.Locations {
+		if l := s.Locations[i].Path; l.Modifier == Named && l.Text == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *checker) checkReturn(p *path, r *Return) {
+	if r == nil {
+		return
+	}
+	code, text, url := k.written(p.key("code")) || r.Code != 0, k.written(p.key("text")), k.written(p.key("url"))
+	switch {
+	case text && url:
+		k.faultAt(p, "has both \"text\" and \"url\"")
+	case !code && !url:
+		k.faultAt(p, "needs the key \"code\"")
+	case !code:
+		r.Code = 302
+	case isRedirect(r.Code) && !url:
+		k.faultAt(p, "code %d is a redirect and needs the key \"url\"", r.Code)
+	case url && !isRedirect(r.Code):
+		k.faultAt(p.key("code"), "must be 301, 302, 303, 307 or 308 for a redirect, not %d", r.Code)
+	}
+	if url && r.URL == "" {
+		k.faultAt(p.key("url"), "must not be empty")
+	}
+	k.checkLine(p.key("url"), r.URL)
+}
+
+func isRedirect(code int) bool {
+	return code == 301 || code == 302 || code == 303 || code == 307 || code == 308
+}
+
+func (k *checker) checkServerName(p *path, name string) {
+	n, _ := k.root.locate(p)
+	if err := route.CheckServerName(name); err != nil {
+		k.fault(n, p, "%v", err)
+		return
+	}
+	if expression, ok := strings.CutPrefix(name, "~"); ok {
+		k.regex(n, p, expression, false)
+	}
+}

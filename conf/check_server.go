@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"errors"
+	"strings"
+)
+
+func (k *checker) checkUpstream(p *path, u *Upstream) {
+	if _, ok := k.groups[u.Name]; ok {
+		k.faultAt(p, "upstream %s exists already", quote(u.Name))
+	}
+	if u.Name == "" || strings.ContainsAny(u.Name, "/:?#$ \t") {
+		k.faultAt(p, "%s cannot be the name of a group", quote(u.Name))
+	}
+	usable := false
+	for i := range u.Servers {
+		s := &u.Servers[i]
+		at := p.key("server").at(i)
+		k.checkOrigin(at, s.Address)
+		usable = usable || !s.Backup
+	}
+	switch {
+	case len(u.Servers) == 0 && k.written(p.key("server")):
+		k.faultAt(p.key("server"), "must not be empty")
+	case !usable && len(u.Servers) > 0:
+		k.faultAt(p.key("server"), "needs one that is not a backup")
+	}
+}
+
+// checkOrigin checks that an address is one to connect to.
+func (k *checker) checkOrigin(p *path, a Address) {
+	if a.Path == "" && a.IP.IsValid() && a.IP.Addr().IsUnspecified() {
+		k.faultAt(p, "%s is an address to listen on, not one to connect to", quote(a.String()))
+	}
+}
+
+func (k *checker) checkServer(p *path, s *Server) {
+	k.checkSettings(p, &s.Settings, s)
+	k.checkServerSettings(p, &s.ServerSettings)
+	k.checkReturn(p.key("return"), s.Return)
+	for i, name := range s.ServerName {
+		if at := p.key("server_name").at(i); k.written(at) {
+			k.checkServerName(at, name)
+		}
+	}
+	if len(s.Listen) == 0 && k.written(p.key("listen")) {
+		k.faultAt(p.key("listen"), "must not be empty")
+	}
+	seen := map[Path]bool{}
+	for i := range s.Locations {
+		l := &s.Locations[i]
+		at := p.key("location").at(i)
+		where := l.Path
+		if where.Modifier == PrefixFinal { // "/x" and "^~ /x" are the same place
+			where.Modifier = Prefix
+		}
+		if seen[where] && l.Path.Text != "" && l.Path.Modifier != Regex && l.Path.Modifier != RegexFold {
+			k.faultAt(at.key("path"), "duplicate location %s", quote(l.Path.String()))
+		}
+		seen[where] = true
+		k.checkLocation(at, l, s)
+	}
+}
+
+func (k *checker) checkLocation(p *path, l *Location, server *Server) {
+	k.checkSettings(p, &l.Settings, server)
+	k.checkReturn(p.key("return"), l.Return)
+	switch at := p.key("stub_status"); {
+	case !l.StubStatus:
+	case l.ProxyPass != nil:
+		k.faultAt(at, "cannot stand beside proxy_pass: each answers the request")
+	case l.Return != nil:
+		k.faultAt(at, "cannot stand beside return: each answers the request")
+	}
+	if l.ProxyPass == nil {
+		return
+	}
+	at := p.key("proxy_pass")
+	if m := l.Path.Modifier; l.ProxyPass.HasURI && (m == Regex || m == RegexFold || m == Named) {
+		k.faultAt(at, "cannot have a path in a location given by a regular expression or a name")
+	}
+	k.checkTarget(at, l.ProxyPass)
+}
+
+// checkTarget checks that a proxy_pass names a group or an address.
+func (k *checker) checkTarget(p *path, x *ProxyPass) {
+	if x.Authority == "" { // a fault already
+		return
+	}
+	if _, ok := k.groups[x.Authority]; ok {
+		return
+	}
+	name, port, _ := strings.Cut(x.Authority, ":")
+	if _, ok := k.groups[name]; ok {
+		k.faultAt(p, "upstream %s cannot have a port (:%s): its servers have theirs", quote(name), port)
+		return
+	}
+	a, err := parseAddress(x.Authority)
+	switch {
+	case errors.Is(err, errHostName):
+		k.faultAt(p, "no upstream group %s%s, and %v", quote(x.Authority), suggest(x.Authority, k.groupNames()), errHostName)
+		return
+	case err != nil:
+		k.faultAt(p, "%v", err)
+		return
+	case isDigits(x.Authority):
+		k.faultAt(p, "no upstream group %s", quote(x.Authority))
+		return
+	}
+	if a.Path != "" {
+		a.Path = k.file(&node{}, p, a.Path)
+		if len(a.Path) > maxUnixPath {
+			k.faultAt(p, "the path of a unix socket has at most %d bytes, not %d", maxUnixPath, len(a.Path))
+		}
+	}
+	k.checkOrigin(p, a)
+}
+
+func (k *checker) groupNames() []string {
+	names := make([]string, len(k.cfg.HTTP.Upstreams))
+	for i := range names {
+		names[i] = k.cfg.HTTP.Upstreams[i].Name
+	}
+	return names
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	_ "embed" // for defaultText
+	"reflect"
+)
+
+// defaultText is the embedded default configuration; it is never changed.
+//
+//go:embed weir.toml
+var defaultText string
+
+// Default is the text of the embedded default configuration, which names every key.
+func Default() []byte { return []byte(defaultText) }
+
+// overridesName is how faults name Source.Overrides.
+const overridesName = "-g"
+
+// Source is a configuration's text and what it is read with. The same Source gives the same Config in every process.
+type Source struct {
+	Name      string // how faults name the text: the file as the user gave it
+	Text      []byte // TOML
+	Overrides string // TOML of -g: tables are merged over Text's, everything else replaces it; faults in it are named "-g"
+	Prefix    string // directory that relative paths start from; "": they stay relative
+}
+
+// Load parses and checks a configuration. It opens no file and no socket, looks up no name and no user, and keeps nothing of src.
+// On faults the Config is nil and the error is of type [Faults], with all of them; a text that is not TOML has one. Warnings are about what
+// has no effect, and come with or without an error.
+func Load(src Source) (*Config, []Fault, error) {
+	root, faults := parseSource(src)
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	c := &collector{root: root}
+	d := &decoder{collector: c, specs: specs{}, prefix: src.Prefix}
+	cfg := new(Config)
+	d.table(root, nil, reflect.ValueOf(cfg).Elem(), reflect.Value{})
+	k := &checker{decoder: d, cfg: cfg, groups: map[string]int{}, zones: map[string]int{}}
+	k.check()
+	if len(c.faults) == 0 {
+		k.resolve()
+	}
+	c.warnings.sort()
+	if len(c.faults) > 0 {
+		c.faults.sort()
+		return nil, c.warnings, c.faults
+	}
+	return cfg, c.warnings, nil
+}
+
+// parseSource parses the text and lays the overrides over it.
+func parseSource(src Source) (*node, Faults) {
+	var faults Faults
+	root, fault := parseTree(src.Name, src.Text)
+	if fault != nil {
+		faults = append(faults, *fault)
+	}
+	if src.Overrides != "" {
+		over, fault := parseTree(overridesName, []byte(src.Overrides))
+		switch {
+		case fault != nil:
+			faults = append(faults, *fault)
+		case root != nil:
+			root.merge(over)
+		}
+	}
+	return root, faults
+}

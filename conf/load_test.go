@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// compare says how two configurations differ.
+func compare(want, got any) string {
+	return cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b Network) bool { return a == b }))
+}
+
+// mustLoad loads a text that has no faults.
+func mustLoad(t testing.TB, text string) *Config {
+	t.Helper()
+	cfg, _, err := Load(Source{Name: "test.toml", Text: []byte(text), Prefix: "/prefix"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return cfg
+}
+
+func address(text string) Address {
+	a, err := parseAddress(text)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// TestDefaults pins the defaults: each is a promise to users.
+func TestDefaults(t *testing.T) {
+	c := mustLoad(t, "[[http.server]]")
+	wantTop := Config{
+		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second, MaxGenerations: 4,
+		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock",
+		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{16384, 2, 0, 1024},
+		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
+	}
+	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}}
+	want := Settings{
+		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour,
+		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientMaxBodySize: 1 << 20,
+		LingeringClose: LingeringOn, LingeringTime: 30 * time.Second, LingeringTimeout: 5 * time.Second,
+		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, ServerTokens: true,
+		ProxyConnectTimeout: time.Minute, ProxyReadTimeout: time.Minute, ProxySendTimeout: time.Minute,
+		ProxyBuffering: true, ProxyBuffers: NumberSize{8, 16384}, ProxyBufferSize: 16384, ProxyRequestBuffering: true, ProxyHTTPVersion: HTTP11,
+		ProxySetHeader: []Header{{"Host", "$proxy_host"}}, ProxyRedirect: Redirects{{Default: true}}, ProxyNextUpstream: NextError | NextTimeout,
+		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
+	}
+	if diff := compare(want, c.HTTP.Servers[0].Settings); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	if diff := compare(wantServer, c.HTTP.Servers[0].ServerSettings); diff != "" {
+		t.Errorf("server settings (-want +got):\n%s", diff)
+	}
+	top := *c
+	top.HTTP = HTTP{}
+	if diff := compare(wantTop, top); diff != "" {
+		t.Errorf("top level (-want +got):\n%s", diff)
+	}
+}
+
+// TestDefaultConfig loads the embedded default, as it is and with every commented key in effect.
+func TestDefaultConfig(t *testing.T) {
+	text := string(Default())
+	enabled := regexp.MustCompile(`(?m)^(\s*)#([^ \n])`).ReplaceAllString(text, "$1$2")
+	if text == enabled {
+		t.Fatal("nothing is commented out")
+	}
+	c := mustLoad(t, text)
+	all := mustLoad(t, enabled)
+	if got := len(all.HTTP.Servers[0].Locations); got <= len(c.HTTP.Servers[0].Locations) {
+		t.Errorf("%d locations with all enabled", got)
+	}
+	if zone := c.HTTP.LimitConnZones[0]; zone.Key != "$binary_remote_addr_prefix" || len(c.HTTP.Servers[0].Locations[0].LimitConns) != 1 {
+		t.Error("the proxy has no limit for a client")
+	}
+	front, demo := c.HTTP.Servers[0], c.HTTP.Servers[1]
+	if front.Listen[0].Address != address("127.0.0.1:8080") || c.Groups[front.Locations[0].ProxyPass.Group].Servers[0].Address != demo.Listen[0].Address {
+		t.Error("the proxy is not in front of the demo origin")
+	}
+	for _, l := range c.Listeners {
+		if !l.Address.IP.Addr().IsLoopback() {
+			t.Errorf("the default listens on %s", l.Address)
+		}
+	}
+}
+
+// TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
+// except for examples, which are named here.
+func TestDefaultsInDefaultConfig(t *testing.T) {
+	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true}
+	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
+	if len(lines) < 40 {
+		t.Fatalf("only %d keys found", len(lines))
+	}
+	const rest = "\nhttp.upstream.a.server = '127.0.0.1'\nhttp.limit_conn_zone.a.key = 'k'\nhttp.limit_conn_zone.a.size = '1m'\n"
+	want := mustLoad(t, rest+"[[http.server]]")
+	text := string(Default())
+	for _, line := range lines {
+		if examples[line[1]] {
+			continue
+		}
+		at := ""
+		for _, header := range regexp.MustCompile(`(?m)^\[(.*)\]$`).FindAllStringSubmatch(text[:strings.Index(text, line[0])], -1) {
+			at = header[1]
+		}
+		switch at {
+		case "http.upstream.demo":
+			at = "http.upstream.a"
+		case "http.limit_conn_zone.addr":
+			at = "http.limit_conn_zone.a"
+		}
+		key := line[1]
+		if at != "" {
+			key = at + "." + key
+		}
+		if strings.HasPrefix(at, "[") { // in a server: an example
+			continue
+		}
+		written := key + " = " + line[2] + rest + "[[http.server]]"
+		if diff := compare(want, mustLoad(t, written)); diff != "" {
+			t.Errorf("%s is not at its default (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
+// TestInheritance checks the three levels, lists as a whole, and that a level does not change its parent or its neighbour.
+func TestInheritance(t *testing.T) {
+	c := mustLoad(t, `
+[http]
+send_timeout = "1s"
+client_header_timeout = "2s"
+keepalive_requests = 7
+add_header = { A = "http" }
+proxy_set_header = { X = "http" }
+access_log = ["http.log"]
+error_page = { codes = 404, text = "http" }
+[[http.server]]
+listen = 81
+[[http.server.location]]
+path = "/"
+[[http.server]]
+listen = 82
+send_timeout = "3s"
+client_header_timeout = "4s"
+add_header = { B = "server" }
+access_log = false
+[[http.server.location]]
+path = "/inherits"
+[[http.server.location]]
+path = "/own"
+send_timeout = "5s"
+add_header = {}
+proxy_set_header = { Host = "h", Y = "location" }
+access_log = { path = "location.log" }
+error_page = [{ codes = [500, 501], uri = "/e" }]
+[[http.server.location]]
+path = "/again"
+`)
+	type level struct {
+		send    time.Duration
+		tries   int
+		add     string
+		set     string
+		log     string
+		page    string
+		timeout time.Duration
+	}
+	of := func(s *Settings, timeout time.Duration) level {
+		l := level{send: s.SendTimeout, tries: s.KeepaliveRequests, timeout: timeout}
+		for _, h := range s.AddHeader {
+			l.add += h.Name + "=" + string(h.Value) + " "
+		}
+		for _, h := range s.ProxySetHeader {
+			l.set += h.Name + "=" + string(h.Value) + " "
+		}
+		for _, a := range s.AccessLogs {
+			l.log += a.Path
+		}
+		for _, e := range s.ErrorPages {
+			l.page += fmt.Sprint(e.Codes, e.Text, e.URI, e.Response)
+		}
+		return l
+	}
+	first, second := &c.HTTP.Servers[0], &c.HTTP.Servers[1]
+	base := level{time.Second, 7, "A=http ", "X=http Host=$proxy_host ", "/prefix/http.log", "[404]http-1", 2 * time.Second}
+	server := base
+	server.send, server.timeout, server.add, server.log = 3*time.Second, 4*time.Second, "B=server ", ""
+	own := level{5 * time.Second, 7, "", "Host=h Y=location ", "/prefix/location.log", "[500 501]/e-1", 4 * time.Second}
+	for _, c := range []struct {
+		name      string
+		want, got level
+	}{
+		{"http", base, of(&c.HTTP.Settings, c.HTTP.ClientHeaderTimeout)},
+		{"server[0]", base, of(&first.Settings, first.ClientHeaderTimeout)},
+		{"server[0].location[0]", base, of(&first.Locations[0].Settings, first.ClientHeaderTimeout)},
+		{"server[1]", server, of(&second.Settings, second.ClientHeaderTimeout)},
+		{"server[1].location[0]", server, of(&second.Locations[0].Settings, second.ClientHeaderTimeout)},
+		{"server[1].location[1]", own, of(&second.Locations[1].Settings, second.ClientHeaderTimeout)},
+		{"server[1].location[2]", server, of(&second.Locations[2].Settings, second.ClientHeaderTimeout)},
+	} {
+		if c.want != c.got {
+			t.Errorf("%s:\nwant %+v\ngot  %+v", c.name, c.want, c.got)
+		}
+	}
+}
+
+// TestRoundTrip prints configurations and loads what was printed.
+func TestRoundTrip(t *testing.T) {
+	enabled := regexp.MustCompile(`(?m)^(\s*)#([^ \n])`).ReplaceAllString(string(Default()), "$1$2")
+	for _, text := range []string{"", string(Default()), enabled, everything} {
+		checkRoundTrip(t, mustLoad(t, text))
+	}
+}
+
+func checkRoundTrip(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, want *Config) {
+	t.Helper()
+	text := want.TOML()
+	got, _, err := Load(Source{Name: "printed.toml", Text: text, Prefix: "/prefix"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if diff := compare(want, got); diff != "" {
+		t.Fatalf("-want +got:\n%s\n%s", diff, text)
+	}
+	if again := got.TOML(); !bytes.Equal(again, text) {
+		t.Fatalf("printed twice:\n%s\n%s", text, again)
+	}
+}
+
+// everything has every key at another value than its default.
+const everything = `
+worker_processes = 3
+worker_connections = 100
+worker_shutdown_timeout = 0
+reload_timeout = "1m30s"
+max_generations = 2
+user = { name = "www", group = "web" }
+pid = "/run/p"
+control = ""
+shared_mutex = "flock"
+error_log = { path = "logs/e.log", level = "crit", format = "json" }
+[buffers]
+size = "32k"
+reserve = 3
+limit = 100
+maxrewrite = 2000
+[http]
+keepalive_timeout = "500ms"
+keepalive_requests = 0
+keepalive_time = "1d"
+client_header_timeout = 5
+client_body_timeout = "1h 30m"
+send_timeout = "1w"
+client_max_body_size = 0
+client_header_buffer_size = 1025
+large_client_header_buffers = { number = 1, size = "32k" }
+lingering_close = false
+lingering_time = 0
+lingering_timeout = 0
+access_log = ["a.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s" }]
+server_tokens = false
+proxy_connect_timeout = "1s"
+proxy_read_timeout = "2s"
+proxy_send_timeout = "3s"
+proxy_buffering = false
+proxy_buffers = { number = 4, size = "4k" }
+proxy_buffer_size = "32k"
+proxy_request_buffering = false
+proxy_http_version = 1.0
+proxy_set_header = [{ name = "X", value = "1" }, { name = "X", value = "\"\\\t$host é" }]
+proxy_hide_header = "A"
+proxy_pass_header = ["B", "C"]
+proxy_redirect = ["default", { from = "http://$host/", to = "/" }]
+proxy_next_upstream = "off"
+proxy_next_upstream_tries = 2
+proxy_next_upstream_timeout = "10s"
+proxy_intercept_errors = true
+proxy_ignore_client_abort = true
+error_page = [{ codes = 404, uri = "https://x/$uri", response = 301 }, { codes = [502, 503], text = "away", response = 200 }]
+add_header = { "X" = { value = "", always = true } }
+log_format = { m = "$host", "j k" = { format = "{}", escape = "none" } }
+limit_conn = [{ zone = "b-2", max = 65535 }, { zone = "a", max = 1 }]
+limit_conn_status = 429
+limit_conn_log_level = "info"
+limit_conn_dry_run = true
+limit_conn_bypass = ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "::ffff:192.0.2.0/120", "0.0.0.0/0", "::"]
+[http.limit_conn_zone]
+a = { key = "$binary_remote_addr_24_48", size = 32768, on_full = "allow" }
+b-2 = { key = "$host$http_x", size = "4095m" }
+[http.upstream."A.b"]
+keepalive = 0
+keepalive_requests = 1
+keepalive_timeout = "1ms"
+keepalive_time = "2ms"
+server = ["unix:a.sock", { address = "[::1]", weight = 2, max_fails = 0, fail_timeout = 0, down = true }, { address = "localhost:81", backup = true }]
+[[http.server]]
+listen = [8000, { address = "[::]:8000", backlog = 1, reuseport = true, default_server = true, ipv6only = false, rcvbuf = "1k", sndbuf = 1000, so_keepalive = "30m::10", limit_conn = { zone = "a", max = 2 }, limit_conn_bypass = "::1" }, "unix:b.sock"]
+server_name = ["a.example", "~^(?<who>.)\\.b$"]
+return = { code = 444 }
+proxy_redirect = "off"
+lingering_close = "always"
+proxy_next_upstream = ["http_500", "non_idempotent", "error"]
+limit_conn = []
+limit_conn_bypass = []
+[[http.server.location]]
+path = "~* \\.x$"
+proxy_pass = "http://A.b"
+return = { code = 200, text = "$who" }
+[[http.server.location]]
+path = "=/y"
+proxy_pass = "http://unix:c.sock:/z?q"
+[[http.server.location]]
+path = "^~ /z"
+proxy_pass = "HTTP://[::1]:90?x"
+error_page = { codes = 500, uri = "@n" }
+[[http.server.location]]
+path = "@n"
+proxy_pass = "http://localhost"
+limit_conn = { zone = "a", max = 3 }
+limit_conn_status = 400
+[[http.server.location]]
+path = "= /status"
+stub_status = true
+[[http.server]]
+listen = { address = "127.0.0.1:8000", so_keepalive = false }
+proxy_set_header = {}
+`
+
+// TestEverySettingIsSet checks that the text above leaves no field of any schema struct at its default: a key that is
+// decoded into nothing, or printed as nothing, would show here.
+func TestEverySettingIsSet(t *testing.T) {
+	defaults := mustLoad(t, "[http.limit_conn_zone.a]\nkey = 'k'\nsize = '1m'\n[http.upstream.a]\nserver = 'localhost'\n[[http.server]]\n[[http.server.location]]\npath = '/'")
+	c := mustLoad(t, everything)
+	s := specs{}
+	differ := func(name string, a, b any) {
+		x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+		for _, f := range s.of(x.Type()).fields {
+			if reflect.DeepEqual(x.FieldByIndex(f.index).Interface(), y.FieldByIndex(f.index).Interface()) && f.tag.Get("key") != "true" {
+				t.Errorf("%s.%s is at its default", name, f.key)
+			}
+		}
+	}
+	differ("", *c, *defaults)
+	differ("buffers", c.Buffers, defaults.Buffers)
+	differ("error_log", c.ErrorLog, defaults.ErrorLog)
+	differ("http", c.HTTP, defaults.HTTP)
+	differ("upstream", c.HTTP.Upstreams[0], defaults.HTTP.Upstreams[0])
+	differ("limit_conn_zone", c.HTTP.LimitConnZones[0], defaults.HTTP.LimitConnZones[0])
+	last := len(c.HTTP.Servers[0].Locations) - 1
+	if !c.HTTP.Servers[0].Locations[last].StubStatus {
+		t.Error("location.stub_status is at its default")
+	}
+	listen := c.HTTP.Servers[0].Listen[1]
+	differ("listen", listen, defaults.HTTP.Servers[0].Listen[0])
+}
+
+// TestOverrides lays -g over a file.
+func TestOverrides(t *testing.T) {
+	src := Source{Name: "f", Text: []byte("worker_processes = 2\n[http]\nsend_timeout = '1s'\nadd_header = { A = 'a' }\n[[http.server]]\nlisten = 81\n[[http.server]]\nlisten = 82")}
+	for _, c := range []struct {
+		over string
+		ok   func(*Config) bool
+	}{
+		{"worker_processes = 4", func(c *Config) bool { return c.WorkerProcesses == 4 && len(c.HTTP.Servers) == 2 }},
+		{"http.send_timeout = '9s'", func(c *Config) bool { return c.HTTP.Servers[1].SendTimeout == 9*time.Second && c.WorkerProcesses == 2 }},
+		{"[http.add_header]\nB = 'b'", func(c *Config) bool { return len(c.HTTP.AddHeader) == 2 }},
+		{"http.add_header = false\nhttp.server = []", func(c *Config) bool { return c == nil }},
+		{"[[http.server]]\nlisten = 83", func(c *Config) bool { return len(c.HTTP.Servers) == 1 && len(c.Listeners) == 1 }},
+		{"buffers.size = '32k'", func(c *Config) bool { return c.Buffers.Size == 32768 }},
+	} {
+		src.Overrides = c.over
+		cfg, _, _ := Load(src)
+		if !c.ok(cfg) {
+			t.Errorf("%s: got %+v", c.over, cfg)
+		}
+	}
+}
+
+// FuzzLoad checks that Load never panics, and that what it accepts survives being printed.
+func FuzzLoad(f *testing.F) {
+	f.Add(string(Default()), "worker_processes = 2")
+	f.Add(everything, "")
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile("testdata/" + file.Name()); err == nil {
+			for each := range strings.SplitSeq(string(text), "\n===\n") {
+				config, _, _ := strings.Cut(each, "\n---\n")
+				f.Add(config, "http.send_timeout = 1")
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, overrides string) {
+		cfg, _, err := Load(Source{Name: "fuzz", Text: []byte(text), Overrides: overrides, Prefix: "/prefix"})
+		if (cfg == nil) != (err != nil) {
+			t.Fatalf("config %v with error %v", cfg, err)
+		}
+		if cfg != nil {
+			checkRoundTrip(t, cfg)
+		}
+	})
+}
+
+// TestRandomSettings writes random values, within and out of bounds, at random levels, and compares what Load makes of them with the rule.
+func TestRandomSettings(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(level string) (string, int, bool) {
+			set := rapid.Bool().Draw(t, level)
+			value := rapid.IntRange(-3, 2000).Draw(t, level+" value")
+			if !set {
+				return "", 0, false
+			}
+			return fmt.Sprintf("proxy_next_upstream_tries = %d\n", value), value, true
+		}
+		text, want, good := "[http]\n", 0, true
+		for _, level := range []string{"http", "server", "location"} {
+			line, value, set := draw(level)
+			if set {
+				want = value
+				good = good && value >= 0 && value <= 1024
+			}
+			text += line
+			text += map[string]string{"http": "[[http.server]]\n", "server": "[[http.server.location]]\npath = '/'\n"}[level]
+		}
+		cfg, _, err := Load(Source{Text: []byte(text)})
+		switch {
+		case (err == nil) != good:
+			t.Fatalf("%v for\n%s", err, text)
+		case good && cfg.HTTP.Servers[0].Locations[0].ProxyNextUpstreamTries != want:
+			t.Fatalf("got %d, want %d for\n%s", cfg.HTTP.Servers[0].Locations[0].ProxyNextUpstreamTries, want, text)
+		}
+	})
+}
+
+// BenchmarkLoad loads 10,000 servers with 20,000 locations.
+func BenchmarkLoad(b *testing.B) {
+	var text strings.Builder
+	for i := range 10000 {
+		fmt.Fprintf(&text, "[[http.server]]\nlisten = '127.0.0.1:8080'\nserver_name = 's%d.example'\n", i)
+		for j := range 2 {
+			fmt.Fprintf(&text, "[[http.server.location]]\npath = '/%d'\nproxy_pass = 'http://127.0.0.1:%d'\nproxy_set_header = { X = '$host' }\n", j, 9000+j)
+		}
+	}
+	src := Source{Name: "large", Text: []byte(text.String())}
+	for b.Loop() {
+		if _, _, err := Load(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// complete adds the fields of requests to origins that are set unless the configuration names them.
+func (s *Settings) complete() {
+	for _, h := range s.ProxySetHeader {
+		if strings.EqualFold(h.Name, "Host") {
+			return
+		}
+	}
+	s.ProxySetHeader = append(slices.Clip(s.ProxySetHeader), Header{Name: "Host", Value: "$proxy_host"})
+}
+
+// resolve works out what follows from a configuration without faults: the groups that locations pass requests to, and their redirects.
+func (k *checker) resolve() {
+	k.cfg.Groups = slices.Clone(k.cfg.HTTP.Upstreams)
+	byAddress := map[Address]int{}
+	for i := range k.cfg.HTTP.Servers {
+		server := &k.cfg.HTTP.Servers[i]
+		for j := range server.Locations {
+			l := &server.Locations[j]
+			if l.ProxyPass != nil {
+				k.resolveTarget(l.ProxyPass, byAddress)
+				l.Redirects = l.redirects()
+			}
+		}
+	}
+}
+
+// resolveTarget sets the group that a proxy_pass means, making one for an address that is named for the first time.
+func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Address]int) {
+	written := x.Authority
+	if i, ok := k.groups[written]; ok {
+		x.Group, x.Port = i, defaultPort
+		return
+	}
+	a, err := parseAddress(written)
+	if err != nil {
+		panic("conf: an address that was checked is faulty: " + err.Error())
+	}
+	if a.Path != "" {
+		a.Path = k.file(&node{}, nil, a.Path)
+		x.Authority = "localhost" // as nginx's $proxy_host
+	} else {
+		x.Port = int(a.IP.Port())
+	}
+	i, ok := byAddress[a]
+	if !ok {
+		i = len(k.cfg.Groups)
+		byAddress[a] = i
+		k.cfg.Groups = append(k.cfg.Groups, k.implicitGroup(written, a))
+	}
+	x.Group = i
+}
+
+// implicitGroup is the group of one origin that a proxy_pass to an address means: with the defaults of [http.upstream].
+func (k *checker) implicitGroup(name string, a Address) Upstream {
+	var group Upstream
+	var server UpstreamServer
+	k.begin(k.specs.of(reflect.TypeFor[Upstream]()), reflect.ValueOf(&group).Elem(), reflect.Value{})
+	k.begin(k.specs.of(reflect.TypeFor[UpstreamServer]()), reflect.ValueOf(&server).Elem(), reflect.Value{})
+	server.Address = a
+	group.Name, group.Servers = name, []UpstreamServer{server}
+	return group
+}
+
+// redirects is proxy_redirect with "default" worked out: what stands in proxy_pass is replaced by the location's path. A location
+// given by a regular expression or a name has no such path, and no default.
+func (l *Location) redirects() []Redirect {
+	var rules []Redirect
+	for _, r := range l.ProxyRedirect {
+		switch {
+		case !r.Default:
+			rules = append(rules, r)
+		case l.Path.Modifier == Regex || l.Path.Modifier == RegexFold || l.Path.Modifier == Named:
+		case l.ProxyPass.HasURI:
+			rules = append(rules, Redirect{From: Template(l.ProxyPass.Text), To: Template(l.Path.Text)})
+		default:
+			rules = append(rules, Redirect{From: Template(l.ProxyPass.Text + "/"), To: "/"})
+		}
+	}
+	return rules
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import "time"
+
+// Config is one whole configuration: every value checked, inherited and resolved, so that whoever reads it
+// needs no default of its own. It is immutable after [Load].
+//
+// Like every table of the schema it is both the TOML table and the result. The fields' comments are the text of
+// docs/configuration.md, and their tags say, in a form that the decoder, the printer and that document share:
+//
+//	toml      the key; "-" for what Load derives and no user writes
+//	default   the value when the key is absent, as a user would write it (strings, times and sizes unquoted)
+//	min, max  bounds, both included, in the unit of the value
+//	as        where the meaning comes from when it is not nginx's directive of the same name
+//	short     "true": the table may be written as just this key's value
+//	key       "true": this field holds the entry's key in a table of named entries
+//	off       "true": the list may be written as false, for an empty one
+//	path      "true": a file; relative ones are resolved against the prefix
+//	required  "true": the table is faulty without the key
+//	example   a value for the reference and the example file when the default does not show the form
+type Config struct {
+	// Number of worker processes. "auto" takes the number of processors that this process may use: its
+	// affinity mask (and so its cpuset), lowered by a cgroup v1 or v2 CPU quota.
+	WorkerProcesses Auto `toml:"worker_processes" default:"auto" min:"1" max:"1024" as:"nginx; its default is 1"`
+
+	// Connections, to clients and to origins together, that one worker can hold.
+	WorkerConnections int `toml:"worker_connections" default:"4096" min:"16" max:"1048576" as:"nginx; its default is 512"`
+
+	// How long a worker that leaves gracefully may go on with what is in flight; then its connections are closed. 0: for ever.
+	WorkerShutdownTimeout time.Duration `toml:"worker_shutdown_timeout" default:"30s" max:"365d" as:"nginx; its default is no limit"`
+
+	// How long a reload may take until all new workers are ready. After that the old generation goes on and the reload has failed.
+	ReloadTimeout time.Duration `toml:"reload_timeout" default:"30s" min:"1s" max:"1h" as:"weir"`
+
+	// Generations of workers that may live at once while older ones drain. The oldest is cut off to keep the number.
+	MaxGenerations int `toml:"max_generations" default:"4" min:"2" max:"64" as:"weir"`
+
+	// The user and group that the workers run as, when the master was started by root. The group's default is the group named like the user.
+	User User `toml:"user" default:"nobody"`
+
+	// File that holds the process id of the master.
+	Pid string `toml:"pid" default:"run/weir.pid" path:"true"`
+
+	// Unix socket on which the master answers commands (weir -s, weir status). Empty: none.
+	Control string `toml:"control" default:"run/weir.sock" path:"true" as:"weir"`
+
+	// How the lock of shared memory is made: "atomic" with a word in it that the kernel watches (a robust futex), "flock" with flock(2), for
+	// systems without robust futexes. With either, the lock of a process that dies goes on to the next, and what was half done is undone.
+	SharedMutex SharedMutex `toml:"shared_mutex" default:"atomic" as:"weir"`
+
+	// Where faults and events are logged.
+	ErrorLog ErrorLog `toml:"error_log"`
+
+	// The blocks of memory that each worker reads into and writes from.
+	Buffers Buffers `toml:"buffers"`
+
+	// The HTTP proxy.
+	HTTP HTTP `toml:"http"`
+
+	// Listeners are the sockets to open, one per address in order of first appearance, and the servers behind each.
+	Listeners []Listener `toml:"-"`
+
+	// Groups are the groups of origins that ProxyPass.Group counts in: HTTP.Upstreams in their order, then one for
+	// every address that a proxy_pass names directly.
+	Groups []Upstream `toml:"-"`
+
+	// Captures are the names of all named groups in regular expressions: variables in every template, to be given to vars.Compile.
+	Captures []string `toml:"-"`
+}
+
+// User names the account that workers run as.
+type User struct {
+	// User name or number.
+	Name string `toml:"name" short:"true" required:"true"`
+
+	// Group name or number.
+	Group string `toml:"group"`
+}
+
+// ErrorLog says where and how errors are logged.
+type ErrorLog struct {
+	// File, or "stderr". The master opens it and passes it on to the workers.
+	Path string `toml:"path" default:"stderr" path:"true" short:"true"`
+
+	// The least severe level that is logged.
+	Level Level `toml:"level" default:"notice" as:"nginx; its default is error"`
+
+	// Form of a line: for people, or JSON.
+	Format ErrorLogFormat `toml:"format" default:"text" as:"weir"`
+}
+
+// Buffers sizes the pool of blocks of one worker.
+type Buffers struct {
+	// Size of one block.
+	Size Size `toml:"size" default:"16k" min:"4k" max:"1m" as:"HAProxy tune.bufsize"`
+
+	// Blocks allocated ahead, and kept for responses so that a response can always make progress.
+	Reserve int `toml:"reserve" default:"2" min:"1" max:"1024" as:"HAProxy tune.buffers.reserve"`
+
+	// Blocks that one worker may hold; who needs more waits. 0: as many as worker_connections can need.
+	Limit int `toml:"limit" default:"0" max:"4194304" as:"HAProxy tune.buffers.limit"`
+
+	// Room kept in a head's first block for header fields that are added to it.
+	MaxRewrite Size `toml:"maxrewrite" default:"1k" min:"256" max:"64k" as:"HAProxy tune.maxrewrite"`
+}

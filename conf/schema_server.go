@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import "time"
+
+// Upstream is one [http.upstream.NAME]: a group of origins.
+type Upstream struct {
+	// Name of the group.
+	Name string `toml:"name" key:"true"`
+
+	// Idle connections to the origins of the group that each worker keeps. 0: none.
+	Keepalive int `toml:"keepalive" default:"32" max:"1048576"`
+
+	// Requests sent over one kept connection; then it is closed.
+	KeepaliveRequests int `toml:"keepalive_requests" default:"1000" min:"1" max:"2147483647"`
+
+	// How long an idle connection is kept.
+	KeepaliveTimeout time.Duration `toml:"keepalive_timeout" default:"60s" min:"1ms" max:"365d"`
+
+	// Age at which a connection is closed after the response to its request.
+	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
+
+	// The origins.
+	Servers []UpstreamServer `toml:"server" required:"true"`
+}
+
+// UpstreamServer is one origin of a group.
+type UpstreamServer struct {
+	// Where it is: "127.0.0.1:9000", "[::1]:9000" or "unix:run/app.sock". Without a port: 80.
+	Address Address `toml:"address" short:"true" required:"true" example:"127.0.0.1:9000"`
+
+	// Its share of the requests.
+	Weight int `toml:"weight" default:"1" min:"1" max:"65535"`
+
+	// Failed attempts within fail_timeout that make it unavailable for fail_timeout. 0: attempts are not counted.
+	MaxFails int `toml:"max_fails" default:"1" max:"1000000"`
+
+	// See max_fails.
+	FailTimeout time.Duration `toml:"fail_timeout" default:"10s" max:"365d"`
+
+	// Never used.
+	Down bool `toml:"down" default:"false"`
+
+	// Used only when all others are unavailable.
+	Backup bool `toml:"backup" default:"false"`
+}
+
+// Server is one [[http.server]]: a virtual server. Its Settings hold also for requests that no location matches.
+type Server struct {
+	ServerSettings
+	Settings
+
+	// Addresses to listen on: "127.0.0.1:8080", "*:80", "8080", "[::]:80", "unix:run/weir.sock", or a table.
+	Listen []Listen `toml:"listen" default:"['*:80']" as:"nginx; which takes *:8000 when it is not started by root"`
+
+	// Names of the server: exact, "*.example.org", "www.example.*", ".example.org" (both the name and all below it), or "~regex". The first is the server's own.
+	ServerName []string `toml:"server_name" default:"['']"`
+
+	// An answer given to every request of the server, whatever its location.
+	Return *Return `toml:"return"`
+
+	// How requests are handled, by path.
+	Locations []Location `toml:"location"`
+}
+
+// Listen is an address that a server listens on.
+type Listen struct {
+	// IP address and port, only an address (port 80), only a port, or a unix socket.
+	Address Address `toml:"address" short:"true" required:"true" example:"0.0.0.0:80"`
+
+	// Connections that the kernel queues until they are accepted.
+	Backlog int `toml:"backlog" default:"511" min:"1" max:"1048576"`
+
+	// A socket of its own for each worker; the kernel spreads connections over them.
+	Reuseport bool `toml:"reuseport" default:"false"`
+
+	// Whether this server takes the requests for names that no server on the address has. Otherwise the first one does.
+	DefaultServer bool `toml:"default_server" default:"false"`
+
+	// Whether an IPv6 socket takes IPv6 connections only.
+	IPv6Only bool `toml:"ipv6only" default:"true"`
+
+	// Size of the kernel's receive buffer. 0: the kernel's own choice.
+	Rcvbuf Size `toml:"rcvbuf" default:"0" max:"1g"`
+
+	// Size of the kernel's send buffer. 0: the kernel's own choice.
+	Sndbuf Size `toml:"sndbuf" default:"0" max:"1g"`
+
+	// TCP keep-alive of accepted connections: true, false, or the idle time, the interval and the count of probes as "30m::10". Absent: the kernel's choice.
+	SoKeepalive SoKeepalive `toml:"so_keepalive" example:"30m::10"`
+
+	// Connections that may be open at once for each key of a zone, counted from accept to close, whether or not a request comes. A connection
+	// over a limit is closed at once. The zone's key may name the client's and the server's address only. See docs/limits.md.
+	LimitConns []LimitConn `toml:"limit_conn" example:"[{ zone = 'addr', max = 100 }]" as:"weir"`
+
+	// Clients whose connections limit_conn of this address does not count.
+	LimitConnBypass []Network `toml:"limit_conn_bypass" example:"['10.0.0.0/8']" as:"weir"`
+}
+
+// Location is one [[http.server.location]]: how requests for a path are handled.
+type Location struct {
+	Settings
+
+	// Which requests: "/prefix", "= /exact", "^~ /prefix" (no regex is tried after it), "~ regex", "~* regex" (letter case ignored), or "@name".
+	Path Path `toml:"path" required:"true" as:"nginx location" example:"/"`
+
+	// Where requests are passed: "http://GROUP", "http://127.0.0.1:9000", "http://unix:run/app.sock:", each with or without a path that replaces the location's.
+	ProxyPass *ProxyPass `toml:"proxy_pass" example:"http://127.0.0.1:9000"`
+
+	// An answer given at once.
+	Return *Return `toml:"return"`
+
+	// Whether requests are answered with the numbers of connections and requests of the whole instance, in the lines of nginx's status page.
+	StubStatus bool `toml:"stub_status" default:"false"`
+
+	// Redirects are ProxyRedirect with "default" worked out for this location, in order; the first that fits is used.
+	Redirects []Redirect `toml:"-"`
+}
+
+// Return is an answer given without an origin.
+type Return struct {
+	// Status code; 444 closes the connection without an answer.
+	Code int `toml:"code" short:"true" min:"200" max:"999" example:"200"`
+
+	// Body of the answer. May have variables.
+	Text Template `toml:"text" example:"ok"`
+
+	// Where to redirect to, with 301, 302 (the default), 303, 307 or 308. May have variables.
+	URL Template `toml:"url" example:"https://$host$request_uri"`
+}

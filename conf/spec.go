@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// tableSpec is what a schema struct says about its TOML table.
+type tableSpec struct {
+	fields   []*fieldSpec          // in the order of the struct, embedded structs spelled out
+	byKey    map[string]*fieldSpec // by TOML key, without the field that holds an entry's name
+	embeds   []embed
+	name     *fieldSpec    // the field that holds an entry's name, in a table of named entries
+	short    *fieldSpec    // the field that a value in place of the table sets
+	defaults reflect.Value // the struct with every key at its default; set when it is needed first
+}
+
+// embed is an embedded struct of settings, which a nested table inherits from the one around it.
+type embed struct {
+	typ   reflect.Type
+	index int
+}
+
+// fieldSpec is what a schema struct's field says about its TOML key.
+type fieldSpec struct {
+	key      string
+	index    []int // for reflect.Value.FieldByIndex
+	typ      reflect.Type
+	tag      reflect.StructTag
+	def      *node // the default as TOML; nil: the zero value
+	min, max int64 // bounds of numbers, in bytes or nanoseconds for sizes and times
+	off      bool
+	path     bool
+	required bool
+}
+
+// specs holds the table specs of a program's schema structs.
+type specs map[reflect.Type]*tableSpec
+
+// of returns the spec of a schema struct. It panics on tags that make no sense: those are bugs.
+func (s specs) of(t reflect.Type) *tableSpec {
+	if spec := s[t]; spec != nil {
+		return spec
+	}
+	spec := &tableSpec{byKey: map[string]*fieldSpec{}}
+	s[t] = spec
+	spec.add(t, nil)
+	return spec
+}
+
+func (spec *tableSpec) add(t reflect.Type, index []int) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		at := append(append([]int(nil), index...), i)
+		if field.Anonymous {
+			spec.embeds = append(spec.embeds, embed{field.Type, i})
+			spec.add(field.Type, at)
+			continue
+		}
+		if key := field.Tag.Get("toml"); key != "-" {
+			spec.addField(newFieldSpec(t, field, at))
+		}
+	}
+}
+
+func (spec *tableSpec) addField(f *fieldSpec) {
+	spec.fields = append(spec.fields, f)
+	if f.tag.Get("key") == "true" {
+		spec.name = f
+	} else {
+		spec.byKey[f.key] = f
+	}
+	if f.tag.Get("short") == "true" {
+		spec.short = f
+	}
+}
+
+func newFieldSpec(t reflect.Type, field reflect.StructField, index []int) *fieldSpec {
+	f := &fieldSpec{
+		key: field.Tag.Get("toml"), index: index, typ: field.Type, tag: field.Tag, max: math.MaxInt64,
+		off:      field.Tag.Get("off") == "true",
+		path:     field.Tag.Get("path") == "true",
+		required: field.Tag.Get("required") == "true",
+	}
+	if f.key == "" {
+		panic(fmt.Sprintf("conf: %s.%s has no toml tag", t, field.Name))
+	}
+	if text, ok := field.Tag.Lookup("min"); ok {
+		f.min = f.mustBound(text)
+	}
+	if text, ok := field.Tag.Lookup("max"); ok {
+		f.max = f.mustBound(text)
+	}
+	if text, ok := field.Tag.Lookup("default"); ok {
+		f.def = f.mustNode(text)
+	}
+	return f
+}
+
+// mustBound parses a min or max tag.
+func (f *fieldSpec) mustBound(text string) int64 {
+	parse := parseSize
+	if f.typ == reflect.TypeFor[time.Duration]() {
+		parse = func(s string) (int64, error) {
+			d, err := parseTime(s)
+			return int64(d), err
+		}
+	}
+	negative := strings.HasPrefix(text, "-")
+	n, err := parse(strings.TrimPrefix(text, "-"))
+	if err != nil {
+		panic(fmt.Sprintf("conf: bound of %s: %v", f.key, err))
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+// mustNode parses a default tag: TOML for lists, tables, booleans and integers, else the text of a string.
+func (f *fieldSpec) mustNode(text string) *node {
+	toml := false
+	switch f.typ.Kind() {
+	case reflect.Bool, reflect.Int:
+		toml = f.typ != reflect.TypeFor[Auto]()
+	default:
+		toml = strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{")
+	}
+	if !toml {
+		return &node{file: "default", value: text}
+	}
+	n, fault := parseTree("default", []byte(f.key+" = "+text))
+	if fault != nil {
+		panic(fmt.Sprintf("conf: default of %s: %v", f.key, fault))
+	}
+	return n.kids[f.key]
+}
+
+// isBlock says whether the field is a table, or holds tables, printed under a [header] and not as inline tables.
+func (f *fieldSpec) isBlock() bool {
+	t := f.typ
+	if t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	switch t {
+	case reflect.TypeFor[Buffers](), reflect.TypeFor[HTTP](), reflect.TypeFor[LimitConnZone](), reflect.TypeFor[Upstream](),
+		reflect.TypeFor[Server](), reflect.TypeFor[Location]():
+		return true
+	}
+	return false
+}
+
+// keys are the keys that a table may have.
+func (spec *tableSpec) keys() []string {
+	keys := make([]string, 0, len(spec.fields))
+	for _, f := range spec.fields {
+		if f != spec.name {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
