@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+const usage = `usage:
+  weir [-c FILE] [-p PREFIX] [-g 'TOML'] [-e FILE] [-q]    start, in the foreground
+  weir -t [-c FILE]        check the configuration: OK, or every fault
+  weir -T [-c FILE]        the same, then print what is in effect
+  weir -s reload|upgrade|reopen|drain|quit|stop [-c FILE]
+                           tell the running weir, and wait for the outcome
+  weir status [--json] [-c FILE]
+                           what runs
+  weir zone list | show NAME [--top N] | del NAME KEY | check NAME  [--json]
+                           look into the limit zones, clear a key, check one
+  weir -v | -V             the version | and how it was built
+  weir -h                  this help
+
+options:
+  -c FILE     configuration file; relative to the prefix. Without it:
+              PREFIX/conf/weir.toml, /etc/weir/weir.toml, the embedded default
+  -p PREFIX   directory that relative paths start from (the current directory)
+  -g 'TOML'   settings that override the file's, such as 'worker_processes = 2'
+  -e FILE     error log, whatever the configuration says; or stderr
+  -q          say nothing but faults
+`
+
+// errHelp is what parseArgs returns when help is asked for.
+var errHelp = errors.New("help")
+
+// action is what a command line asks for.
+type action uint8
+
+const (
+	actionStart    action = iota // run the master
+	actionTest                   // -t
+	actionPrint                  // -T
+	actionSignal                 // -s
+	actionStatus                 // status
+	actionZone                   // zone
+	actionVersion                // -v
+	actionFeatures               // -V
+)
+
+// command is a command line.
+type command struct {
+	action    action
+	signal    string // of -s: one of signals
+	config    string // -c as given; "": search
+	prefix    string // -p; absolute once main has seen it
+	overrides string // -g
+	errorLog  string // -e as given
+	quiet     bool   // -q
+	json      bool   // --json of status and zone
+	zone      zoneOrder
+}
+
+// signals are the values of -s.
+var signals = []string{"reload", "upgrade", "reopen", "drain", "quit", "stop"}
+
+// parseArgs reads the arguments behind the program's name. The error is errHelp, or says what is wrong with them.
+func parseArgs(args []string) (command, error) {
+	var c command
+	var test, dump, short, long bool
+	var top string
+	fs := flag.NewFlagSet("weir", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	fs.StringVar(&c.config, "c", "", "")
+	fs.StringVar(&c.prefix, "p", "", "")
+	fs.StringVar(&c.overrides, "g", "", "")
+	fs.StringVar(&c.errorLog, "e", "", "")
+	fs.StringVar(&c.signal, "s", "", "")
+	fs.BoolVar(&c.quiet, "q", false, "")
+	fs.BoolVar(&c.json, "json", false, "")
+	fs.StringVar(&top, "top", "", "")
+	fs.BoolVar(&test, "t", false, "")
+	fs.BoolVar(&dump, "T", false, "")
+	fs.BoolVar(&short, "v", false, "")
+	fs.BoolVar(&long, "V", false, "")
+
+	words, err := parseMixed(fs, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp) || slices.Equal(words, []string{"help"}):
+		return command{}, errHelp
+	case err != nil:
+		return command{}, plainFlagError(err)
+	}
+	isZone := len(words) > 0 && words[0] == "zone"
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for _, choice := range []struct {
+		chosen bool
+		action action
+	}{
+		{test, actionTest}, {dump, actionPrint}, {given["s"], actionSignal}, {len(words) > 0 && !isZone, actionStatus},
+		{isZone, actionZone},
+		{short, actionVersion}, {long, actionFeatures},
+	} {
+		if !choice.chosen {
+			continue
+		}
+		if c.action != actionStart && !(c.action == actionTest && choice.action == actionPrint) && !(c.action == actionVersion && choice.action == actionFeatures) {
+			return command{}, errors.New("more than one of -t, -T, -s, -v, -V, status and zone")
+		}
+		c.action = choice.action
+	}
+	if isZone {
+		if c.zone, err = parseZone(words[1:], top); err != nil {
+			return command{}, err
+		}
+		words = words[:1]
+	}
+	return c, c.check(words, given)
+}
+
+// parseMixed parses flags that may stand before and behind other words, and returns those.
+func parseMixed(fs *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return words, err
+		}
+		if args = fs.Args(); len(args) == 0 {
+			return words, nil
+		}
+		words = append(words, args[0])
+		args = args[1:]
+	}
+}
+
+// check says what does not go together.
+func (c *command) check(words []string, given map[string]bool) error {
+	switch {
+	case len(words) > 0 && words[0] != "status" && words[0] != "zone":
+		return fmt.Errorf("unknown command %q", words[0])
+	case len(words) > 1:
+		return fmt.Errorf("unexpected argument %q", words[1])
+	case given["json"] && c.action != actionStatus && c.action != actionZone:
+		return errors.New("--json goes with status and zone")
+	case given["top"] && c.zone.top == "":
+		return errors.New("--top goes with zone show, and needs a number")
+	case given["c"] && c.config == "":
+		return errors.New("-c needs the name of a file")
+	case given["e"] && c.errorLog == "":
+		return errors.New("-e needs the name of a file")
+	case c.action == actionSignal && !slices.Contains(signals, c.signal):
+		return fmt.Errorf("-s %q: must be one of %s", c.signal, strings.Join(signals, ", "))
+	}
+	return nil
+}
+
+// plainFlagError is an error of package flag in the words of this program.
+func plainFlagError(err error) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		return fmt.Errorf("unknown flag %s", name)
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
+		return fmt.Errorf("%s needs an argument", name)
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"weir/conf"
+	"weir/internal/invariant"
+	"weir/internal/master"
+)
+
+// version is set by the linker (-X main.version=...). Master and workers must have the same.
+var version = "dev"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run does what the arguments ask for and returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	c, err := parseArgs(args)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprint(stdout, usage)
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "weir: %v\n\n%s", err, usage)
+		return 2
+	}
+	switch c.action {
+	case actionVersion:
+		fmt.Fprintf(stdout, "weir %s\n", version)
+		return 0
+	case actionFeatures:
+		writeFeatures(stdout)
+		return 0
+	}
+	if c.prefix, err = filepath.Abs(c.prefix); err != nil {
+		fmt.Fprintf(stderr, "weir: prefix: %v\n", err)
+		return 1
+	}
+	switch c.action {
+	case actionTest, actionPrint:
+		return runCheck(c, stdout, stderr)
+	case actionSignal:
+		return runSignal(c, stdout, stderr)
+	case actionStatus:
+		return runStatus(c, stdout, stderr)
+	case actionZone:
+		return runZone(c, stdout, stderr)
+	}
+	return runMaster(c, stdout, stderr)
+}
+
+// runMaster starts weir and returns when it has ended.
+func runMaster(c command, stdout, stderr io.Writer) int {
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintf(stderr, "weir: %v\n", err)
+		return 1
+	}
+	if c.file() == "" && !c.quiet {
+		fmt.Fprintln(stderr, "weir: no configuration file was found; this is the embedded default")
+	}
+	err = master.Run(master.Options{
+		Build:      version,
+		WorkerPath: filepath.Join(filepath.Dir(self), "weir-worker"),
+		Read:       c.source,
+		ErrorLog:   c.errorLogPath(),
+		Quiet:      c.quiet,
+		Out:        stdout,
+	})
+	if err != nil {
+		writeFaults(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// writeFaults writes an error; the faults of a configuration as compilers write theirs, so that editors find the lines.
+func writeFaults(w io.Writer, err error) {
+	var faults conf.Faults
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			fmt.Fprintf(w, "%s\n", f)
+		}
+		return
+	}
+	fmt.Fprintf(w, "weir: %v\n", err)
+}
+
+func writeFeatures(w io.Writer) {
+	checks := "off"
+	if invariant.Enabled {
+		checks = "on"
+	}
+	fmt.Fprintf(w, "weir %s\nbuilt with %s for %s/%s\ninvariant checks: %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, checks)
+}

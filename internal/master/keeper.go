@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package master
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/internal/limitconn"
+	"weir/internal/logfile"
+	"weir/internal/slots"
+)
+
+// keeper looks after the slots and the zones. It takes the zones' locks, which a stopped worker can keep for as long as it is
+// stopped, and so it works in goroutines of its own: one gives back what dead workers held, the other checks. The loop never waits for
+// them; a slot is not used again before the first of them has freed it.
+type keeper struct {
+	zones *zones
+	table *slots.Table
+
+	deaths   chan struct{} // has one when a slot may be dead
+	looks    chan struct{} // has one when zones are to be looked at before their time
+	quit     chan struct{}
+	gone     chan struct{}  // closed when nobody works any more
+	work     sync.WaitGroup // the two goroutines, and those of the control socket that use zones
+	stopping bool           // the loop's: nobody may begin to use zones
+
+	loop chan<- func()                             // master.inspect
+	say  func(logfile.Level, string, ...zap.Field) // logs, in the loop
+}
+
+// lookInterval is how often zones are looked at: a zone that a worker has found damaged, or left damaged, waits no longer.
+const lookInterval = time.Second
+
+// The part of a zone's pages in use at which it is said to be nearly full, and below which it may be said again.
+const (
+	nearlyFull = 0.8
+	halfFull   = 0.5
+)
+
+// startKeeper begins the work on the zones.
+func startKeeper(z *zones, table *slots.Table, loop chan<- func(), say func(logfile.Level, string, ...zap.Field)) *keeper {
+	k := &keeper{
+		zones: z, table: table, loop: loop, say: say,
+		deaths: make(chan struct{}, 1), looks: make(chan struct{}, 1),
+		quit: make(chan struct{}), gone: make(chan struct{}),
+	}
+	k.work.Go(k.reapDead)
+	k.work.Go(k.lookAround)
+	return k
+}
+
+// stop ends the work when what is under way has been done, and does meanwhile what it asks the loop for. No worker
+// lives any more, so that no lock is held for long.
+func (k *keeper) stop(loop <-chan func()) {
+	if k == nil {
+		return
+	}
+	k.stopping = true
+	close(k.quit)
+	go func() {
+		k.work.Wait()
+		close(k.gone)
+	}()
+	for {
+		select {
+		case f := <-loop:
+			f()
+		case <-k.gone:
+			return
+		}
+	}
+}
+
+// log has the loop log, and returns when the line is written. It is not for the loop itself, which would wait for itself.
+func (k *keeper) log(level logfile.Level, message string, fields ...zap.Field) {
+	written := make(chan struct{})
+	line := func() {
+		k.say(level, message, fields...)
+		close(written)
+	}
+	select {
+	case k.loop <- line:
+		<-written
+	case <-k.gone:
+	}
+}
+
+// wake gives a goroutine something to do, which it does once for all who ask meanwhile.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// onDeath frees the slots of workers that were found dead. Without zones there is nothing to wait for, nor to log. The
+// loop calls it.
+func (k *keeper) onDeath() {
+	if k.zones.none() {
+		k.reap()
+		return
+	}
+	wake(k.deaths)
+}
+
+// reapDead frees slots until the keeper stops, and then what is left.
+func (k *keeper) reapDead() {
+	for {
+		select {
+		case <-k.deaths:
+			k.reap()
+		case <-k.quit:
+			k.reap()
+			return
+		}
+	}
+}
+
+// reap gives back what the workers of dead slots held, in every zone, and frees the slots. A slot that could not be freed stays
+// dead, and is tried again when the next worker dies or starts, and once a second.
+func (k *keeper) reap() {
+	used := k.zones.use()
+	var lines []news // for afterwards: the loop may be busy
+	freed, err := k.table.Reap(func(slot int) error {
+		for _, z := range used {
+			line, err := k.reapZone(z, slot)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, line...)
+		}
+		return nil
+	})
+	k.giveBack(used)
+	for _, l := range lines {
+		k.log(l.level, l.message, l.fields...)
+	}
+	if err != nil {
+		wake(k.looks)
+		k.log(logAlert, "a slot stays out of use", zap.Error(err))
+	}
+	if len(freed) > 0 && len(used) > 0 {
+		wake(k.looks)
+	}
+}
+
+// reapZone gives back what a dead worker held in a zone, and returns what is to be logged about it.
+func (k *keeper) reapZone(z *zone, slot int) ([]news, error) {
+	began := time.Now()
+	connections, err := z.Reap(slot)
+	if errors.Is(err, limitconn.ErrDamaged) {
+		k.check(z)
+		var more int
+		more, err = z.Reap(slot)
+		connections += more
+	}
+	if connections == 0 {
+		return nil, err
+	}
+	return []news{{
+		logfile.LevelNotice, fmt.Sprintf("zone %q: the connections of a dead worker are given back", z.options.Name),
+		[]zap.Field{zap.Int("slot", slot), zap.Int("connections", connections), zap.Duration("took", time.Since(began))},
+	}}, err
+}
+
+// lookAround looks at the zones when somebody asks for it, and at intervals.
+func (k *keeper) lookAround() {
+	ticks := time.NewTicker(lookInterval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-k.looks:
+		case <-ticks.C:
+			if k.anyDead() {
+				wake(k.deaths)
+			}
+		case <-k.quit:
+			return
+		}
+		used := k.zones.use()
+		for _, z := range used {
+			k.look(z)
+		}
+		k.giveBack(used)
+	}
+}
+
+func (k *keeper) anyDead() bool {
+	for _, s := range k.table.All() {
+		if s.State == slots.Dead {
+			return true
+		}
+	}
+	return false
+}
+
+// look checks a zone if something has happened to it, and warns when it is nearly full.
+func (k *keeper) look(z *zone) {
+	s := z.Status()
+	if s.CheckDue {
+		k.check(z)
+	}
+	z.inspection.Lock()
+	defer z.inspection.Unlock()
+	switch {
+	case s.UsedPart >= nearlyFull && !z.warned:
+		z.warned = true
+		k.log(logfile.LevelWarn, fmt.Sprintf("zone %q is nearly full: give it a larger size", z.options.Name),
+			zap.Int("used_percent", int(100*s.UsedPart)), zap.Int("keys", s.Keys), zap.Int64("size", s.SizeBytes))
+	case s.UsedPart < halfFull:
+		z.warned = false
+	}
+}
+
+// ZoneCheck is the answer to POST /zones/NAME/check.
+type ZoneCheck struct {
+	OK      bool     `json:"ok"` // no fault was found
+	Zone    string   `json:"zone"`
+	Faults  []string `json:"faults,omitempty"`  // the first ones
+	Rebuilt bool     `json:"rebuilt,omitempty"` // what was left after them is sound
+	Keys    int      `json:"keys"`
+	TookMs  int64    `json:"took_ms"`
+}
+
+// faultsMax is how many of a zone's faults are told: one broken link makes many.
+const faultsMax = 8
+
+// check walks a zone and says what it has found; one with faults is rebuilt from the shares of the live workers.
+func (k *keeper) check(z *zone) ZoneCheck {
+	z.inspection.Lock()
+	defer z.inspection.Unlock()
+	began := time.Now()
+	name := z.options.Name
+	recoveries := z.Status().Lock.Recoveries
+	faults := z.Check()
+	s := z.Status()
+	result := ZoneCheck{OK: len(faults) == 0, Zone: name}
+	for _, fault := range faults[:min(len(faults), faultsMax)] {
+		result.Faults = append(result.Faults, fault.Error())
+		k.log(logAlert, fmt.Sprintf("zone %q: fault", name), zap.Error(fault))
+	}
+	switch {
+	case result.OK:
+		k.log(logfile.LevelNotice, fmt.Sprintf("zone %q is checked: sound", name), zap.Int("keys", s.Keys),
+			zap.Uint64("recoveries", recoveries), zap.Duration("took", time.Since(began)))
+	case s.Sound: // it could not be looked at: no memory for the copy
+		k.log(logfile.LevelError, fmt.Sprintf("zone %q could not be checked", name))
+	default:
+		result.Rebuilt = k.rebuild(z, len(faults))
+		s = z.Status()
+	}
+	result.Keys, result.TookMs = s.Keys, time.Since(began).Milliseconds()
+	return result
+}
+
+// rebuild makes a sound zone of a damaged one, and says whether that went well.
+func (k *keeper) rebuild(z *zone, faults int) bool {
+	began := time.Now()
+	name := z.options.Name
+	k.log(logAlert, fmt.Sprintf("zone %q is damaged: it is rebuilt from what the live workers hold", name), zap.Int("faults", faults))
+	done, err := z.Rebuild(k.table.Alive)
+	if err == nil {
+		err = errors.Join(z.Check()...)
+	}
+	if err != nil {
+		k.log(logfile.LevelEmerg, fmt.Sprintf("zone %q could not be rebuilt: a restart makes a new one", name), zap.Error(err))
+		return false
+	}
+	k.log(logAlert, fmt.Sprintf("zone %q is rebuilt and sound", name), zap.Int("keys", done.Keys),
+		zap.Int("connections", done.Connections), zap.Int("lost", done.Lost), zap.Duration("took", time.Since(began)))
+	return true
+}
+
+// giveBack ends the use of zones.
+func (k *keeper) giveBack(used []*zone) {
+	if err := k.zones.done(used); err != nil {
+		k.log(logAlert, "closing a zone", zap.Error(err))
+	}
+}

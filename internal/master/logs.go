@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/conf"
+	"weir/internal/ipc"
+	"weir/internal/logfile"
+	"weir/internal/sys"
+)
+
+// Names of logs that are not files.
+const (
+	logStdout = "stdout"
+	logStderr = "stderr"
+)
+
+// logFiles are the logs of all live generations, by path, each opened once.
+type logFiles struct {
+	own string // the master's error log
+	fds map[string]int
+}
+
+func newLogFiles() *logFiles { return &logFiles{fds: make(map[string]int)} }
+
+// logPathsOf lists the logs of a config, each once.
+func logPathsOf(config *conf.Config) []string {
+	paths := []string{config.ErrorLog.Path}
+	add := func(logs []conf.AccessLog) {
+		for _, l := range logs {
+			if !slices.Contains(paths, l.Path) {
+				paths = append(paths, l.Path)
+			}
+		}
+	}
+	add(config.HTTP.AccessLogs)
+	for i := range config.HTTP.Servers {
+		server := &config.HTTP.Servers[i]
+		add(server.AccessLogs)
+		for j := range server.Locations {
+			add(server.Locations[j].AccessLogs)
+		}
+	}
+	return paths
+}
+
+// open opens a log if it is not open yet. Directories on the way to a file are made.
+func (l *logFiles) open(path string) error {
+	if _, ok := l.fds[path]; ok {
+		return nil
+	}
+	fd, err := openLogFile(path)
+	if err == nil {
+		l.fds[path] = fd
+	}
+	return err
+}
+
+func openLogFile(path string) (int, error) {
+	switch path {
+	case logStdout:
+		return openStandard(ipc.StdoutFD), nil
+	case logStderr:
+		return openStandard(ipc.StderrFD), nil
+	}
+	if err := makeParent(path); err != nil {
+		return -1, err
+	}
+	return sys.OpenAppend(path)
+}
+
+// openStandard returns a descriptor for standard output or error that a worker can write to without blocking; where there
+// can be none, the inherited one.
+func openStandard(fd int) int {
+	if again, ok := sys.OpenAgainNonblocking(fd); ok {
+		return again
+	}
+	return fd
+}
+
+// makeParent makes the directory that a file is to lie in.
+func makeParent(path string) error {
+	return os.MkdirAll(filepath.Dir(path), 0o755)
+}
+
+// closeLog closes a log's descriptor unless it is an inherited one.
+func closeLog(fd int) {
+	if fd > ipc.StderrFD {
+		sys.Close(fd)
+	}
+}
+
+// inherit lists logs for a manifest.
+func (l *logFiles) inherit(paths []string, inherit func(fd int) int) []ipc.Log {
+	list := make([]ipc.Log, 0, len(paths))
+	for _, path := range paths {
+		fd := l.fds[path]
+		if fd > ipc.StderrFD {
+			fd = inherit(fd)
+		}
+		list = append(list, ipc.Log{Path: path, FD: fd})
+	}
+	return list
+}
+
+// retain closes the logs that nobody writes to any more.
+func (l *logFiles) retain(paths map[string]bool) {
+	for path, fd := range l.fds {
+		if !paths[path] {
+			closeLog(fd)
+			delete(l.fds, path)
+		}
+	}
+}
+
+// reopen opens every file anew. One that cannot be opened stays as it is, and is among the errors.
+func (l *logFiles) reopen() (changed []string, old []int, faults []error) {
+	for path, fd := range l.fds {
+		if path == logStdout || path == logStderr {
+			continue
+		}
+		again, err := openLogFile(path)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		l.fds[path] = again
+		changed = append(changed, path)
+		old = append(old, fd)
+	}
+	slices.Sort(changed)
+	return changed, old, faults
+}
+
+func (l *logFiles) close() { l.retain(nil) }
+
+// openLog opens the master's error log for the first time.
+func (m *master) openLog(config *conf.Config) error {
+	if err := m.logs.open(config.ErrorLog.Path); err != nil {
+		return err
+	}
+	m.useLog(config)
+	return nil
+}
+
+// switchLog goes on with the error log of another config, whose file is open already.
+func (m *master) switchLog(config *conf.Config) {
+	if m.current == nil || m.logs.own != config.ErrorLog.Path || m.logConfig != config.ErrorLog {
+		m.useLog(config)
+	}
+}
+
+func (m *master) useLog(config *conf.Config) {
+	m.logs.own, m.logConfig = config.ErrorLog.Path, config.ErrorLog
+	m.log = logfile.OpenErrorLog(logfile.ErrorLogOptions{
+		FD: m.ownLogFD(), Level: logfile.Level(config.ErrorLog.Level), Format: logfile.Format(config.ErrorLog.Format),
+		PID: os.Getpid(), Slot: logfile.NoSlot,
+	})
+}
+
+// ownLogFD is where the master's own lines go. Unlike a worker it may wait for whoever reads its standard error, and so loses no line.
+func (m *master) ownLogFD() int {
+	switch m.logs.own {
+	case logStdout:
+		return ipc.StdoutFD
+	case logStderr:
+		return ipc.StderrFD
+	}
+	return m.logs.fds[m.logs.own]
+}
+
+// rotation is a reopening of the logs: it is over when every worker of every generation writes to the new files.
+type rotation struct {
+	askers   []asker
+	began    time.Time
+	deadline time.Time
+	faults   []error
+}
+
+// rotationLimit is how long workers may take to switch to new log files.
+const rotationLimit = 5 * time.Second
+
+// What one reopen message holds at most.
+const (
+	rotationFilesMax = ipc.MessageDescriptorsMax / 2
+	rotationBytesMax = ipc.MessageBytesMax / 4 // of paths; JSON may need several bytes for one
+)
+
+// beginRotation opens the log files anew, writes to them, and passes them to all workers.
+func (m *master) beginRotation(askers []asker) {
+	now := time.Now()
+	r := &rotation{askers: askers, began: now, deadline: now.Add(rotationLimit)}
+	m.rotation = r
+	changed, old, faults := m.logs.reopen()
+	r.faults = faults
+	m.log.SetFD(m.ownLogFD())
+	for _, fd := range old {
+		closeLog(fd)
+	}
+	for _, g := range m.live {
+		for _, w := range g.workers {
+			if w.state < workerStopping && !w.hungUp {
+				m.passLogs(w, changed)
+			}
+		}
+	}
+	m.settleRotation()
+}
+
+// passLogs sends a worker those of the new files that its generation writes to, in as many messages as it takes.
+func (m *master) passLogs(w *worker, changed []string) {
+	var paths []string
+	var fds []int
+	bytes := 0
+	flush := func() {
+		if len(paths) == 0 {
+			return
+		}
+		m.serial++
+		err := m.tell(w, ipc.Message{Kind: ipc.Reopen, Serial: m.serial, Paths: paths}, 0, fds...)
+		if err != nil {
+			m.rotation.faults = append(m.rotation.faults, fmt.Errorf("worker %d: %w", w.pid, err))
+		} else {
+			w.owes = append(w.owes, m.serial)
+		}
+		paths, fds, bytes = nil, nil, 0
+	}
+	for _, path := range changed {
+		if !slices.Contains(w.gen.logs, path) {
+			continue
+		}
+		if len(paths) == rotationFilesMax || bytes+len(path) > rotationBytesMax {
+			flush()
+		}
+		paths, fds, bytes = append(paths, path), append(fds, m.logs.fds[path]), bytes+len(path)
+	}
+	flush()
+}
+
+// onReopened notes that a worker has switched.
+func (m *master) onReopened(w *worker, serial int) {
+	w.owes = slices.DeleteFunc(w.owes, func(s int) bool { return s == serial })
+	if m.rotation != nil {
+		m.settleRotation()
+	}
+}
+
+// settleRotation ends a rotation when no worker is left to switch.
+func (m *master) settleRotation() {
+	if len(m.unswitched()) == 0 {
+		m.endRotation()
+	}
+}
+
+func (m *master) unswitched() (pids []int) {
+	for _, g := range m.live {
+		for _, w := range g.workers {
+			if len(w.owes) > 0 {
+				pids = append(pids, w.pid)
+			}
+		}
+	}
+	return pids
+}
+
+// endRotation says how it went. A worker that has not switched by now still may, and gets new files with the next rotation.
+func (m *master) endRotation() {
+	r := m.rotation
+	m.rotation = nil
+	if pids := m.unswitched(); len(pids) > 0 {
+		r.faults = append(r.faults, fmt.Errorf("workers %v still write to the old log files after %s", pids, rotationLimit))
+	}
+	err := errors.Join(r.faults...)
+	if err != nil {
+		m.log.Error("log files reopened, but not all", zap.Error(err))
+	} else {
+		m.log.Notice("log files reopened")
+	}
+	m.answer(r.askers, err, r.began)
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package master
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"weir/conf"
+	"weir/internal/ipc"
+	"weir/internal/limitconn"
+	"weir/internal/logfile"
+	"weir/internal/shmtx"
+)
+
+// zone is one zone of shared memory, open in the master as long as a generation counts in it.
+type zone struct {
+	*limitconn.Zone
+	serial  int // ipc.Zone.Serial
+	options limitconn.Options
+
+	users int  // under zones.mu: who looks into it at present, outside of the loop
+	left  bool // under zones.mu: no generation counts in it; closed when the last user is done
+
+	inspection sync.Mutex // held by who checks it
+	warned     bool       // under inspection: it has been said that it is nearly full
+}
+
+// zones are those that the master has open. The loop opens and leaves them; others use them between use and done.
+type zones struct {
+	owner  *shmtx.Owner
+	serial int // of the last one opened
+
+	mu   sync.Mutex
+	open []*zone
+}
+
+func newZones() (*zones, error) {
+	owner, err := shmtx.NewSharedOwner()
+	if err != nil {
+		return nil, err
+	}
+	return &zones{owner: owner}, nil
+}
+
+// create opens a new zone.
+func (s *zones) create(o limitconn.Options) (*zone, error) {
+	made, err := limitconn.Create(o, s.owner)
+	if err != nil {
+		return nil, err
+	}
+	s.serial++
+	z := &zone{Zone: made, serial: s.serial, options: o}
+	s.mu.Lock()
+	s.open = append(s.open, z)
+	s.mu.Unlock()
+	return z, nil
+}
+
+// use returns all zones; they stay open until done.
+func (s *zones) use() []*zone {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, z := range s.open {
+		z.users++
+	}
+	return slices.Clone(s.open)
+}
+
+// done ends the use of zones.
+func (s *zones) done(used []*zone) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var faults []error
+	for _, z := range used {
+		z.users--
+		if z.left && z.users == 0 {
+			faults = append(faults, z.Close())
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// none says whether no zone is open.
+func (s *zones) none() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) == 0
+}
+
+// retain leaves the zones that keep refuses, and returns them. What nobody looks into is closed at once.
+func (s *zones) retain(keep func(*zone) bool) (left []*zone, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var faults []error
+	s.open = slices.DeleteFunc(s.open, func(z *zone) bool {
+		if keep(z) {
+			return false
+		}
+		left = append(left, z)
+		z.left = true
+		if z.users == 0 {
+			faults = append(faults, z.Close())
+		}
+		return true
+	})
+	return left, errors.Join(faults...)
+}
+
+// counting is a zone as a generation has it.
+type counting struct {
+	zone  *zone
+	older bool // ipc.Zone.Older
+}
+
+// zone is the generation's zone of that name, nil when its config has none. No generation has no zone.
+func (g *generation) zone(name string) *zone {
+	if g == nil {
+		return nil
+	}
+	for _, c := range g.zones {
+		if !c.older && c.zone.options.Name == name {
+			return c.zone
+		}
+	}
+	return nil
+}
+
+// countsIn says whether the generation's workers count in the zone, as the one of its name or as an older one.
+func (g *generation) countsIn(z *zone) bool {
+	return slices.ContainsFunc(g.zones, func(c counting) bool { return c.zone == z })
+}
+
+// zonesOf lists a generation's zones for a manifest.
+func (g *generation) zonesOf(inherit func(fd int) int) []ipc.Zone {
+	var list []ipc.Zone
+	for _, c := range g.zones {
+		list = append(list, ipc.Zone{
+			Name: c.zone.options.Name, Kind: ipc.KindLimitConn, Serial: c.zone.serial, Older: c.older, FD: inherit(c.zone.FD()),
+		})
+	}
+	return list
+}
+
+// wantedZones are the zones that a config asks for.
+func wantedZones(config *conf.Config) []limitconn.Options {
+	list := make([]limitconn.Options, 0, len(config.HTTP.LimitConnZones))
+	for _, z := range config.HTTP.LimitConnZones {
+		mutex := shmtx.Atomic
+		if config.SharedMutex == conf.MutexFlock {
+			mutex = shmtx.Flock
+		}
+		list = append(list, limitconn.Options{Name: z.Name, Key: string(z.Key), SizeBytes: int64(z.Size), Mutex: mutex})
+	}
+	return list
+}
+
+// openZones gives a generation its zones: those of the present one that it can go on with, the others new. What it opened before an
+// error is left when the generation is.
+func (m *master) openZones(g *generation) error {
+	for _, o := range wantedZones(g.config) {
+		present := m.current.zone(o.Name)
+		z := present
+		if present == nil || !present.Matches(o) {
+			var err error
+			if z, err = m.zones.create(o); err != nil {
+				return err
+			}
+			m.zoneNews(g, z, present)
+		}
+		g.zones = append(g.zones, counting{zone: z})
+		m.addOlder(g, z)
+	}
+	return nil
+}
+
+// addOlder adds the zones with the same name and key in which other generations count and z is unknown: while these live, only
+// such a zone holds the connections of all.
+func (m *master) addOlder(g *generation, z *zone) {
+	for _, other := range m.live {
+		old := other.zone(z.options.Name)
+		if old != nil && old.options.Key == z.options.Key && !other.countsIn(z) && !g.countsIn(old) {
+			g.zones = append(g.zones, counting{zone: old, older: true})
+		}
+	}
+}
+
+// news is a line for the log that waits for its time: about a generation, until it serves.
+type news struct {
+	level   logfile.Level
+	message string
+	fields  []zap.Field
+}
+
+// zoneNews notes why a zone was made, in place of which one.
+func (m *master) zoneNews(g *generation, z, before *zone) {
+	o := &z.options
+	n := news{level: logfile.LevelNotice, message: fmt.Sprintf("zone %q", o.Name), fields: []zap.Field{
+		zap.Int64("size", z.SizeBytes()), zap.String("key", o.Key), zap.Stringer("shared_mutex", o.Mutex),
+		zap.Int("ipv4_keys", limitconn.Capacity(z.SizeBytes(), 4)),
+	}}
+	switch {
+	case before == nil:
+	case before.options.Key != o.Key:
+		n.level = logfile.LevelWarn
+		n.message += " has another key: it starts empty, and does not count the connections of the generations before"
+		n.fields = append(n.fields, zap.String("key_before", before.options.Key))
+	default:
+		n.message += " has another size or lock: the generations before go on with the old zone, and until they have left, connections are counted in both"
+		n.fields = append(n.fields, zap.Int64("size_before", before.SizeBytes()), zap.Stringer("shared_mutex_before", before.options.Mutex))
+	}
+	g.news = append(g.news, n)
+}
+
+// tellNews says what there was to say about a generation that serves now.
+func (m *master) tellNews(g *generation) {
+	for _, n := range g.news {
+		m.log.Log(n.level, n.message, n.fields...)
+	}
+	g.news = nil
+}
+
+// leaveZones lets go of what no generation needs any more: of older zones that no generation has as its own, and of zones
+// that nobody counts in.
+func (m *master) leaveZones() {
+	for _, g := range m.live {
+		g.zones = slices.DeleteFunc(g.zones, func(c counting) bool {
+			if !c.older || m.isOwn(c.zone) {
+				return false
+			}
+			for _, w := range g.workers {
+				if w.state < workerStopping && !w.hungUp {
+					m.tell(w, ipc.Message{Kind: ipc.Forget, Serial: c.zone.serial}, 0)
+				}
+			}
+			return true
+		})
+	}
+	left, err := m.zones.retain(func(z *zone) bool {
+		return m.current.zone(z.options.Name) == z || // it may have drained
+			slices.ContainsFunc(m.live, func(g *generation) bool { return g.countsIn(z) })
+	})
+	for _, z := range left {
+		m.log.Info(fmt.Sprintf("zone %q is closed: no generation counts in it", z.options.Name), zap.Int64("size", z.options.SizeBytes))
+	}
+	if err != nil {
+		m.log.Alert("closing a zone", zap.Error(err))
+	}
+}
+
+// isOwn says whether a live generation has the zone as its own.
+func (m *master) isOwn(z *zone) bool {
+	return slices.ContainsFunc(m.live, func(g *generation) bool { return g.zone(z.options.Name) == z })
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package master
+
+import (
+	"weir/internal/ipc"
+	"weir/internal/limitconn"
+	"weir/internal/shmtx"
+	"weir/internal/slab"
+)
+
+// ZoneStatus is one zone: in the answers to GET /zones, GET /zones/NAME and GET /status.
+type ZoneStatus struct {
+	Name       string `json:"name"`
+	Kind       string `json:"kind"`       // limit_conn
+	State      string `json:"state"`      // of its generation: starting, serving; draining or stopping: an older zone of that name
+	Generation int    `json:"generation"` // the latest that has it as its own
+	Key        string `json:"key"`
+	SizeBytes  int64  `json:"size_bytes"`
+
+	Keys        int     `json:"keys"`         // with connections
+	DeletedKeys int     `json:"deleted_keys"` // cleared, with connections that have not ended
+	UsedPages   int     `json:"used_pages"`
+	FreePages   int     `json:"free_pages"`
+	UsedPercent float64 `json:"used_percent"` // of the pages
+
+	Slots []ZoneSlots `json:"slots"` // by size, of those in use
+
+	Passed   uint64 `json:"passed"`           // counted
+	Rejected uint64 `json:"rejected"`         // over the limit
+	DryRun   uint64 `json:"rejected_dry_run"` // over the limit or without room, and let through
+	Bypassed uint64 `json:"bypassed"`         // by limit_conn_bypass
+	Failures uint64 `json:"failures"`         // the zone had no room
+	Stale    uint64 `json:"stale"`            // connections that ended after a rebuild had lost them
+	Faults   uint64 `json:"faults"`           // operations that met a damaged zone
+	Rebuilds int    `json:"rebuilds"`
+	Sound    bool   `json:"sound"`
+
+	Mutex MutexStatus `json:"shared_mutex"` // the zone's lock
+}
+
+// ZoneSlots is what a zone has of one slot size: nginx's slab statistics.
+type ZoneSlots struct {
+	SizeBytes int    `json:"size_bytes"`
+	Pages     int    `json:"pages"`
+	Used      int    `json:"used"`
+	Free      int    `json:"free"` // in those pages
+	Requests  uint64 `json:"requests"`
+	Failures  uint64 `json:"failures"`
+}
+
+// MutexStatus is what a zone's lock has counted.
+type MutexStatus struct {
+	Kind          string `json:"kind"`
+	Acquisitions  uint64 `json:"acquisitions"`
+	Contended     uint64 `json:"contended"`
+	Spins         uint64 `json:"spins"`
+	Waits         uint64 `json:"waits"`
+	Recoveries    uint64 `json:"recoveries"`  // times the owner had died
+	RolledBack    uint64 `json:"rolled_back"` // stores of dead owners undone
+	LongestHoldNs uint64 `json:"longest_hold_ns"`
+}
+
+// ZoneDetails is the answer to GET /zones/NAME.
+type ZoneDetails struct {
+	ZoneStatus
+	Top   []ZoneKey     `json:"top"`             // the keys with the most connections
+	Older []ZoneDetails `json:"older,omitempty"` // zones of that name in which older generations count
+}
+
+// ZoneKey is one key of a zone.
+type ZoneKey struct {
+	Key         string      `json:"key"` // an address, or quoted
+	Connections int         `json:"connections"`
+	Shares      []ZoneShare `json:"shares"`
+}
+
+// ZoneShare is how many of a key's connections one worker has.
+type ZoneShare struct {
+	Slot        int `json:"slot"`
+	PID         int `json:"pid,omitempty"` // of the worker in the slot
+	Connections int `json:"connections"`
+}
+
+// zoneView is a zone with what the loop knows of it.
+type zoneView struct {
+	*zone
+	state      genState
+	generation int // 0: of none that lives
+}
+
+// zoneViews describes all zones for somebody outside of the loop, who must give them back: those of the serving generation first.
+func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
+	for _, z := range used {
+		v := zoneView{zone: z, state: genDraining}
+		for _, g := range m.live {
+			if g.zone(z.options.Name) == z && g.number > v.generation {
+				v.state, v.generation = g.state, g.number
+			}
+		}
+		if m.current.zone(z.options.Name) == z {
+			v.state, v.generation = m.current.state, m.current.number
+			own = append(own, v)
+			continue
+		}
+		others = append(others, v)
+	}
+	return own, others
+}
+
+// status is what the zone has counted. It takes the zone's lock.
+func (v *zoneView) status() ZoneStatus {
+	s := v.Status()
+	return ZoneStatus{
+		Name: s.Name, Kind: ipc.KindLimitConn, State: v.state.String(), Generation: v.generation, Key: s.Key, SizeBytes: s.SizeBytes,
+		Keys: s.Keys, DeletedKeys: s.Orphans,
+		UsedPages: s.Slab.UsedPages(), FreePages: s.Slab.FreePages, UsedPercent: 100 * s.UsedPart,
+		Slots:  slotsOf(&s.Slab),
+		Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Failures: s.Full,
+		Stale: s.Stale, Faults: s.Faults, Rebuilds: s.Rebuilds, Sound: s.Sound,
+		Mutex: mutexStatus(v.options.Mutex, s.Lock),
+	}
+}
+
+func slotsOf(s *slab.Stats) []ZoneSlots {
+	list := []ZoneSlots{}
+	for _, size := range s.Sizes {
+		if size.Pages > 0 || size.Requests > 0 {
+			list = append(list, ZoneSlots{
+				SizeBytes: size.SlotBytes, Pages: size.Pages, Used: size.Used, Free: size.Total - size.Used,
+				Requests: size.Requests, Failures: size.Fails,
+			})
+		}
+	}
+	return list
+}
+
+func mutexStatus(kind shmtx.Kind, c shmtx.Counters) MutexStatus {
+	return MutexStatus{
+		Kind: kind.String(), Acquisitions: c.Acquisitions, Contended: c.Contended, Spins: c.Spins, Waits: c.Waits,
+		Recoveries: c.Recoveries, RolledBack: c.RolledBack, LongestHoldNs: c.LongestHoldNs,
+	}
+}
+
+// details is the zone's status with its top keys; pids says who is in which slot.
+func (v *zoneView) details(top int, pids map[int]int) (ZoneDetails, error) {
+	d := ZoneDetails{ZoneStatus: v.status(), Top: []ZoneKey{}}
+	entries, err := v.Top(top)
+	for i := range entries {
+		d.Top = append(d.Top, zoneKey(v.options.Key, &entries[i], pids))
+	}
+	return d, err
+}
+
+func zoneKey(template string, e *limitconn.Entry, pids map[int]int) ZoneKey {
+	key := ZoneKey{Key: keyText(template, e.Key), Connections: e.Connections, Shares: []ZoneShare{}}
+	for _, s := range e.Shares {
+		key.Shares = append(key.Shares, ZoneShare{Slot: s.Slot, PID: pids[s.Slot], Connections: s.Connections})
+	}
+	return key
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"strconv"
+
+	"weir/internal/buffer"
+	"weir/internal/eventpipe"
+	"weir/internal/http1"
+	"weir/internal/vars"
+)
+
+// answer holds what this process answers by itself: the body and what goes into the head.
+type answer struct {
+	body        []byte // used again for the next one
+	contentType string
+	location    []byte // value of the field Location; empty: none
+	hasLocation bool
+	allow       string
+}
+
+func (a *answer) reset() {
+	a.body = a.body[:0]
+	a.contentType, a.allow = "", ""
+	a.location, a.hasLocation = a.location[:0], false
+}
+
+// answer ends the request with a status: by an error page, or the built-in one. The status is nginx's, its internal
+// 494 (head too large) and 497 included.
+func (r *Request) answer(status int) verdict {
+	r.status, r.errorStatus = status, 0
+	if !r.fixed {
+		if page := r.errorPage(status); page != nil && (r.head.Len > 0 || page.Text != nil || page.Redirect != nil) {
+			return r.showPage(page, status)
+		}
+	}
+	r.status = publicStatus(status)
+	switch r.status {
+	case 400, 413, 414, 500, 501, 505: // as nginx: what comes next on this connection is not to be trusted, or not worth it
+		r.closeClient = true
+	}
+	a := &r.answerPage
+	a.reset()
+	if status == 405 {
+		a.allow = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+	}
+	if hasErrorBody(r.status) {
+		a.body = appendErrorBody(a.body, status, r.loc.ServerField)
+		a.contentType = "text/html"
+	}
+	return r.sendAnswer()
+}
+
+// answerEmpty ends the request with a status and no body.
+func (r *Request) answerEmpty(status int) verdict {
+	r.status = status
+	r.answerPage.reset()
+	return r.sendAnswer()
+}
+
+// answerReturn ends the request as a return directive says.
+func (r *Request) answerReturn(ret *Return) verdict {
+	a := &r.answerPage
+	switch {
+	case ret.Code == 444:
+		r.status = 444
+		r.closeClient = true
+		r.lingered = true
+		return r.become(StateFinish)
+	case ret.URL != nil:
+		a.reset()
+		return r.answerRedirect(ret.Code, ret.URL)
+	case ret.Text != nil:
+		a.reset()
+		a.body = ret.Text.Append(a.body, r)
+		a.contentType = "text/plain"
+		r.status = ret.Code
+		return r.sendAnswer()
+	}
+	if ret.Code < 300 {
+		return r.answerEmpty(ret.Code)
+	}
+	return r.answer(ret.Code)
+}
+
+// answerRedirect sends the client to another address. One that begins with a slash gets scheme and host of this request, as nginx's
+// absolute_redirect does.
+func (r *Request) answerRedirect(status int, to *vars.Template) verdict {
+	r.status = status
+	a := &r.answerPage
+	target := to.Append(nil, r)
+	clean(target)
+	a.location = r.absolute(a.location[:0], target)
+	a.hasLocation = true
+	a.body = appendErrorBody(a.body[:0], status, r.loc.ServerField)
+	a.contentType = "text/html"
+	return r.sendAnswer()
+}
+
+// answerSlash sends the client from "/x" to "/x/".
+func (r *Request) answerSlash() verdict {
+	a := &r.answerPage
+	a.reset()
+	target := http1.AppendEscapedPath(nil, r.path)
+	target = append(target, '/')
+	if len(r.args) > 0 {
+		target = append(append(target, '?'), r.args...)
+	}
+	clean(target)
+	a.location = r.absolute(a.location[:0], target)
+	a.hasLocation = true
+	r.status = 301
+	a.body = appendErrorBody(a.body[:0], 301, r.loc.ServerField)
+	a.contentType = "text/html"
+	return r.sendAnswer()
+}
+
+// absolute appends target, with scheme, host and port in front if it is only a path.
+func (r *Request) absolute(dst, target []byte) []byte {
+	if len(target) == 0 || target[0] != '/' {
+		return append(dst, target...)
+	}
+	dst = append(dst, "http://"...)
+	dst, _ = r.AppendVariable(dst, vars.Host, "")
+	if port := r.localAddr().Port(); port != 80 && port != 0 {
+		dst = append(dst, ':')
+		dst = strconv.AppendUint(dst, uint64(port), 10)
+	}
+	return append(dst, target...)
+}
+
+// sendAnswer hands the answer in answerPage to the client.
+func (r *Request) sendAnswer() verdict {
+	r.closeOrigin()
+	if r.errorStatus != 0 {
+		r.status, r.errorStatus = r.errorStatus, 0
+	}
+	r.skipBody()
+	r.decideKeepAlive()
+	return r.become(StateAnswer)
+}
+
+// writeAnswer makes the answer's head, once there is a block for it.
+func (r *Request) writeAnswer() verdict {
+	b := r.acquire(buffer.ClassResponse)
+	if b == nil {
+		return wait
+	}
+	a := &r.answerPage
+	head := r.appendAnswerHead(headSpace(b))
+	r.headBytes = int64(len(head))
+	if r.methodID != http1.MethodHead && bodyAllowed(r.status) {
+		head = append(head, a.body...)
+	}
+	if r.openRelay(eventpipe.Options{Framing: eventpipe.NoBody}, b, head) == nil {
+		return r.abortResponse()
+	}
+	return r.become(StateRelay)
+}
+
+// appendAnswerHead makes the head of an answer of this process.
+func (r *Request) appendAnswerHead(dst []byte) []byte {
+	a := &r.answerPage
+	dst = http1.AppendStatusLine(dst, r.status)
+	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
+	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
+	if a.contentType != "" {
+		dst = http1.AppendFieldString(dst, "Content-Type", a.contentType)
+	}
+	if bodyAllowed(r.status) {
+		dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(a.body)))
+	}
+	if a.hasLocation {
+		dst = http1.AppendField(dst, "Location", a.location)
+	}
+	if a.allow != "" {
+		dst = http1.AppendFieldString(dst, "Allow", a.allow)
+	}
+	dst = r.appendConnection(dst)
+	dst = r.appendAddHeaders(dst)
+	return append(dst, '\r', '\n')
+}
+
+// bodyAllowed is false for the statuses whose responses end with the head (RFC 9112 section 6.3).
+func bodyAllowed(status int) bool { return status >= 200 && status != 204 && status != 304 }
+
+// appendConnection says whether the connection goes on.
+func (r *Request) appendConnection(dst []byte) []byte {
+	if r.closeClient {
+		return append(dst, "Connection: close\r\n"...)
+	}
+	return append(dst, "Connection: keep-alive\r\n"...)
+}
+
+// appendAddHeaders adds the fields of add_header.
+func (r *Request) appendAddHeaders(dst []byte) []byte {
+	for i := range r.loc.AddHeaders {
+		h := &r.loc.AddHeaders[i]
+		if h.Always || addHeaderStatus(r.status) {
+			dst = r.appendSetField(dst, &h.SetHeader)
+		}
+	}
+	return dst
+}
+
+// addHeaderStatus says whether add_header applies without always.
+func addHeaderStatus(status int) bool {
+	switch status {
+	case 200, 201, 204, 206, 301, 302, 303, 304, 307, 308:
+		return true
+	}
+	return false
+}
+
+// appendSetField appends a field with the value of a template, unless that is empty.
+func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
+	start := len(dst)
+	dst = append(dst, h.line...)
+	from := len(dst)
+	dst = h.Value.Append(dst, r)
+	if len(dst) == from {
+		return dst[:start]
+	}
+	if h.unclean {
+		clean(dst[from:])
+	}
+	return append(dst, '\r', '\n')
+}
+
+// clean takes out of a field's value what could end the line: a variable of the client's must not make a field of its own.
+func clean(value []byte) {
+	for i, c := range value {
+		if c == '\r' || c == '\n' || c == 0 {
+			value[i] = ' '
+		}
+	}
+}
+
+// appendOriginal appends a field of a parsed head, with one space before the value.
+func appendOriginal(dst []byte, f *http1.Field, text []byte) []byte {
+	if f.Plain {
+		return append(dst, text[f.Name.Off:f.Value.End()+len("\r\n")]...)
+	}
+	return http1.AppendFieldBytes(dst, f.Name.Of(text), f.Value.Of(text))
+}
+
+// openRelay starts a response: head, which may have grown out of the block b that it was begun in, goes first. It gives the last
+// block of the head; nil: there are no blocks for all of it, and b is back in the pool.
+func (r *Request) openRelay(o eventpipe.Options, b *buffer.Block, head []byte) (last *buffer.Block) {
+	o.Sink = r.client
+	o.Class = buffer.ClassBody
+	if o.Blocks == 0 {
+		o.Blocks = 2
+	}
+	r.relayPipe.Open(r.engine.Pool, o)
+	for r.early != nil {
+		e := r.early
+		r.early = e.Next
+		r.relayPipe.PushHead(e)
+	}
+	r.headSent = true
+	if !r.keepLong(b, head) {
+		return nil
+	}
+	for b != nil {
+		next := b.Next
+		r.relayPipe.PushHead(b)
+		last, b = b, next
+	}
+	return last
+}
+
+// headSpace is the memory of an empty block to append a head to.
+func headSpace(b *buffer.Block) []byte { return b.Data[:0:len(b.Data)] }
+
+// keepLong makes head, which was appended to headSpace(b), the data of b. One that has outgrown the block is spread over a
+// chain of them; the last has room for a chunk head. False: there are no blocks for that, and b is back in the pool.
+func (r *Request) keepLong(b *buffer.Block, head []byte) bool {
+	most := len(b.Data) - eventpipe.HeadRoom
+	if len(head) <= most {
+		b.W = len(head)
+		return true
+	}
+	if len(head) <= len(b.Data) {
+		head = append([]byte(nil), head...)
+	}
+	for first := b; ; {
+		n := b.Append(head[:min(len(head), most)])
+		if head = head[n:]; len(head) == 0 {
+			return true
+		}
+		if b.Next = r.engine.Pool.Acquire(buffer.ClassResponse); b.Next == nil {
+			r.logShortage()
+			r.engine.Pool.ReleaseChain(first)
+			return false
+		}
+		b = b.Next
+	}
+}
+
+// decideKeepAlive decides whether the client's connection goes on after this response.
+func (r *Request) decideKeepAlive() {
+	c, loc := r.client, r.loc
+	if r.closeClient || !r.head.KeepAlive || r.engine.draining || loc.KeepaliveTimeoutMs == 0 ||
+		c.Requests >= loc.KeepaliveRequests || r.nowMs()-c.OpenedMs >= loc.KeepaliveTimeMs || r.bodyUnread() ||
+		r.bodyOpen && r.body.LostExtra() {
+		r.closeClient = true
+	}
+}

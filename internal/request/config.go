@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"net/netip"
+
+	"weir/internal/http1"
+	"weir/internal/logfile"
+	"weir/internal/route"
+	"weir/internal/upstream"
+	"weir/internal/vars"
+)
+
+// The types in this file are the config as requests use it: compiled once at start by package worker, read-only afterwards.
+
+// Bind is one listening address: the servers behind it.
+type Bind struct {
+	Names   *route.ServerNames // gives an index in Servers
+	Servers []*Server
+	Default *Server // for hosts that nobody has
+	// Local is the address as $server_addr and $server_port show it, when every connection has the same; invalid for a wildcard.
+	Local netip.AddrPort
+	// ByLocal are the binds that take over for connections to one of a wildcard's addresses; mostly nil.
+	ByLocal map[netip.AddrPort]*Bind
+	// Unix says that it is a unix socket; Path is its path.
+	Unix bool
+	Path string
+
+	// Limits hold for a connection from accept to close; their keys are made of addresses only. May be nil.
+	Limits *Limits
+
+	last lastHost // the only part that changes
+}
+
+// Server is one virtual server.
+type Server struct {
+	Name      string           // $server_name
+	Locations *route.Locations // gives an index in List
+	List      []*Location
+	// Default has the settings that apply where no location matches.
+	Default *Location
+	Return  *Return // an answer for every request; may be nil
+
+	// HeaderTimeoutMs is the time for a whole head, from its first byte (client_header_timeout).
+	HeaderTimeoutMs int64
+	// Limits are those of request heads.
+	Limits http1.Limits
+}
+
+// Location is how a set of paths is handled.
+type Location struct {
+	Path   string  // as written, without the modifier
+	Prefix bool    // the path is a prefix: proxy_pass may replace it
+	Return *Return // an answer given at once; may be nil
+	Proxy  *Proxy  // where requests are passed; may be nil
+
+	// Limits hold for a request; may be nil.
+	Limits *Limits
+	// StubStatus answers with nginx's status page.
+	StubStatus bool
+
+	KeepaliveTimeoutMs int64  // keepalive_timeout; 0: connections are not kept
+	KeepaliveTimeMs    int64  // keepalive_time
+	KeepaliveRequests  uint32 // keepalive_requests
+	BodyTimeoutMs      int64  // client_body_timeout
+	SendTimeoutMs      int64  // send_timeout
+	MaxBody            int64  // client_max_body_size; 0: not checked
+
+	Linger          Linger // lingering_close
+	LingerTimeMs    int64  // lingering_time
+	LingerTimeoutMs int64  // lingering_timeout
+
+	ServerField string // value of the field Server, and what error pages say
+	AddHeaders  []AddHeader
+	ErrorPages  []ErrorPage
+	Logs        []Log // access logs
+}
+
+// Linger says when a client's connection is read to its end before it is closed.
+type Linger uint8
+
+// The settings of lingering_close.
+const (
+	LingerOff Linger = iota
+	LingerOn         // when it looks likely that more is coming
+	LingerAlways
+)
+
+// Return is the answer of a return directive.
+type Return struct {
+	Code int
+	Text *vars.Template // body; nil: none
+	URL  *vars.Template // redirect; nil: none
+}
+
+// AddHeader is a field added to responses.
+type AddHeader struct {
+	SetHeader
+	Always bool // with every status
+}
+
+// ErrorPage is what is shown for some status codes.
+type ErrorPage struct {
+	Codes []int
+	// Exactly one of these is set.
+	URI      *vars.Template // an internal redirect to a path
+	Named    int            // one to a named location: its index plus 1
+	Redirect *vars.Template // a redirect of the client
+	Text     *vars.Template // the body
+	// Response is the code to answer with; -1: the one that led here, 0: that of what handles the URI.
+	Response int
+}
+
+// Log is one access log.
+type Log struct {
+	Writer   *logfile.Writer
+	Template *vars.Template
+}
+
+// Proxy is how requests of a location are passed on.
+type Proxy struct {
+	Group     *upstream.Group
+	Authority string // $proxy_host
+	Port      string // $proxy_port
+	// HasURI says that URI replaces the part of the path that the location matched.
+	HasURI bool
+	URI    string
+
+	ConnectTimeoutMs int64 // proxy_connect_timeout
+	ReadTimeoutMs    int64 // proxy_read_timeout: between two reads
+	SendTimeoutMs    int64 // proxy_send_timeout: between two writes
+
+	HTTP10           bool         // requests are HTTP/1.0
+	Blocks           int          // most blocks that one response may hold
+	Limits           http1.Limits // of response heads
+	RequestBuffering bool
+
+	// SetHeaders are the fields that the config sets, Host among them.
+	SetHeaders     []SetHeader
+	SetsConnection bool // Connection is among them
+	SetsUpgrade    bool // and Upgrade
+	// Overridden are the fields of the client's that SetHeaders replaces: known ones as a set, others by name in lower case.
+	Overridden      FieldSet
+	OverriddenOther []string
+	// Hidden are the fields of a response that are not passed on.
+	Hidden      FieldSet
+	HiddenOther []string
+	// Particular are the fields of a response that cannot simply be copied: see Finish.
+	Particular FieldSet
+	PassDate   bool
+	PassServer bool
+
+	Redirects []Redirect // proxy_redirect, in order
+
+	Next            Next  // proxy_next_upstream
+	NextTries       int   // most attempts; 0: no limit
+	NextTimeoutMs   int64 // time for them; 0: no limit
+	InterceptErrors bool  // proxy_intercept_errors
+	IgnoreAbort     bool  // proxy_ignore_client_abort
+}
+
+// Finish works out what follows from the other settings. Call it once they are all there.
+func (p *Proxy) Finish() {
+	p.Particular = p.Hidden
+	if len(p.HiddenOther) > 0 {
+		p.Particular.Add(http1.FieldOther)
+	}
+	if len(p.Redirects) > 0 {
+		p.Particular.Add(http1.FieldLocation)
+		p.Particular.Add(http1.FieldRefresh)
+	}
+}
+
+// SetHeader is a field that the config sets. Make it with NewSetHeader.
+type SetHeader struct {
+	Name  string
+	Value *vars.Template
+
+	line    string // the name, the colon and the space
+	unclean bool   // a variable in the value may hold bytes that a field cannot
+}
+
+// NewSetHeader makes a field of a name, which must be a token, and a value.
+func NewSetHeader(name string, value *vars.Template) SetHeader {
+	_, unclean := value.Beyond(cleanVariables...)
+	return SetHeader{Name: name, Value: value, line: name + ": ", unclean: unclean}
+}
+
+// cleanVariables cannot hold what ends a line: they are made by weir, or are parts of a head that the parser has passed. Read-only.
+var cleanVariables = []vars.ID{vars.RemoteAddr, vars.RemotePort, vars.ServerAddr, vars.ServerPort, vars.ServerProtocol, vars.Scheme, vars.HTTPS,
+	vars.Host, vars.RequestID, vars.HTTPField, vars.UpstreamHTTPField, vars.ProxyHost, vars.ProxyPort, vars.ProxyAddXForwardedFor,
+	vars.Msec, vars.TimeLocal, vars.TimeISO8601, vars.PID, vars.Connection, vars.ConnectionRequests, vars.LimitConnStatus}
+
+// Redirect changes the fields Location and Refresh of a response: a value that begins with From gets To instead of it.
+type Redirect struct {
+	From, To *vars.Template
+}
+
+// Next is a set of reasons to pass a request to the next origin.
+type Next uint16
+
+// The reasons, as proxy_next_upstream names them.
+const (
+	NextError Next = 1 << iota
+	NextTimeout
+	NextInvalidHeader
+	NextHTTP500
+	NextHTTP502
+	NextHTTP503
+	NextHTTP504
+	NextHTTP403
+	NextHTTP404
+	NextHTTP429
+	NextNonIdempotent
+)
+
+// nextByStatus is the reason that an origin's status can be.
+func nextByStatus(status int) Next {
+	switch status {
+	case 500:
+		return NextHTTP500
+	case 502:
+		return NextHTTP502
+	case 503:
+		return NextHTTP503
+	case 504:
+		return NextHTTP504
+	case 403:
+		return NextHTTP403
+	case 404:
+		return NextHTTP404
+	case 429:
+		return NextHTTP429
+	}
+	return 0
+}
+
+// FieldSet is a set of known header fields.
+type FieldSet uint64
+
+// Add puts a field into the set.
+func (s *FieldSet) Add(id http1.FieldID) { *s |= 1 << id }
+
+// Remove takes a field out of the set.
+func (s *FieldSet) Remove(id http1.FieldID) { *s &^= 1 << id }
+
+// Has says whether the field is in the set.
+func (s FieldSet) Has(id http1.FieldID) bool { return s>>(id&63)&1 != 0 }

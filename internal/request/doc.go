@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+// Package request takes a request from its first byte to its log line: it reads the head, finds server and location, asks an
+// origin or answers by itself, relays the response, and hands the client's connection back.
+//
+//	            .-> answer ---------------------------------.
+//	            |                                           v
+//	read head -> route -> [read body] -> pick -> connect -> exchange -> relay -> finish -> (next request | linger | close)
+//	                                      ^                  |    \                ^
+//	                                      '--- next origin --'     '--> tunnel ----'
+//
+// A Request is a table of steps and one short driver (state.go). A step does what can be done now and says "again", "wait" or
+// "done"; it never blocks, and every loop over network data has a bound for one turn. Whatever event arrives, the driver runs the step of
+// the present state, and the step looks at everything anew: it does not matter which connection the event was for.
+//
+//	engine.go     connections between requests; objects are lent from here
+//	state.go      states, driver, time-outs
+//	readhead.go   read head           finish.go    log, keep alive, linger, close
+//	route.go      server, location    answer.go    answers of weir's own, redirects
+//	reqbody.go    read body           errorpage.go error_page, built-in pages
+//	proxy.go      choice of an origin, what happens when one fails
+//	exchange.go   the request goes out, the head of the response comes in
+//	sendhead.go   the head that the origin gets
+//	respond.go    the head that the client gets; relaying the body
+//	tunnel.go     101 and after       limit.go     limits of requests and connections
+//	variables.go, trials.go   values of variables     config.go   the config, compiled
+//
+// # Memory
+//
+// A connection that waits for a request holds no block and no Request. A request holds: one block with its head until it is over;
+// blocks of its body until it has been sent (or, as long as it may have to be sent again, until the response begins); one block with
+// the origin's head until it is over, since variables refer to it; and what is on its way to the client. All come from one pool;
+// a step that gets none waits in the pool's queue. Steady state allocates nothing.
+//
+// # Invariants
+//
+//   - Each connection has one owner: the engine while it waits, a Request while it is in flight, a Peer while it is idle.
+//   - A request that has been counted as begun is logged once, and every block that it held is back in the pool afterwards.
+//   - Nothing of the client's head reaches the origin but method, target and fields as parsed; framing is always written anew.
+//   - A connection to an origin goes back to be used again only after a complete exchange: request sent in full, response
+//     read in full and nothing behind it.
+//   - A response that could not be completed never looks complete to the client.
+//
+// # Failure
+//
+// What the client did is an info line, what an origin did an error line; both end in an answer of the table in the documentation of errors, or
+// in a closed connection once a response has begun.
+package request

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"net/netip"
+
+	"weir/internal/buffer"
+	"weir/internal/clock"
+	"weir/internal/conn"
+	"weir/internal/event"
+	"weir/internal/logfile"
+	"weir/internal/stats"
+	"weir/internal/sys"
+	"weir/internal/upstream"
+)
+
+// Options are what an Engine works with. All of it belongs to one worker's loop.
+type Options struct {
+	Loop    *event.Loop
+	Clock   *clock.Clock
+	Table   *conn.Table
+	Pool    *buffer.Pool
+	Stats   *stats.Page    // this worker's
+	Segment *stats.Segment // everybody's
+	Log     *logfile.ErrorLog
+	// OnDamaged is told of a limit zone that was found damaged, each time.
+	OnDamaged func(zone string)
+	Binds     []*Bind           // by conn.Listener.ID
+	Groups    []*upstream.Group // of origins
+	Version   string
+	Hostname  string
+	PID       int
+	// MaxRewrite is the room kept in a head's first block while it is read (buffers.maxrewrite), in bytes.
+	MaxRewrite int
+}
+
+// Engine serves the clients of one worker: it owns connections between requests, and lends them to a Request while one is in flight.
+type Engine struct {
+	Options
+	idle     []*Request // used last comes last
+	inFlight int
+	draining bool
+	onEmpty  func()
+	limiter  limiter
+	source   acceptSource // for the limits of listening addresses
+	holds    []*connHolds // not in use
+
+	largeHeads int // heads that have outgrown a block, in flight
+}
+
+// largeHeadsMax bounds the heads that have outgrown a block: their memory is not the pool's.
+func (e *Engine) largeHeadsMax() int { return max(64, e.Table.Size()/16) }
+
+// NewEngine makes an engine.
+func NewEngine(o Options) *Engine {
+	return &Engine{Options: o}
+}
+
+// OnAccept takes a client's socket. See conn.Acceptor.
+func (e *Engine) OnAccept(l *conn.Listener, fd int, peer netip.AddrPort) {
+	e.Stats.Accepted.Inc()
+	holds, ok := e.admit(l, fd, peer)
+	if !ok {
+		sys.Close(fd)
+		return
+	}
+	c, errno := e.Table.Open(fd, e, peer)
+	if errno != 0 {
+		if holds != nil {
+			e.dismiss(holds)
+		}
+		sys.Close(fd)
+		return
+	}
+	if holds != nil {
+		c.Attached = holds
+	}
+	e.Stats.Handled.Inc()
+	e.Stats.Active.Inc()
+	c.Listener = l
+	e.park(c, e.Binds[l.ID].Default.HeaderTimeoutMs)
+}
+
+// park has a connection wait for the first byte of a request.
+func (e *Engine) park(c *conn.Conn, timeoutMs int64) {
+	if e.draining {
+		timeoutMs = min(timeoutMs, drainIdleMs)
+	}
+	c.SetOwner(e)
+	c.Arm(e.Clock.Ms() + timeoutMs)
+	e.Table.Waiting.Push(c)
+	e.Stats.Waiting.Inc()
+}
+
+// OnReady begins a request when its first bytes are there. See conn.Owner.
+func (e *Engine) OnReady(c *conn.Conn) {
+	if !c.Readable() {
+		return
+	}
+	e.Table.Waiting.Remove(c)
+	e.Stats.Waiting.Dec()
+	e.Stats.Reading.Inc()
+	r := e.take()
+	r.open(c)
+	r.drive()
+}
+
+// OnTimeout closes a connection that has been idle for long enough. See conn.Owner.
+func (e *Engine) OnTimeout(c *conn.Conn) {
+	if e.draining && !c.Quiet() {
+		c.Mark(sys.EpollIn) // the next request has come in the last moment
+		e.OnReady(c)
+		return
+	}
+	e.closeWaiting(c)
+}
+
+// closeWaiting closes a connection that has nothing in flight.
+func (e *Engine) closeWaiting(c *conn.Conn) {
+	e.Stats.Waiting.Dec()
+	e.closeClient(c)
+	e.checkEmpty()
+}
+
+func (e *Engine) closeClient(c *conn.Conn) {
+	if holds, ok := c.Attached.(*connHolds); ok {
+		e.dismiss(holds)
+	}
+	e.Stats.Active.Dec()
+	c.Close()
+}
+
+// take gives a Request object, used before if there is one.
+func (e *Engine) take() *Request {
+	e.inFlight++
+	if n := len(e.idle); n > 0 {
+		r := e.idle[n-1]
+		e.idle = e.idle[:n-1]
+		return r
+	}
+	return newRequest(e)
+}
+
+func (e *Engine) give(r *Request) {
+	e.idle = append(e.idle, r)
+	e.inFlight--
+	e.checkEmpty()
+}
+
+// InFlight is the number of requests being served.
+func (e *Engine) InFlight() int { return e.inFlight }
+
+// MakeRoom closes a connection that has nothing in flight, if there is one: one to an origin, else that of the client that has been
+// waiting longest. The table is full.
+func (e *Engine) MakeRoom() bool {
+	var most *upstream.Group
+	for _, g := range e.Groups {
+		if n := g.Idle(); n > 0 && (most == nil || n > most.Idle()) {
+			most = g
+		}
+	}
+	if most != nil {
+		most.Evict()
+		return true
+	}
+	c := e.Table.Waiting.First()
+	if c == nil {
+		return false
+	}
+	e.closeWaiting(c)
+	return true
+}
+
+// drainIdleMs is how long a drain leaves an idle connection open: a request that was on its way when the drain began is
+// answered, with "Connection: close", instead of being met by a close.
+const drainIdleMs = 2000
+
+// Drain finishes what is in flight and closes what is not; onEmpty is called, once or more, when nothing is left.
+func (e *Engine) Drain(onEmpty func()) {
+	e.draining, e.onEmpty = true, onEmpty
+	limit := e.Clock.Ms() + drainIdleMs
+	for c := e.Table.Waiting.First(); c != nil; c = c.Next() {
+		if c.DeadlineMs() > limit {
+			c.Arm(limit)
+		}
+	}
+	e.checkEmpty()
+}
+
+func (e *Engine) checkEmpty() {
+	if e.draining && e.inFlight == 0 && e.Table.Waiting.Len() == 0 {
+		e.onEmpty()
+	}
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"strconv"
+
+	"weir/internal/http1"
+)
+
+// publicStatus is the code that a client sees for an internal one.
+func publicStatus(status int) int {
+	if status == 494 {
+		return 400
+	}
+	return status
+}
+
+// hasErrorBody says whether a built-in page belongs to the status.
+func hasErrorBody(status int) bool {
+	return status >= 300 && status != 304
+}
+
+func appendErrorBody(dst []byte, status int, server string) []byte {
+	dst = append(dst, "<html>\r\n<head><title>"...)
+	title := len(dst)
+	switch status {
+	case 494:
+		dst = append(dst, "400 Request Header Or Cookie Too Large"...)
+	default:
+		dst = strconv.AppendInt(dst, int64(status), 10)
+		if phrase := http1.ReasonPhrase(status); phrase != "" {
+			dst = append(append(dst, ' '), phrase...)
+		}
+	}
+	end := len(dst)
+	dst = append(dst, "</title></head>\r\n<body>\r\n<center><h1>"...)
+	if status == 494 {
+		dst = append(dst, "400 Bad Request</h1></center>\r\n<center>Request Header Or Cookie Too Large</center>\r\n<hr><center>"...)
+	} else {
+		dst = append(dst, dst[title:end]...)
+		dst = append(dst, "</h1></center>\r\n<hr><center>"...)
+	}
+	dst = append(dst, server...)
+	return append(dst, "</center>\r\n</body>\r\n</html>\r\n"...)
+}
+
+// errorPage is the location's page for a status, or nil.
+func (r *Request) errorPage(status int) *ErrorPage {
+	for i := range r.loc.ErrorPages {
+		page := &r.loc.ErrorPages[i]
+		for _, code := range page.Codes {
+			if code == status {
+				return page
+			}
+		}
+	}
+	return nil
+}
+
+// showPage answers with an error page. What goes wrong on the way to it is answered as it is.
+func (r *Request) showPage(page *ErrorPage, status int) verdict {
+	r.fixed = true
+	r.status = publicStatus(status)
+	if page.Response > 0 {
+		r.status = page.Response
+	}
+	a := &r.answerPage
+	switch {
+	case page.Redirect != nil:
+		a.reset()
+		code := 302
+		if page.Response >= 301 && page.Response <= 308 {
+			code = page.Response
+		}
+		return r.answerRedirect(code, page.Redirect)
+	case page.Text != nil:
+		a.reset()
+		a.body = page.Text.Append(a.body, r)
+		a.contentType = "text/plain"
+		return r.sendAnswer()
+	}
+	if page.Response != 0 {
+		r.errorStatus = r.status
+	}
+	r.status = 0
+	if page.Named > 0 {
+		r.abandonOrigin()
+		return r.enterNamed(page.Named - 1)
+	}
+	r.toGet()
+	r.redirectBuf = page.URI.Append(r.redirectBuf[:0], r) // it may ask for fields of the answer that is given up
+	r.abandonOrigin()
+	return r.redirectTo(r.redirectBuf)
+}
+
+// toGet makes the request one for another path: GET, unless it is HEAD, and without its body.
+func (r *Request) toGet() {
+	r.skipBody()
+	if r.hasBody {
+		r.closeClient = true
+		r.withoutBody = true
+	}
+	if r.methodID != http1.MethodHead {
+		r.methodID = http1.MethodGet
+		r.method = methodGet
+	}
+}
+
+var methodGet = []byte("GET") // read-only

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"go.uber.org/zap"
+
+	"weir/internal/buffer"
+	"weir/internal/conn"
+	"weir/internal/http1"
+	"weir/internal/logfile"
+	"weir/internal/sys"
+	"weir/internal/upstream"
+)
+
+// origin is the attempt to have the request answered by one origin.
+type origin struct {
+	conn   *conn.Conn
+	peer   *upstream.Peer
+	reused bool // the connection was kept from an earlier request
+
+	out      *buffer.Block // the request's head, not yet written
+	outOpen  bool          // out has been made
+	bodyDone bool          // the body has been sent: all of it, or there is none
+	gotByte  bool          // something of a response has come
+
+	block *buffer.Block // the response's head and the first of its body
+	head  http1.ResponseHead
+	text  []byte // the head's bytes, once it is complete; in block
+	keep  bool   // the connection can be used again once the response is over
+}
+
+// begin readies the attempt for a peer.
+func (u *origin) begin(peer *upstream.Peer) {
+	u.conn, u.peer, u.reused = nil, peer, false
+	u.out, u.outOpen, u.bodyDone, u.gotByte = nil, false, false, false
+	u.block, u.text, u.keep = nil, nil, false
+	u.head.Reset()
+}
+
+// startProxy prepares a request for its origin.
+func (r *Request) startProxy() verdict {
+	r.abandonOrigin() // of the round before an internal redirect
+	r.proxyStartMs = r.nowMs()
+	r.round, r.staleTrials = len(r.trials), 0
+	r.tried.Reset()
+	if r.sendsBody() && r.stream && r.body.Wire > 0 {
+		r.logError("a request body that was sent on while it was read cannot be sent again")
+		return r.answer(502)
+	}
+	if !r.sendsBody() || r.bodyOpen {
+		return r.become(StatePick)
+	}
+	return r.become(StateReadBody)
+}
+
+// pick chooses an origin and takes or begins a connection to it.
+func (r *Request) pick() verdict {
+	p, now := r.loc.Proxy, r.nowMs()
+	peer := p.Group.Pick(now, &r.tried)
+	if peer == nil {
+		return r.noOrigin()
+	}
+	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
+		NewRound: len(r.trials) == r.round && r.round > 0})
+	r.up.begin(peer)
+	if c := peer.TakeIdle(now, r.repeatable()); c != nil {
+		c.SetOwner(r)
+		r.up.conn, r.up.reused = c, true
+		r.trial().ConnectMs = 0
+		return r.become(StateExchange)
+	}
+	return r.dial(peer)
+}
+
+// dial begins a new connection to the peer.
+func (r *Request) dial(peer *upstream.Peer) verdict {
+	if r.engine.Table.Full() && !r.engine.MakeRoom() {
+		r.engine.Log.Limited("connections", logfile.LevelAlert, "worker_connections are not enough", zap.Int("worker_connections", r.engine.Table.Size()))
+		return r.answer(500)
+	}
+	c, errno := peer.Connect(r.engine.Table, r)
+	r.engine.Stats.UpstreamConnects.Inc()
+	switch errno {
+	case 0:
+	case sys.EMFILE, sys.ENFILE, sys.ENOBUFS, sys.ENOMEM, sys.EADDRNOTAVAIL:
+		// Not the origin's fault, and the next one would meet the same.
+		r.engine.Log.Limited("connect", logfile.LevelCrit, "connect failed", zap.Error(errno), zap.String("upstream", peer.Name))
+		r.trial().Status = 500
+		return r.answer(500)
+	default:
+		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
+	}
+	r.up.conn = c
+	if c.Writable() {
+		r.trial().ConnectMs = 0
+		return r.become(StateExchange)
+	}
+	c.Arm(r.nowMs() + r.loc.Proxy.ConnectTimeoutMs)
+	return r.become(StateConnect)
+}
+
+// noOrigin answers a request for which no origin is left.
+func (r *Request) noOrigin() verdict {
+	if n := len(r.trials); n > r.round {
+		return r.answer(r.trials[n-1].Status)
+	}
+	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
+	r.logError("no live upstreams")
+	return r.answer(502)
+}
+
+// connect waits until the connection stands.
+func (r *Request) connect() verdict {
+	c := r.up.conn
+	if !c.Writable() && !c.HungUp() {
+		return wait
+	}
+	if errno := c.Connected(); errno != 0 {
+		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
+	}
+	r.trial().ConnectMs = r.nowMs() - r.trial().StartMs
+	c.Disarm()
+	return r.become(StateExchange)
+}
+
+// attempts is the number of origins that have been asked in this round.
+func (r *Request) attempts() int { return len(r.trials) - r.round - r.staleTrials }
+
+// trial is the present attempt.
+func (r *Request) trial() *upstream.Trial { return &r.trials[len(r.trials)-1] }
+
+// repeatable says whether the method may be sent again after the origin may have seen it; nginx takes POST, LOCK and
+// PATCH for those that may not.
+func (r *Request) repeatable() bool {
+	switch r.methodID {
+	case http1.MethodPost, http1.MethodPatch:
+		return false
+	case http1.MethodOther:
+		return string(r.headOf(r.head.Method)) != "LOCK"
+	}
+	return true
+}
+
+// failOrigin ends an attempt that did not lead to a response, and begins the next one where that is allowed.
+func (r *Request) failOrigin(why Next, what string, fields ...zap.Field) verdict {
+	stale := r.up.reused && !r.up.gotByte && why == NextError
+	status := 502
+	if why == NextTimeout {
+		status = 504
+	}
+	r.logOrigin(what, fields...)
+	return r.nextOrigin(why, status, stale)
+}
+
+// nextOrigin passes the request on to another origin if proxy_next_upstream allows it; otherwise the request ends with status.
+func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
+	p, t := r.loc.Proxy, r.trial()
+	sent := r.up.outOpen
+	peer := r.up.peer
+	t.Status = status
+	t.ResponseMs = r.nowMs() - t.StartMs
+	if stale {
+		r.staleTrials++
+	} else if why != NextHTTP403 && why != NextHTTP404 {
+		if peer.Failed(r.nowMs()) {
+			r.logOrigin("origin is taken for unavailable")
+		}
+	}
+	r.closeOrigin()
+	if sent && !r.repeatable() {
+		why |= NextNonIdempotent
+	}
+	if r.headSent || p.Next&why != why || r.sendsBody() && r.stream && sent ||
+		p.NextTimeoutMs > 0 && r.nowMs()-r.proxyStartMs >= p.NextTimeoutMs {
+		return r.answer(status)
+	}
+	if stale {
+		// The origin closed an idle connection while the request was on its way to it. That says nothing about
+		// the origin: it gets the request again.
+		t := upstream.Trial{Peer: peer, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1}
+		r.trials = append(r.trials, t)
+		r.up.begin(peer)
+		return r.dial(peer)
+	}
+	if p.NextTries > 0 && r.attempts() >= p.NextTries {
+		return r.answer(status)
+	}
+	return r.become(StatePick)
+}
+
+// closeOrigin closes the connection to the origin, if there is one, and gives back what the attempt held.
+func (r *Request) closeOrigin() {
+	u := &r.up
+	if u.conn != nil {
+		u.conn.Close()
+		u.conn = nil
+	}
+	if u.out != nil {
+		r.engine.Pool.ReleaseChain(u.out)
+		u.out = nil
+	}
+	if u.block != nil {
+		r.engine.Pool.Release(u.block)
+		u.block, u.text = nil, nil
+	}
+}
+
+// abandonOrigin is closeOrigin for an attempt that the origin is not to blame for.
+func (r *Request) abandonOrigin() {
+	if r.up.conn != nil && len(r.trials) > 0 {
+		t := r.trial()
+		t.ResponseMs = r.nowMs() - t.StartMs
+	}
+	r.closeOrigin()
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"bytes"
+	"net/netip"
+
+	"go.uber.org/zap"
+
+	"weir/internal/buffer"
+	"weir/internal/conn"
+	"weir/internal/http1"
+	"weir/internal/logfile"
+	"weir/internal/sys"
+)
+
+// readHead reads until the head is complete.
+func (r *Request) readHead() verdict {
+	if r.buf == nil {
+		if r.block = r.acquire(buffer.ClassRequest); r.block == nil {
+			return wait
+		}
+		r.buf = r.block.Data[:len(r.block.Data)-r.engine.MaxRewrite]
+	}
+	for {
+		if r.w > r.base {
+			r.onFirstByte() // of a pipelined request, it has been here before
+			switch r.head.Parse(r.buf[r.base:r.w], &r.server.Limits) {
+			case http1.Done:
+				return r.onHead()
+			case http1.Bad:
+				return r.refuseHead()
+			}
+		}
+		if r.w == len(r.buf) && !r.growHead() {
+			return r.refuseHead()
+		}
+		n, st := r.client.Read(r.buf[r.w:])
+		switch st {
+		case conn.OK:
+			r.w += n
+		case conn.Again:
+			return r.waitHead()
+		default:
+			return r.headEnded(st)
+		}
+	}
+}
+
+// onFirstByte notes when a request began.
+func (r *Request) onFirstByte() {
+	if r.startMs == 0 {
+		r.startMs = r.nowMs()
+	}
+}
+
+// waitHead waits for the rest of a head. When not a byte of it is there, the connection goes back to waiting and holds nothing.
+func (r *Request) waitHead() verdict {
+	if r.w == r.base {
+		r.engine.Stats.Reading.Dec()
+		r.engine.park(r.client, max(r.client.DeadlineMs()-r.nowMs(), 0))
+		return r.release()
+	}
+	r.client.Arm(r.startMs + r.server.HeaderTimeoutMs)
+	return wait
+}
+
+// headEnded closes a connection whose client has gone before its head was complete.
+func (r *Request) headEnded(st conn.Status) verdict {
+	if r.w > r.base {
+		r.logInfo("client closed the connection within a request head")
+	} else if st == conn.Failed && r.engine.Log.Enabled(logfile.LevelDebug) {
+		r.engine.Log.Debug("idle client connection failed", zap.Error(r.client.Errno()))
+	}
+	r.engine.Stats.Reading.Dec()
+	return r.closeAll()
+}
+
+// headTimeout ends a request whose head did not arrive in time.
+func (r *Request) headTimeout() {
+	if r.w == r.base {
+		r.engine.Stats.Reading.Dec()
+		r.stopWaiting()
+		r.closeAll()
+		return
+	}
+	r.logInfo("client sent its request head too slowly")
+	r.next = r.w
+	r.length = int64(r.w - r.base)
+	r.countRequest()
+	r.closeClient = true
+	r.answer(408)
+}
+
+// growHead makes room behind the bytes read: by moving a pipelined request to the front of the block, or by leaving the
+// block for memory as large as the limit. False when the limit is reached.
+func (r *Request) growHead() bool {
+	if r.base > 0 {
+		r.w = copy(r.buf, r.buf[r.base:r.w])
+		r.base = 0
+		return true
+	}
+	limit := r.server.Limits.HeadBytes
+	if r.w >= limit {
+		return false
+	}
+	if !r.large {
+		if r.engine.largeHeads >= r.engine.largeHeadsMax() {
+			r.engine.Log.Limited("large heads", logfile.LevelCrit, "too many large request heads at once", zap.Int("most", r.engine.largeHeadsMax()))
+			return false
+		}
+		r.large = true
+		r.engine.largeHeads++
+	}
+	big := make([]byte, min(2*len(r.buf), limit))
+	copy(big, r.buf[:r.w])
+	r.dropBlock()
+	r.buf = big
+	return true
+}
+
+// dropBlock lets go of the memory with the head.
+func (r *Request) dropBlock() {
+	if r.block != nil {
+		r.engine.Pool.Release(r.block)
+		r.block = nil
+	}
+	r.buf = nil
+}
+
+// refuseHead answers a head that is malformed or too large.
+func (r *Request) refuseHead() verdict {
+	why := r.head.Refusal
+	if why == http1.RefusedNone {
+		why = http1.RefusedHeadTooLarge
+	}
+	r.next = r.w
+	r.length = int64(r.w - r.base)
+	r.countRequest()
+	r.client.Disarm()
+	if r.engine.Log.Enabled(logfile.LevelInfo) {
+		r.engine.Log.Info("client sent an invalid request", append(r.logFields(), zap.String("why", why.String()))...)
+	}
+	r.closeClient = true
+	status := why.Status()
+	if why.TooLarge() {
+		status = 494
+	}
+	return r.answer(status)
+}
+
+// onHead takes a complete head.
+func (r *Request) onHead() verdict {
+	r.methodID = r.head.MethodID
+	r.next = r.base + r.head.Len
+	r.length = int64(r.head.Len)
+	r.countRequest()
+	r.client.Disarm()
+	r.hasBody = r.head.HasBody()
+	r.pickServer()
+	return r.become(StateRoute)
+}
+
+func (r *Request) countRequest() {
+	r.client.Requests++
+	st := r.engine.Stats
+	st.Requests.Inc()
+	st.Reading.Dec()
+	st.Writing.Inc()
+}
+
+// pickServer finds the virtual server by the address that accepted the connection and the host asked for.
+func (r *Request) pickServer() {
+	bind := r.bind
+	if bind.ByLocal != nil {
+		var local sys.Sockaddr
+		if sys.LocalAddr(r.client.FD(), &local) == 0 {
+			if b := bind.ByLocal[local.AddrPort()]; b != nil {
+				bind = b
+			}
+		}
+	}
+	asked := r.headOf(r.head.Host)
+	if last := &bind.last; last.server != nil && bytes.Equal(asked, last.asked) {
+		r.host, r.server = append(r.host[:0], last.host...), last.server
+	} else {
+		bind.find(r, asked)
+	}
+	r.loc = r.server.Default
+}
+
+// lastHost is the host that a bind was asked for last, and what came of it: most requests ask for the one before them.
+type lastHost struct {
+	asked, host []byte // as it came, and in lower case
+	server      *Server
+}
+
+// lastHostMax is the longest host that is remembered.
+const lastHostMax = 64
+
+// find looks the host up, and remembers it for the next request unless captures depend on it.
+func (b *Bind) find(r *Request, asked []byte) {
+	r.host = lowerInto(r.host[:0], asked)
+	i, pattern := b.Names.LookupPattern(r.host)
+	r.server = b.Servers[i]
+	if pattern != nil {
+		r.captures.server.set(pattern, r.host)
+		return
+	}
+	if last := &b.last; len(asked) <= lastHostMax {
+		last.asked = append(last.asked[:0], asked...)
+		last.host = append(last.host[:0], r.host...)
+		last.server = r.server
+	}
+}
+
+// localAddr is the address that accepted the connection.
+func (r *Request) localAddr() netip.AddrPort {
+	if r.bind.Local.IsValid() || r.bind.Unix {
+		return r.bind.Local
+	}
+	var local sys.Sockaddr
+	sys.LocalAddr(r.client.FD(), &local)
+	return local.AddrPort()
+}
+
+func lowerInto(dst, src []byte) []byte {
+	for _, c := range src {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

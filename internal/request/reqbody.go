@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"weir/internal/buffer"
+	"weir/internal/eventpipe"
+	"weir/internal/http1"
+)
+
+// openBody starts reading the request's body, with what came along with the head. False: the verdict is the step's.
+func (r *Request) openBody() (verdict, bool) {
+	b := r.acquire(buffer.ClassBody)
+	if b == nil {
+		return wait, false
+	}
+	o := eventpipe.Options{
+		Source: r.client, Class: buffer.ClassBody, Blocks: requestBodyBlocks,
+		Framing: eventpipe.Length, Length: r.head.ContentLength, Exact: true, Keep: true,
+	}
+	there := r.buf[r.next:r.w]
+	if r.head.Chunked {
+		o.Framing = eventpipe.Chunked
+	}
+	if n, ok := r.bodyThere(); ok {
+		there = there[:n]
+	}
+	r.body.Open(r.engine.Pool, o)
+	r.bodyOpen = true
+	if r.head.Expect100 && len(there) == 0 {
+		r.sendContinue()
+	}
+	for len(there) > 0 {
+		b.R, b.W = eventpipe.HeadRoom, eventpipe.HeadRoom
+		n := copy(b.Data[b.W:len(b.Data)-eventpipe.TailRoom], there)
+		b.W += n
+		there = there[n:]
+		r.next += n
+		if !r.body.Feed(b) {
+			return r.badBody(), false
+		}
+		if b = nil; len(there) > 0 {
+			if b = r.engine.Pool.Acquire(buffer.ClassResponse); b == nil {
+				r.closeClient = true
+				return r.answer(503), false
+			}
+		}
+	}
+	if b != nil {
+		r.engine.Pool.Release(b)
+	}
+	return r.bodyTooLarge()
+}
+
+// sendContinue tells a client that asked that its body is wanted. Without a block it is left out: such a client sends its body
+// unasked after a while.
+func (r *Request) sendContinue() {
+	if b := r.engine.Pool.Acquire(buffer.ClassResponse); b != nil {
+		b.Append(http100)
+		r.pushEarly(b)
+	}
+}
+
+var http100 = []byte("HTTP/1.1 100 Continue\r\n\r\n") // read-only
+
+// bodyTooLarge answers 413 when a chunked body has grown over client_max_body_size. True: it has not.
+func (r *Request) bodyTooLarge() (verdict, bool) {
+	if limit := r.loc.MaxBody; limit > 0 && r.body.Announced() > limit {
+		r.logInfo("client sent too large a body")
+		r.abandonOrigin()
+		return r.answer(413), false
+	}
+	return again, true
+}
+
+func (r *Request) badBody() verdict {
+	r.logInfo("client sent a malformed chunked body")
+	r.abandonOrigin()
+	r.closeClient = true
+	return r.answer(400)
+}
+
+// readBody reads the request's body before an origin is asked. A body larger than the memory for it is sent on while the
+// rest is read.
+func (r *Request) readBody() verdict {
+	if !r.bodyOpen {
+		if v, ok := r.openBody(); !ok {
+			return v
+		}
+		if !r.loc.Proxy.RequestBuffering {
+			return r.sendEarly()
+		}
+	}
+	switch o := r.body.Fill(); o {
+	case eventpipe.Done:
+		r.client.Disarm()
+	case eventpipe.Yield:
+		return r.sendEarly()
+	case eventpipe.Wait:
+		if v, ok := r.bodyTooLarge(); !ok {
+			return v
+		}
+		r.armIfMoved(r.client, 0, r.body.Raw, r.loc.BodyTimeoutMs)
+		return wait
+	case eventpipe.NoBlock:
+		if !r.body.Empty() {
+			return r.sendEarly() // many bodies that wait for each other's blocks would wait for ever
+		}
+		r.client.Arm(r.nowMs() + r.loc.BodyTimeoutMs)
+		r.waitForBlock(buffer.ClassBody, &r.body)
+		return wait
+	default:
+		return r.bodyFailed(o)
+	}
+	if v, ok := r.bodyTooLarge(); !ok {
+		return v
+	}
+	return r.become(StatePick)
+}
+
+// sendEarly goes on to an origin before the body is complete, which is sent on while the rest of it is read.
+func (r *Request) sendEarly() verdict {
+	r.client.Disarm()
+	if v, ok := r.bodyTooLarge(); !ok {
+		return v
+	}
+	if !r.body.ReadDone() {
+		r.stream = true
+		r.body.StopKeeping()
+	}
+	return r.become(StatePick)
+}
+
+// bodyFailed ends a request whose body does not arrive.
+func (r *Request) bodyFailed(o eventpipe.Outcome) verdict {
+	if o == eventpipe.SourceBad {
+		return r.badBody()
+	}
+	r.logInfo("client closed the connection within a request body")
+	r.abandonOrigin()
+	r.status = 400
+	r.closeClient, r.lingered = true, true
+	return r.become(StateFinish)
+}
+
+// requestBodyBlocks bounds the blocks of a request body in memory.
+const requestBodyBlocks = 8
+
+// skipBody drops a request body that nobody wants, if all of it has come along with the head.
+func (r *Request) skipBody() {
+	if !r.hasBody || r.bodyOpen {
+		return
+	}
+	if n, ok := r.bodyThere(); ok {
+		r.next += n
+		r.hasBody = false
+	}
+}
+
+// bodyThere finds the end of a request body that came along with the head: its length, framing included, if all of it is there.
+func (r *Request) bodyThere() (int, bool) {
+	there := r.buf[r.next:r.w]
+	if !r.head.Chunked {
+		return int(r.head.ContentLength), r.head.ContentLength <= int64(len(there))
+	}
+	var decoder http1.Chunked
+	for at := 0; at < len(there); {
+		n, _, v := decoder.Next(there[at:])
+		at += n
+		switch v {
+		case http1.Done:
+			return at, true
+		case http1.Bad:
+			return 0, false
+		}
+	}
+	return 0, false
+}

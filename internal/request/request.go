@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"weir/internal/buffer"
+	"weir/internal/conn"
+	"weir/internal/event"
+	"weir/internal/eventpipe"
+	"weir/internal/http1"
+	"weir/internal/limitconn"
+	"weir/internal/upstream"
+)
+
+// statusClientClosed is nginx's code for a request whose client went away; it is only ever logged.
+const statusClientClosed = 499
+
+// Request is one request in flight, and what it holds. The objects are used again and again; open and release mark the
+// beginning and the end of one use, begin and end those of one request in it (pipelined requests share a use).
+type Request struct {
+	engine     *Engine
+	state      State
+	client     *conn.Conn // nil between uses
+	waiter     buffer.Waiter
+	spare      *buffer.Block   // a block that was waited for
+	blockFor   *eventpipe.Pipe // who gets the block that is waited for; nil: spare
+	blockClass buffer.Class    // the class it is waited for with
+	task       event.Task
+
+	// The head: buf[base:w] begins with it. buf is a block's memory, or the Go heap's when the head has outgrown a block.
+	block *buffer.Block
+	buf   []byte
+	large bool // the head has outgrown a block
+	base  int  // the first byte of this request's head
+	w     int  // the end of what has been read
+	next  int  // the first byte that is not this request's; valid once the head is complete
+	head  http1.RequestHead
+
+	bind   *Bind
+	server *Server
+	loc    *Location
+
+	methodID    http1.Method
+	method      []byte // in the place of the head's, after an internal redirect
+	withoutBody bool   // the request goes on without its body, for the same reason
+
+	path       []byte // $uri: normalized, in buf or in pathBuf
+	pathBuf    []byte
+	args       []byte // $args
+	host       []byte // the host in lower case
+	captures   captures
+	redirected bool // an internal redirect has been followed: path and args are not the client's
+	argsBuf    []byte
+	fixed      bool // an error page is being made: its own errors go out as they are
+
+	startMs int64 // when the first byte came
+	length  int64 // bytes of head and body: $request_length
+
+	holds       []limitconn.Hold // places under limits
+	limitStatus string           // $limit_conn_status; empty: no limit was met
+
+	body     eventpipe.Pipe // client to origin
+	hasBody  bool
+	bodyOpen bool // body has been opened
+	stream   bool // the body is sent on while it is read: it cannot be sent again
+
+	up     origin
+	trials []upstream.Trial
+	tried  upstream.Tried
+
+	relayPipe   eventpipe.Pipe // origin (or this process) to client
+	early       *buffer.Block  // an interim response not yet written
+	earlyCut    bool           // a part of it has been
+	interims    int            // interim responses so far
+	staleTrials int            // trials that only showed that a kept connection had been closed
+	rewriteBuf  []byte
+	progress    [2]int64 // what had been moved when the client's and the origin's deadline were set: see armIfMoved
+	status      int      // of the response
+	headSent    bool     // the head of the final response has been handed to the pipe
+	headBytes   int64    // its size
+	complete    bool     // the response was written to its end
+
+	round        int   // the trials before an internal redirect
+	proxyStartMs int64 // when this round of trials began
+	errorStatus  int   // the status that error_page gives to the answer of another location; 0: its own
+	redirectBuf  []byte
+	upDone       bool // tunnel: the client has closed its side, and the origin knows
+	downDone     bool // tunnel: the other way round
+	aborted      bool // the response could not be completed
+
+	pipelined   bool // $pipe
+	closeClient bool // the connection ends with this response
+	lingered    bool // lingering is over, or must not be
+	lingerEndMs int64
+	answerPage  answer // what this process answers by itself
+
+	id requestID
+}
+
+func newRequest(e *Engine) *Request {
+	r := &Request{engine: e}
+	r.waiter.Init(r)
+	r.task.Init(r)
+	return r
+}
+
+// open begins a use: c has bytes to read.
+func (r *Request) open(c *conn.Conn) {
+	r.client = c
+	c.SetOwner(r)
+	r.bind = r.engine.Binds[c.Listener.ID]
+	r.block, r.buf = nil, nil
+	r.base, r.w, r.next = 0, 0, 0
+	r.pipelined = false
+	r.begin()
+}
+
+// begin readies the object for a request whose head starts at buf[base].
+func (r *Request) begin() {
+	r.head.Reset()
+	r.server = r.bind.Default
+	r.loc = r.server.Default
+	r.path, r.args = nil, nil
+	r.methodID, r.method, r.withoutBody = http1.MethodOther, nil, false
+	r.captures.reset()
+	r.redirected, r.fixed = false, false
+	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
+	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
+	r.startMs, r.length = 0, 0
+	r.limitStatus = ""
+	r.hasBody, r.bodyOpen, r.stream = false, false, false
+	r.trials = r.trials[:0]
+	r.tried.Reset()
+	r.status, r.headSent, r.headBytes, r.complete = 0, false, 0, false
+	r.relayPipe.Wire = 0
+	r.closeClient, r.lingered, r.lingerEndMs = false, false, 0
+	r.round, r.errorStatus = 0, 0
+	r.upDone, r.downDone, r.aborted = false, false, false
+	r.id.reset()
+	r.state = StateReadHead
+}
+
+// release ends a use. The client's connection has been closed or parked.
+func (r *Request) release() verdict {
+	r.stopWaiting()
+	r.dropBlock()
+	if r.large {
+		r.large = false
+		r.engine.largeHeads--
+	}
+	r.client = nil
+	r.engine.give(r)
+	return done
+}
+
+// nowMs is the loop's time.
+func (r *Request) nowMs() int64 { return r.engine.Clock.Ms() }
+
+// headOf is the text of a piece of the request's head.
+func (r *Request) headOf(s http1.Span) []byte { return s.Of(r.buf[r.base:]) }
+
+// sendsBody says whether the origin gets a body.
+func (r *Request) sendsBody() bool { return r.hasBody && !r.withoutBody }
+
+// methodText is the request's method.
+func (r *Request) methodText() []byte {
+	if r.method != nil {
+		return r.method
+	}
+	return r.headOf(r.head.Method)
+}
+
+// bodyUnread says whether a part of the request's body is still with the client.
+func (r *Request) bodyUnread() bool {
+	if !r.hasBody {
+		return false
+	}
+	return !r.bodyOpen || !r.body.ReadDone()
+}
+
+// acquire takes a block, or queues the request for one: nil, and OnBlock brings it back.
+func (r *Request) acquire(class buffer.Class) *buffer.Block {
+	b := r.spare
+	if r.spare = nil; b == nil {
+		b = r.engine.Pool.Acquire(class)
+	}
+	if b == nil {
+		r.waitForBlock(class, nil)
+	}
+	return b
+}
+
+// waitForBlock queues the request for a block, which it will hand to pipe, or keep for acquire if that is nil.
+func (r *Request) waitForBlock(class buffer.Class, pipe *eventpipe.Pipe) {
+	if r.waiter.Waiting() && (r.blockFor != pipe || r.blockClass != class) {
+		r.engine.Pool.Cancel(&r.waiter)
+	}
+	if !r.waiter.Waiting() {
+		r.blockFor, r.blockClass = pipe, class
+		r.engine.Pool.Wait(&r.waiter, class)
+		if pipe == nil {
+			r.client.Arm(r.nowMs() + blockWaitMs)
+		}
+	}
+}
+
+// blockWaitMs is how long a step waits for a block before the request is given up. It is a way out of circles: requests that hold what
+// the others wait for.
+const blockWaitMs = 30_000
+
+// armIfMoved sets a deadline for a side that something is waited for, unless one is set and nothing has moved on that side since: what the
+// other side does must not push it on. side is 0 for the client, 1 for the origin; moved counts the bytes.
+func (r *Request) armIfMoved(c *conn.Conn, side int, moved, timeoutMs int64) {
+	if !c.Armed() || r.progress[side] != moved {
+		r.progress[side] = moved
+		c.Arm(r.nowMs() + timeoutMs)
+	}
+}
+
+// OnBlock is told that a block is there. See buffer.Receiver.
+func (r *Request) OnBlock(_ *buffer.Waiter, b *buffer.Block) {
+	if r.blockFor != nil {
+		r.blockFor.Grant(b)
+	} else {
+		r.spare = b
+		r.client.Disarm()
+	}
+	r.drive()
+}
+
+// stopWaiting leaves the queue for a block, and gives back one that came and was not used.
+func (r *Request) stopWaiting() {
+	r.engine.Pool.Cancel(&r.waiter)
+	if r.spare != nil {
+		r.engine.Pool.Release(r.spare)
+		r.spare = nil
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"bytes"
+
+	"weir/internal/http1"
+)
+
+// appendRequestHead makes the head that the origin gets. It is built anew from what was parsed: whatever two parsers could read
+// differently has been refused, and is not passed on in the words of the client.
+func (r *Request) appendRequestHead(dst []byte) []byte {
+	p := r.loc.Proxy
+	dst = append(append(dst, r.methodText()...), ' ')
+	dst = r.appendTarget(dst)
+	if p.HTTP10 {
+		dst = append(dst, " HTTP/1.0\r\n"...)
+	} else {
+		dst = append(dst, " HTTP/1.1\r\n"...)
+	}
+	for i := range p.SetHeaders {
+		dst = r.appendSetField(dst, &p.SetHeaders[i])
+	}
+	if !p.SetsConnection {
+		dst = r.appendOriginConnection(dst)
+	}
+	dst = r.appendBodyFields(dst)
+	dst = r.appendClientFields(dst)
+	return append(dst, '\r', '\n')
+}
+
+// appendOriginConnection says what is to become of the connection. A WebSocket handshake is passed on as one, which
+// nginx does only if told to; other protocols are not, so that none is talked past the limits of this proxy.
+func (r *Request) appendOriginConnection(dst []byte) []byte {
+	p := r.loc.Proxy
+	if !p.SetsUpgrade && r.isWebSocket() {
+		return append(dst, "Upgrade: websocket\r\nConnection: upgrade\r\n"...)
+	}
+	if p.HTTP10 || p.Group.Keepalive == 0 {
+		return append(dst, "Connection: close\r\n"...)
+	}
+	return dst
+}
+
+// isWebSocket says whether the client asks for a WebSocket (RFC 6455 section 4.1).
+func (r *Request) isWebSocket() bool {
+	h := &r.head
+	if !h.Upgrade || r.methodID != http1.MethodGet || r.hasBody || r.loc.Proxy.HTTP10 {
+		return false
+	}
+	i := h.Lookup(http1.FieldUpgrade)
+	return i >= 0 && equalLower(r.headOf(h.Fields[i].Value), "websocket")
+}
+
+// askedUpgrade says whether the request as the origin got it allows a 101 in return.
+func (r *Request) askedUpgrade() bool {
+	return r.head.Upgrade && (r.loc.Proxy.SetsUpgrade || r.isWebSocket())
+}
+
+// appendBodyFields frames the body.
+func (r *Request) appendBodyFields(dst []byte) []byte {
+	switch {
+	case r.withoutBody:
+		return dst
+	case r.hasBody && r.body.Chunk:
+		return append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case r.hasBody && r.head.Chunked:
+		return http1.AppendFieldInt(dst, "Content-Length", r.body.Received)
+	case r.head.ContentLength >= 0:
+		return http1.AppendFieldInt(dst, "Content-Length", r.head.ContentLength)
+	}
+	return dst
+}
+
+// notForwarded are the client's fields that the origin gets from weir, or not at all.
+const notForwarded = 1<<http1.FieldHost | 1<<http1.FieldContentLength | 1<<http1.FieldExpect
+
+// appendClientFields passes on the client's fields, less hop-by-hop ones and those that the config sets.
+func (r *Request) appendClientFields(dst []byte) []byte {
+	p := r.loc.Proxy
+	skip := p.Overridden | notForwarded
+	text := r.buf[r.base:]
+	for i := range r.head.Fields {
+		f := &r.head.Fields[i]
+		if f.Hop || skip.Has(f.ID) {
+			continue
+		}
+		if f.ID == http1.FieldOther && len(p.OverriddenOther) > 0 && r.overriddenOther(f.Name.Of(text)) {
+			continue
+		}
+		dst = appendOriginal(dst, f, text)
+	}
+	return dst
+}
+
+func (r *Request) overriddenOther(name []byte) bool {
+	for _, other := range r.loc.Proxy.OverriddenOther {
+		if equalLower(name, other) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendTarget appends path and arguments: those of the request as they came, unless proxy_pass has a URI or the request was
+// redirected on the way.
+func (r *Request) appendTarget(dst []byte) []byte {
+	p := r.loc.Proxy
+	switch {
+	case !p.HasURI && !r.redirected:
+		dst = append(dst, r.headOf(r.head.Path)...)
+		if !r.head.HasQuery {
+			return dst
+		}
+		return append(append(dst, '?'), r.headOf(r.head.Query)...)
+	case p.HasURI && r.loc.Prefix && bytes.HasPrefix(r.path, []byte(r.loc.Path)):
+		// nginx: the part that the location matched is replaced, the rest is escaped again.
+		dst = append(dst, p.URI...)
+		dst = http1.AppendEscapedPath(dst, r.path[len(r.loc.Path):])
+	case p.HasURI:
+		dst = append(dst, p.URI...)
+	default:
+		dst = http1.AppendEscapedPath(dst, r.path)
+	}
+	if len(r.args) > 0 {
+		dst = append(append(dst, '?'), r.args...)
+	}
+	return dst
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"weir/conf"
+	"weir/internal/http1"
+	"weir/internal/logfile"
+	"weir/internal/request"
+	"weir/internal/route"
+	"weir/internal/sys"
+	"weir/internal/upstream"
+	"weir/internal/vars"
+)
+
+// builder turns the config into what requests use. The config has been checked; an error here means that the checks have a gap.
+type builder struct {
+	*worker
+	build    string
+	hostname string
+	groups   []*upstream.Group
+	formats  map[string]conf.LogFormat
+}
+
+// buildBinds makes everything that requests use. The binds are indexed as conf.Config.Listeners.
+func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
+	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}}
+	for _, f := range w.config.HTTP.LogFormats {
+		b.formats[f.Name] = f
+	}
+	for i := range w.config.Groups {
+		g, err := newGroup(&w.config.Groups[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		b.groups = append(b.groups, g)
+	}
+	servers := make([]*request.Server, len(w.config.HTTP.Servers))
+	for i := range servers {
+		s, err := b.server(&w.config.HTTP.Servers[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("http.server[%d]: %w", i, err)
+		}
+		servers[i] = s
+	}
+	binds := make([]*request.Bind, len(w.config.Listeners))
+	for i := range binds {
+		bind, err := b.bind(&w.config.Listeners[i], servers)
+		if err != nil {
+			return nil, nil, err
+		}
+		binds[i] = bind
+	}
+	for i := range binds {
+		if l := &w.config.Listeners[i]; l.Via != i {
+			via := binds[l.Via]
+			if via.ByLocal == nil {
+				via.ByLocal = map[netip.AddrPort]*request.Bind{}
+			}
+			via.ByLocal[l.Address.IP] = binds[i]
+		}
+	}
+	return binds, b.groups, nil
+}
+
+func newGroup(c *conf.Upstream) (*upstream.Group, error) {
+	o := upstream.Options{
+		Name: c.Name, Keepalive: c.Keepalive, KeepaliveRequests: uint32(c.KeepaliveRequests),
+		KeepaliveTimeMs: c.KeepaliveTime.Milliseconds(), KeepaliveIdleMs: c.KeepaliveTimeout.Milliseconds(),
+	}
+	for _, s := range c.Servers {
+		p := upstream.PeerOptions{
+			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down,
+		}
+		if s.Address.Path != "" {
+			addr, err := sys.SockaddrUnix(s.Address.Path)
+			if err != nil {
+				return nil, err
+			}
+			p.Addr, p.Name = addr, "unix:"+s.Address.Path
+		} else {
+			p.Addr, p.IP, p.Name = sys.SockaddrTCP(s.Address.IP), s.Address.IP, s.Address.IP.String()
+		}
+		o.Peers = append(o.Peers, p)
+	}
+	return upstream.NewGroup(o), nil
+}
+
+func (b *builder) bind(l *conf.Listener, servers []*request.Server) (*request.Bind, error) {
+	bind := &request.Bind{Unix: l.Address.Path != "", Path: l.Address.Path}
+	if ip := l.Address.IP; ip.IsValid() && !ip.Addr().IsUnspecified() {
+		bind.Local = ip
+	}
+	var names []route.Server
+	for _, i := range l.Servers {
+		bind.Servers = append(bind.Servers, servers[i])
+		names = append(names, route.Server{Names: b.names(&b.config.HTTP.Servers[i]), Default: i == l.Default})
+		if i == l.Default {
+			bind.Default = servers[i]
+		}
+	}
+	var err error
+	if bind.Limits, err = b.listenLimits(l); err != nil {
+		return nil, err
+	}
+	bind.Names, err = route.NewServerNames(names)
+	return bind, err
+}
+
+// names are a server's names with $hostname replaced.
+func (b *builder) names(s *conf.Server) []string {
+	names := make([]string, len(s.ServerName))
+	for i, name := range s.ServerName {
+		if name == "$hostname" {
+			name = b.hostname
+		}
+		names[i] = name
+	}
+	return names
+}
+
+func (b *builder) server(c *conf.Server) (*request.Server, error) {
+	s := &request.Server{
+		HeaderTimeoutMs: c.ClientHeaderTimeout.Milliseconds(),
+		Limits:          limits(&c.ServerSettings),
+	}
+	if len(c.ServerName) > 0 {
+		s.Name = strings.TrimPrefix(b.names(c)[0], "*.")
+	}
+	var err error
+	if s.Default, err = b.location(&c.Settings); err != nil {
+		return nil, err
+	}
+	if s.Return, err = b.newReturn(c.Return); err != nil {
+		return nil, err
+	}
+	var paths []route.Location
+	for i := range c.Locations {
+		l := &c.Locations[i]
+		paths = append(paths, route.Location{Path: pathText(l.Path), AutoRedirect: l.ProxyPass != nil})
+	}
+	if s.Locations, err = route.NewLocations(paths); err != nil {
+		return nil, err
+	}
+	for i := range c.Locations {
+		l, err := b.fullLocation(&c.Locations[i])
+		if err != nil {
+			return nil, fmt.Errorf("location[%d]: %w", i, err)
+		}
+		s.List = append(s.List, l)
+	}
+	return s, b.resolvePages(s, c)
+}
+
+// pathText is a location's path as package route reads it.
+func pathText(p conf.Path) string {
+	switch p.Modifier {
+	case conf.Prefix, conf.Named:
+		return p.Text
+	}
+	return p.Modifier.String() + " " + p.Text
+}
+
+// limits are those of request heads. A first line or field line may be as long as the larger kind of buffer, a head as all of them.
+func limits(c *conf.ServerSettings) http1.Limits {
+	l := http1.DefaultLimits()
+	small, large := int(c.ClientHeaderBufferSize), int(c.LargeClientHeaderBuffers.Size)
+	l.LineBytes = max(small, large)
+	l.HeadBytes = small + large*c.LargeClientHeaderBuffers.Number
+	return l
+}
+
+// accessLogs opens the logs of a location. Logs to one path share one writer.
+func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
+	var logs []request.Log
+	for _, c := range list {
+		fd, ok := b.manifest.Log(c.Path)
+		if !ok {
+			return nil, fmt.Errorf("manifest: no descriptor for access log %s", c.Path)
+		}
+		w, err := b.logs.Share(logfile.Options{
+			Path: c.Path, FD: fd, BufferBytes: int(c.Buffer), FlushMs: c.Flush.Milliseconds(),
+			Complain: func(err error) {
+				b.log.Error("access log", zap.Error(err))
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		t, err := b.logTemplate(c.Format)
+		if err != nil {
+			return nil, err
+		}
+		logs = append(logs, request.Log{Writer: w, Template: t})
+	}
+	return logs, nil
+}
+
+func (b *builder) logTemplate(name string) (*vars.Template, error) {
+	f, ok := b.formats[name]
+	if !ok {
+		return vars.CompileLog(vars.CombinedText, vars.EscapeDefault, b.config.Captures...)
+	}
+	escape := [...]vars.Escape{conf.EscapeDefault: vars.EscapeDefault, conf.EscapeJSON: vars.EscapeJSON, conf.EscapeNone: vars.EscapeNone}
+	return vars.CompileLog(string(f.Format), escape[f.Escape], b.config.Captures...)
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+// Package worker is one worker process: it builds everything that serves requests from the config that the master
+// passed on, runs the loop, and drains.
+//
+//	Run: manifest -> config -> build -> drop privileges -> listen -> "ready" -> loop -> drain or stop -> exit
+//
+//	worker.go      Run, the loop, what ends it
+//	setup.go       the order of start-up; privileges
+//	build.go       groups, logs, servers: from conf's types to those of package request
+//	location.go    one location
+//	zones.go       limit zones; limits
+//	listen.go      listening sockets; fairness between workers
+//	channel.go     messages from the master, signals
+//
+//	             .---- SIGQUIT, "drain", master gone ----.
+//	  serving ---'                                       '--> draining --nothing left, or worker_shutdown_timeout--> exit 0
+//	     '--------- SIGTERM, SIGINT, "stop" ------------------------------------------------------------------------> exit 0
+//
+// # The Go runtime in a worker
+//
+// The loop runs on the locked main thread with raw system calls, so it keeps its processor (P) all the time. GOMAXPROCS is 2: one
+// for the loop, one for helper goroutines and the garbage collector, which otherwise could not run beside it. Asynchronous preemption is off
+// (the master starts workers with GODEBUG=asyncpreemptoff=1): its signals would interrupt the loop's system calls a hundred times a second for nothing, as
+// there is no other goroutine to run in its place. Serving a request allocates nothing, so the collector has nothing to do in
+// steady state.
+//
+// # Failure
+//
+// What keeps a worker from starting is told to the master ("failed", with the text) and ends the process with exit code 1. A panic ends the
+// process with a report on standard error; the master starts another worker.
+package worker

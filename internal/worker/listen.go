@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"weir/internal/conn"
+	"weir/internal/ipc"
+	"weir/internal/logfile"
+)
+
+// listen puts the inherited sockets into the loop. Those that accept for another address of the same port (Via) are found
+// by the connection's local address.
+func (w *worker) listen() error {
+	for i := range w.config.Listeners {
+		c := &w.config.Listeners[i]
+		if c.Via != i {
+			continue
+		}
+		protocol, address := ipc.AddressKey(c.Address.IP, c.Address.Path)
+		sockets := w.manifest.ListenersAt(protocol, address)
+		if len(sockets) == 0 {
+			return fmt.Errorf("manifest: no socket for %s %s", protocol, address)
+		}
+		for _, s := range sockets {
+			l, errno := conn.NewListener(i, s.FD, protocol == "unix", w.loop, &w.timers, w.clock.Ms, w)
+			if errno != 0 {
+				return fmt.Errorf("epoll_ctl(listener %s): %w", address, errno)
+			}
+			l.Own = s.ReusePort
+			w.listeners = append(w.listeners, l)
+		}
+	}
+	return nil
+}
+
+// OnAccept takes a client. See conn.Acceptor.
+func (w *worker) OnAccept(l *conn.Listener, fd int, peer netip.AddrPort) {
+	w.engine.OnAccept(l, fd, peer)
+}
+
+// OnShortage says that the system has run out of something. See conn.Acceptor.
+func (w *worker) OnShortage(_ *conn.Listener, errno syscall.Errno) {
+	w.log.Limited("accept", logfile.LevelCrit, "accept failed, pausing", zap.Error(errno))
+}
+
+// crowdSlack is how many connections more than its share a worker may have before it leaves new ones to others, besides a
+// sixteenth of the share.
+const crowdSlack = 2
+
+// Crowded compares this worker's clients with the mean of its generation. See conn.Acceptor.
+func (w *worker) Crowded(l *conn.Listener) bool {
+	if l.Own || w.manifest.Workers < 2 {
+		return false
+	}
+	total := uint64(0)
+	for slot := range w.segment.Slots() {
+		total += w.segment.Slot(slot).Active.Load()
+	}
+	share := total / uint64(w.manifest.Workers)
+	return w.stats.Active.Load() > share+share/16+crowdSlack
+}
+
+// roomShare is the part of the table that is kept for connections to origins: one in so many.
+const roomShare = 16
+
+// Room keeps a part of the table free for connections to origins, at the cost of clients that are idle. See conn.Acceptor.
+func (w *worker) Room() bool {
+	free := w.table.Size() - w.table.Used()
+	if free > w.table.Size()/roomShare || w.engine.MakeRoom() {
+		return true
+	}
+	w.log.Limited("connections", logfile.LevelAlert, "worker_connections are not enough", zap.Int("worker_connections", w.table.Size()))
+	return false
+}

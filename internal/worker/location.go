@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"strconv"
+	"strings"
+
+	"weir/conf"
+	"weir/internal/http1"
+	"weir/internal/request"
+	"weir/internal/vars"
+)
+
+// compile is vars.Compile with the named captures of the whole config: which of them have a value is known only when a request is there.
+func (b *builder) compile(text string) (*vars.Template, error) {
+	return vars.Compile(text, b.config.Captures...)
+}
+
+// location makes the settings that every location and every server has.
+func (b *builder) location(c *conf.Settings) (*request.Location, error) {
+	l := &request.Location{
+		KeepaliveTimeoutMs: c.KeepaliveTimeout.Milliseconds(),
+		KeepaliveTimeMs:    c.KeepaliveTime.Milliseconds(),
+		KeepaliveRequests:  uint32(c.KeepaliveRequests),
+		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
+		SendTimeoutMs:      c.SendTimeout.Milliseconds(),
+		MaxBody:            int64(c.ClientMaxBodySize),
+		Linger:             request.Linger(c.LingeringClose),
+		LingerTimeMs:       c.LingeringTime.Milliseconds(),
+		LingerTimeoutMs:    c.LingeringTimeout.Milliseconds(),
+		ServerField:        "weir",
+	}
+	if c.ServerTokens {
+		l.ServerField = "weir/" + b.build
+	}
+	for _, h := range c.AddHeader {
+		t, err := b.compile(string(h.Value))
+		if err != nil {
+			return nil, err
+		}
+		l.AddHeaders = append(l.AddHeaders, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always})
+	}
+	var err error
+	if l.Limits, err = b.settingsLimits(c); err != nil {
+		return nil, err
+	}
+	l.Logs, err = b.accessLogs(c.AccessLogs)
+	return l, err
+}
+
+// fullLocation is location with what only a location has.
+func (b *builder) fullLocation(c *conf.Location) (*request.Location, error) {
+	l, err := b.location(&c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	l.Path = c.Path.Text
+	l.Prefix = c.Path.Modifier == conf.Prefix || c.Path.Modifier == conf.PrefixFinal || c.Path.Modifier == conf.Exact
+	if l.Return, err = b.newReturn(c.Return); err != nil {
+		return nil, err
+	}
+	l.StubStatus = c.StubStatus
+	if c.ProxyPass != nil {
+		l.Proxy, err = b.proxy(c)
+	}
+	return l, err
+}
+
+func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
+	if c == nil {
+		return nil, nil
+	}
+	r := &request.Return{Code: c.Code}
+	var err error
+	if c.URL != "" {
+		if r.Code == 0 {
+			r.Code = 302
+		}
+		r.URL, err = b.compile(string(c.URL))
+	} else if c.Text != "" {
+		if r.Code == 0 {
+			r.Code = 200
+		}
+		r.Text, err = b.compile(string(c.Text))
+	}
+	return r, err
+}
+
+// resolvePages makes the error pages, once all locations are known: a page may name one.
+func (b *builder) resolvePages(s *request.Server, c *conf.Server) error {
+	var err error
+	if s.Default.ErrorPages, err = b.errorPages(c.ErrorPages, s); err != nil {
+		return err
+	}
+	for i := range c.Locations {
+		if s.List[i].ErrorPages, err = b.errorPages(c.Locations[i].ErrorPages, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) errorPages(list []conf.ErrorPage, s *request.Server) ([]request.ErrorPage, error) {
+	var pages []request.ErrorPage
+	for _, c := range list {
+		page := request.ErrorPage{Codes: c.Codes, Response: c.Response}
+		text, to := string(c.URI), &page.URI
+		switch {
+		case c.Text != "":
+			text, to = string(c.Text), &page.Text
+		case strings.HasPrefix(text, "@"):
+			page.Named = s.Locations.Named(text) + 1
+			pages = append(pages, page)
+			continue
+		case !strings.HasPrefix(text, "/"):
+			to = &page.Redirect
+		}
+		t, err := b.compile(text)
+		if err != nil {
+			return nil, err
+		}
+		*to = t
+		pages = append(pages, page)
+	}
+	return pages, nil
+}
+
+// hiddenByDefault are the fields of an origin's response that nginx does not pass on; those that frame it are not among
+// them because they are never passed on.
+var hiddenByDefault = []string{"Date", "Server", "X-Pad", "X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate",
+	"X-Accel-Buffering", "X-Accel-Charset"} // read-only
+
+func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
+	pass := c.ProxyPass
+	p := &request.Proxy{
+		Group: b.groups[pass.Group], Authority: pass.Authority, HasURI: pass.HasURI, URI: pass.URI,
+		ConnectTimeoutMs: c.ProxyConnectTimeout.Milliseconds(),
+		ReadTimeoutMs:    c.ProxyReadTimeout.Milliseconds(),
+		SendTimeoutMs:    c.ProxySendTimeout.Milliseconds(),
+		HTTP10:           c.ProxyHTTPVersion == conf.HTTP10,
+		Blocks:           max(c.ProxyBuffers.Number*int(c.ProxyBuffers.Size)/int(b.config.Buffers.Size), 2),
+		RequestBuffering: c.ProxyRequestBuffering,
+		Next:             request.Next(c.ProxyNextUpstream),
+		NextTries:        c.ProxyNextUpstreamTries,
+		NextTimeoutMs:    c.ProxyNextUpstreamTimeout.Milliseconds(),
+		InterceptErrors:  c.ProxyInterceptErrors,
+		IgnoreAbort:      c.ProxyIgnoreClientAbort,
+	}
+	if !c.ProxyBuffering {
+		p.Blocks = 2
+	}
+	if pass.Port != 0 {
+		p.Port = strconv.Itoa(pass.Port)
+	}
+	headBytes := min(int(c.ProxyBufferSize), int(b.config.Buffers.Size))
+	p.Limits = http1.Limits{LineBytes: headBytes, HeadBytes: headBytes, Fields: http1.DefaultLimits().Fields}
+	if err := b.setHeaders(p, c.ProxySetHeader); err != nil {
+		return nil, err
+	}
+	hideFields(p, c)
+	for _, r := range c.Redirects {
+		from, err := b.compile(string(r.From))
+		if err != nil {
+			return nil, err
+		}
+		to, err := b.compile(string(r.To))
+		if err != nil {
+			return nil, err
+		}
+		p.Redirects = append(p.Redirects, request.Redirect{From: from, To: to})
+	}
+	p.Finish()
+	return p, nil
+}
+
+func (b *builder) setHeaders(p *request.Proxy, list []conf.Header) error {
+	for _, h := range list {
+		t, err := b.compile(string(h.Value))
+		if err != nil {
+			return err
+		}
+		p.SetHeaders = append(p.SetHeaders, request.NewSetHeader(h.Name, t))
+		switch id := http1.FieldByName([]byte(h.Name)); id {
+		case http1.FieldOther:
+			p.OverriddenOther = append(p.OverriddenOther, strings.ToLower(h.Name))
+		case http1.FieldConnection:
+			p.SetsConnection = true
+		case http1.FieldUpgrade:
+			p.SetsUpgrade = true
+		default:
+			p.Overridden.Add(id)
+		}
+	}
+	return nil
+}
+
+// hideFields works out which fields of a response are not passed on: the default ones and those of proxy_hide_header, less
+// those of proxy_pass_header.
+func hideFields(p *request.Proxy, c *conf.Location) {
+	pass := map[string]bool{}
+	for _, name := range c.ProxyPassHeader {
+		pass[strings.ToLower(name)] = true
+	}
+	p.PassDate, p.PassServer = pass["date"], pass["server"]
+	hide := append(append([]string(nil), hiddenByDefault...), c.ProxyHideHeader...)
+	for _, name := range hide {
+		lower := strings.ToLower(name)
+		if pass[lower] {
+			continue
+		}
+		if id := http1.FieldByName([]byte(lower)); id != http1.FieldOther {
+			p.Hidden.Add(id)
+		} else {
+			p.HiddenOther = append(p.HiddenOther, lower)
+		}
+	}
+}

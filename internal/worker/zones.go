@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weir/conf"
+	"weir/internal/ipc"
+	"weir/internal/limitconn"
+	"weir/internal/logfile"
+	"weir/internal/request"
+	"weir/internal/shmtx"
+	"weir/internal/slots"
+	"weir/internal/vars"
+)
+
+// zones are the limit zones of this worker.
+type zones struct {
+	byName  map[string]*request.Zone
+	serials map[int]*limitconn.Zone // the older ones, by ipc.Zone.Serial
+	toldMs  map[string]int64        // when the master was told that a zone is damaged
+}
+
+// damagedMs is how often the master is told at most that a zone is damaged.
+const damagedMs = 1000
+
+// onDamaged asks the master to look at a zone, and to rebuild it.
+func (w *worker) onDamaged(zone string) {
+	now := w.clock.Ms()
+	if told, ok := w.zones.toldMs[zone]; ok && now < told+damagedMs {
+		return
+	}
+	w.zones.toldMs[zone] = now
+	w.send(ipc.Message{Kind: ipc.Damaged, Text: zone})
+}
+
+// attachZones maps the zones of the manifest. The loop's thread becomes an owner of locks: if the worker is killed while it holds one, the
+// kernel tells who waits for it. It comes before the privileges go, since the lock kind "flock" opens the zones' files anew.
+func (w *worker) attachZones() error {
+	table, err := slots.Attach(w.manifest.Table)
+	if err != nil {
+		return err
+	}
+	w.slots = table
+	w.zones = zones{byName: map[string]*request.Zone{}, serials: map[int]*limitconn.Zone{}, toldMs: map[string]int64{}}
+	if len(w.manifest.Zones) == 0 {
+		return nil
+	}
+	owner, err := shmtx.NewOwner()
+	if err != nil {
+		return err
+	}
+	for i := range w.manifest.Zones {
+		m := &w.manifest.Zones[i]
+		if m.Kind != ipc.KindLimitConn {
+			return fmt.Errorf("manifest: zone %q is of the unknown kind %q", m.Name, m.Kind)
+		}
+		z, err := limitconn.Attach(m.FD, owner, w.manifest.Slot)
+		if err != nil {
+			return fmt.Errorf("zone %q: %w", m.Name, err)
+		}
+		entry := w.zones.byName[m.Name]
+		if entry == nil {
+			entry = &request.Zone{}
+			w.zones.byName[m.Name] = entry
+		}
+		if m.Older {
+			entry.Older = append(entry.Older, z)
+			w.zones.serials[m.Serial] = z
+		} else {
+			entry.Zone = z
+		}
+	}
+	return nil
+}
+
+// forget stops counting in an older zone. It stays mapped: requests in flight still have places in it to give back.
+func (w *worker) forget(serial int) {
+	old := w.zones.serials[serial]
+	for _, z := range w.zones.byName {
+		for i := range z.Older {
+			if z.Older[i] == old {
+				z.Older = append(z.Older[:i:i], z.Older[i+1:]...)
+				break
+			}
+		}
+	}
+	delete(w.zones.serials, serial)
+}
+
+// limits makes the limits of a location or a listening address; nil if there are none.
+func (b *builder) limits(list []conf.LimitConn, bypass []conf.Network) (*request.Limits, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	l := &request.Limits{Bypass: make([]netip.Prefix, len(bypass))}
+	for i, n := range bypass {
+		l.Bypass[i] = n.Prefix
+	}
+	for _, c := range list {
+		config := &b.config.HTTP.LimitConnZones[c.ZoneIndex]
+		zone := b.zones.byName[c.Zone]
+		if zone == nil || zone.Zone == nil {
+			return nil, fmt.Errorf("manifest: no zone %q", c.Zone)
+		}
+		key, err := vars.Compile(string(config.Key), b.config.Captures...)
+		if err != nil {
+			return nil, err
+		}
+		l.List = append(l.List, request.Limit{Zone: zone, Key: key, Max: uint32(c.Max), AllowFull: config.OnFull == conf.OnFullAllow,
+			ByAddress: key.String() == "$binary_remote_addr"})
+	}
+	return l, nil
+}
+
+// settingsLimits are limits with the settings that go with them.
+func (b *builder) settingsLimits(c *conf.Settings) (*request.Limits, error) {
+	l, err := b.limits(c.LimitConns, c.LimitConnBypass)
+	if l != nil {
+		l.Status, l.DryRun = c.LimitConnStatus, c.LimitConnDryRun
+		l.LogLevel = logfile.Level(c.LimitConnLogLevel.Level())
+	}
+	return l, err
+}
+
+// listenLimits are the limits of a listening address. How they are logged, and whether they are a dry run, its default server says.
+func (b *builder) listenLimits(c *conf.Listener) (*request.Limits, error) {
+	l, err := b.limits(c.LimitConns, c.LimitConnBypass)
+	if l != nil {
+		s := &b.config.HTTP.Servers[c.Default]
+		l.DryRun, l.LogLevel = s.LimitConnDryRun, logfile.Level(s.LimitConnLogLevel.Level())
+	}
+	return l, err
+}
