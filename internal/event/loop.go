@@ -239,9 +239,11 @@ type waker Loop
 // Mark does nothing: there is only one event that an eventfd can have.
 func (w *waker) Mark(uint32) {}
 
-// Run takes the wake-up and runs what it was for. The flag is cleared first, so that a Wake from now on is a new one.
+// Run takes the wake-up and runs what it was for. The eventfd is drained before the flag is cleared: the other way
+// round, the signal of a Wake in between would be drained while its flag stays, and every later Wake would be silent.
+// A Wake between the two is silent and right to be: onWake, which runs after both, sees its work.
 func (w *waker) Run() {
-	w.waking.Store(false)
 	sys.EventfdDrain(w.wakeFD)
+	w.waking.Store(false)
 	w.onWake()
 }
