@@ -40,6 +40,9 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
 
+// NoRoom says whether the key could not be counted, whatever its limit: what AllowFull lets through.
+func (v Verdict) NoRoom() bool { return v == Full || v == FullDryRun || v == Damaged }
+
 // Limit is one limit_conn of a request.
 type Limit struct {
 	Zone      *Zone
@@ -69,11 +72,14 @@ func Acquire(holds []Hold, limits []Limit) (taken []Hold, verdict Verdict, faile
 		if len(l.Key) == 0 {
 			continue
 		}
-		hold, v := l.Zone.acquire(l)
+		holds = append(holds, Hold{})
+		v := l.Zone.Acquire(&holds[len(holds)-1], l.Key, l.Max, l.DryRun)
+		if v == Passed {
+			continue
+		}
+		holds = holds[:len(holds)-1]
 		switch {
-		case v == Passed:
-			holds = append(holds, hold)
-		case l.AllowFull && (v == Full || v == FullDryRun || v == Damaged):
+		case l.AllowFull && v.NoRoom():
 			failed = i
 		default:
 			Release(holds[first:])
@@ -87,9 +93,9 @@ func Acquire(holds []Hold, limits []Limit) (taken []Hold, verdict Verdict, faile
 // rebuilt without it) is counted as stale.
 func Release(holds []Hold) {
 	for i := range holds {
-		if h := holds[i]; h.zone != nil {
+		if h := &holds[i]; h.zone != nil {
 			h.zone.release(h)
-			holds[i] = Hold{}
+			*h = Hold{}
 		}
 	}
 }
@@ -130,24 +136,57 @@ func (z *Zone) rollback(tx *shmtx.Tx) {
 	tx.Rollback()
 }
 
-func (z *Zone) acquire(l *Limit) (hold Hold, verdict Verdict) {
-	key := l.Key
+// Acquire takes a place under one limit of this zone: see Limit for the parameters. hold, the caller's, holds nothing before, and afterwards only when the
+// verdict is Passed and the key is not empty.
+//
+// What happens most is tried first: nobody has the lock, and the key has connections of this worker already. Whatever is not so is left to acquireAny.
+func (z *Zone) Acquire(hold *Hold, key []byte, most uint32, dryRun bool) Verdict {
+	if len(key) == 0 {
+		return Passed
+	}
 	if len(key) > KeyMax {
 		key = shortened(key)
 	}
 	hash := hashOf(key)
-	var tx *shmtx.Tx
+	tx := z.mutex.TryLock()
+	if tx == nil || !z.another(tx, hold, hash, key, most) {
+		return z.acquireAny(tx, hold, hash, key, most, dryRun)
+	}
+	z.mutex.Unlock()
+	return Passed
+}
+
+// another adds one connection to a key, if it is one more in the node's own share, which is one store. False: that is not what
+// there is to do, or what it meets is not sound. It has changed nothing then, and it never panics.
+func (z *Zone) another(tx *shmtx.Tx, hold *Hold, hash uint32, key []byte, most uint32) bool {
+	at := z.tree.Meet(hash)
+	n := shm.Look[node](z.shm, at)
+	if n == nil || n.own.slot != uint32(z.slot) || n.own.count() == 0 || n.total() >= most || z.h.state == stateRebuilding ||
+		n.keyLen() != len(key) || !z.shm.Same(at+nodeBytes, key) {
+		return false
+	}
+	n.own.put(tx, n.own.counts+ofNode+ofShare)
+	tx.Step()
+	z.h.counters.passed++
+	*hold = Hold{zone: z, share: at + ownOffset, hash: hash, epoch: z.h.epoch}
+	return true
+}
+
+// acquireAny is Acquire in every case. tx is nil, or the transaction of a lock that is held already.
+func (z *Zone) acquireAny(tx *shmtx.Tx, hold *Hold, hash uint32, key []byte, most uint32, dryRun bool) (verdict Verdict) {
 	defer z.guard(&tx, &verdict)
-	tx = z.mutex.Lock()
-	at, verdict := z.count(tx, hash, key, l.Max)
+	if tx == nil {
+		tx = z.mutex.Lock()
+	}
+	at, verdict := z.count(tx, hash, key, most)
 	c := &z.h.counters
 	tx.Step()
 	switch {
 	case verdict == Passed:
 		c.passed++
-		hold = Hold{zone: z, share: at, hash: hash, epoch: z.h.epoch}
+		*hold = Hold{zone: z, share: at, hash: hash, epoch: z.h.epoch}
 	case verdict == Damaged:
-	case l.DryRun:
+	case dryRun:
 		c.dryRun++
 		verdict++ // Rejected to RejectedDryRun, Full to FullDryRun
 	case verdict == Full:
@@ -156,7 +195,7 @@ func (z *Zone) acquire(l *Limit) (hold Hold, verdict Verdict) {
 		c.rejected++
 	}
 	z.mutex.Unlock()
-	return hold, verdict
+	return verdict
 }
 
 // count adds one connection of this process's slot to key, and returns the share that it is counted in.
@@ -175,27 +214,52 @@ func (z *Zone) count(tx *shmtx.Tx, hash uint32, key []byte, limit uint32) (shm.O
 		return z.addNode(tx, hash, key, place)
 	}
 	n := z.node(at)
-	if n.total >= limit {
+	if n.total() >= limit {
 		return 0, Rejected
 	}
 	s := z.findShare(at, n)
-	if s == 0 {
+	switch s {
+	case 0:
 		if s = z.addShare(tx, at, n); s == 0 {
 			return 0, Full
 		}
-	} else {
+	case at + ownOffset:
+		n.own.put(tx, n.own.counts+ofNode+ofShare)
+	default:
 		sh := z.share(s)
-		tx.Put32(&sh.count, sh.count+1)
+		sh.put(tx, sh.counts+ofShare)
+		n.own.put(tx, n.own.counts+ofNode)
 	}
-	tx.Put32(&n.total, n.total+1)
 	return s, Passed
 }
 
-func (z *Zone) release(h Hold) {
+// release gives back one place; as with Acquire, what happens most is tried first.
+func (z *Zone) release(h *Hold) {
+	tx := z.mutex.TryLock()
+	if tx != nil && z.oneLess(tx, h) {
+		z.mutex.Unlock()
+		return
+	}
+	z.releaseAny(tx, h)
+}
+
+// oneLess is the inverse of another: false when the share or its node ends with this connection, the share is not the node's own, or what it meets is not sound.
+func (z *Zone) oneLess(tx *shmtx.Tx, h *Hold) bool {
+	s := shm.Look[share](z.shm, h.share)
+	if s == nil || h.epoch != z.h.epoch || z.h.state == stateRebuilding || s.node+ownOffset != h.share || s.count() < 2 || s.counts.node() < 2 {
+		return false
+	}
+	s.put(tx, s.counts-ofNode-ofShare)
+	return true
+}
+
+// releaseAny is release in every case. tx is nil, or the transaction of a lock that is held already.
+func (z *Zone) releaseAny(tx *shmtx.Tx, h *Hold) {
 	var verdict Verdict
-	var tx *shmtx.Tx
 	defer z.guard(&tx, &verdict)
-	tx = z.mutex.Lock()
+	if tx == nil {
+		tx = z.mutex.Lock()
+	}
 	if !z.holds(h) {
 		tx.Step()
 		z.h.counters.stale++
@@ -208,14 +272,14 @@ func (z *Zone) release(h Hold) {
 
 // holds says whether a hold still is what it was when it was taken. It always is, unless the zone was rebuilt since and the share
 // was lost; then anything may stand in its place.
-func (z *Zone) holds(h Hold) bool {
+func (z *Zone) holds(h *Hold) bool {
 	if h.epoch == z.h.epoch && z.h.state != stateRebuilding {
 		return true
 	}
 	return z.h.state != stateRebuilding && z.survived(h)
 }
 
-func (z *Zone) survived(h Hold) (survived bool) {
+func (z *Zone) survived(h *Hold) (survived bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			if _, ok := fault.(*shm.Fault); !ok {
@@ -225,7 +289,7 @@ func (z *Zone) survived(h Hold) (survived bool) {
 		}
 	}()
 	s := z.share(h.share)
-	if s.count == 0 || s.slot != uint32(z.slot) {
+	if s.count() == 0 || s.slot != uint32(z.slot) {
 		return false
 	}
 	n, own := z.node(s.node), h.share == s.node+ownOffset

@@ -124,23 +124,26 @@ func (c *checker) node(at shm.Offset, inTree bool) {
 			c.report("share %#x is listed twice", off)
 			break
 		}
-		if s.node != at || s.slot >= SlotsMax || !own && s.count == 0 {
-			c.report("share %#x of node %#x: node %#x, slot %d, %d connections", off, at, s.node, s.slot, s.count)
+		if s.node != at || s.slot >= SlotsMax || !own && s.count() == 0 {
+			c.report("share %#x of node %#x: node %#x, slot %d, %d connections", off, at, s.node, s.slot, s.count())
+		}
+		if !own && s.counts.node() != 0 {
+			c.report("share %#x counts %d connections for its node", off, s.counts.node())
 		}
 		if !own && !z.pool.Allocated(off, shareBytes) {
 			c.report("share %#x is not allocated", off)
 		}
-		if s.count > 0 {
+		if s.count() > 0 {
 			c.shares[off] = false
 		}
 		if !own {
 			c.used[slab.SlotBytes(shareBytes)]++
 		}
-		sum += s.count
+		sum += s.count()
 		off = s.next
 	}
-	if n.total != sum || sum == 0 {
-		c.report("node %#x has %d connections, its shares %d", at, n.total, sum)
+	if n.total() != sum || sum == 0 {
+		c.report("node %#x has %d connections, its shares %d", at, n.total(), sum)
 	}
 }
 

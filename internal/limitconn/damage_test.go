@@ -37,7 +37,7 @@ func TestDamage(t *testing.T) {
 	}{
 		{"tree root", func(z *Zone) { z.h.root += 8 }, 0},
 		{"tree link out of the zone", func(z *Zone) { z.h.root = 0xfffffff8 }, 0},
-		{"node total", func(z *Zone) { anyNode(z).total += 5 }, 0},
+		{"node total", func(z *Zone) { anyNode(z).own.counts += 5 }, 0},
 		{"node's share list", func(z *Zone) { anyNode(z).own.next = 0 }, 0},
 		{"node's share list, circle", func(z *Zone) { z.share(anyNode(z).own.next).next = anyNode(z).own.next }, 0},
 		{"slot list", func(z *Zone) { z.lists()[1] = 0 }, 0},

@@ -39,6 +39,9 @@
 //
 // A key that Delete has cleared leaves the tree at once, and counts from 0 again; its node stays as an orphan until the connections that are counted in it have ended.
 //
+// One more connection, or one less, of a key whose first share is this worker's own is a single store, and most of what happens: Acquire and Release try that
+// first, with checks that say no in place of faults that panic (another, oneLess). For everything else there is one general way, which is guarded.
+//
 // A full zone is a verdict. A damaged one is too: an operation that meets an impossible link undoes its transaction, marks the zone, and says Damaged. Check
 // finds faults on a copy of the zone; Rebuild makes the links anew from the records.
 //

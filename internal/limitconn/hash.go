@@ -18,10 +18,23 @@ const (
 	prime5 uint64 = 0x27D4EB2F165667C5
 )
 
-// hashOf is XXH64 with seed 0, folded to 32 bits: the same in every process, since it stands in the zone. Keys with equal hashes cost a
-// comparison, no more: the tree is balanced over (hash, key). https://xxhash.com, doc/xxhash_spec.md.
+// hashOf is a key's place in the tree, and what tells a sound node from a spoiled one. It is the same in every process, since it stands in the zone, and it is
+// no secret. Nor need it be: the tree is balanced over (hash, key), so that whoever sends keys chosen to have one hash makes the way down no longer, only
+// each of its steps a comparison of keys.
+//
+// 4 bytes, an IPv4 address, are multiplied by an odd number: no two have the same hash. 8 to 16, an IPv6 address or a part of one, are one multiplication
+// of their two halves, folded. The rest is XXH64 with seed 0, folded: https://xxhash.com, doc/xxhash_spec.md.
 func hashOf(key []byte) uint32 {
-	h := xxh64(key)
+	var h uint64
+	switch n := len(key); {
+	case n == 4:
+		return binary.LittleEndian.Uint32(key) * uint32(prime1>>32|1)
+	case n >= 8 && n <= 16:
+		high, low := bits.Mul64(binary.LittleEndian.Uint64(key)^prime1, binary.LittleEndian.Uint64(key[n-8:])^prime2^uint64(n))
+		h = high ^ low
+	default:
+		h = xxh64(key)
+	}
 	return uint32(h) ^ uint32(h>>32)
 }
 

@@ -10,7 +10,7 @@ import (
 
 const (
 	kind       = "limit_conn"
-	kindLayout = 1
+	kindLayout = 2
 
 	// KeyMax is the longest key that is stored as it is. A longer one is stored as its first 223 bytes and the SHA-256 of the whole.
 	KeyMax = 255
@@ -49,18 +49,16 @@ type counters struct {
 // slotLists stands at header.slots, one page: for each slot, the list of its shares. Through the transaction.
 type slotLists [SlotsMax]shm.Offset
 
-// node is one key. It is at least 52 bytes with its key, 64 in the slab, for IPv4 and IPv6 addresses alike. Through the transaction, but while it is new.
+// node is one key. It is at least 49 bytes with its key, 64 in the slab, for IPv4 and IPv6 addresses alike. Through the transaction, but while it is new.
 type node struct {
-	tree  rbtree.Node // 0: key is the hash; not in the tree when flagOrphan is set
-	total uint32      // 16: connections: the sum of the shares. 0 only in the transaction that frees the node
-	info  uint32      // 20: bits 0 to 7: length of the key; flagOrphan
-	own   share       // 24: the first share; count 0: not used at present
+	tree rbtree.Node // 0: key is the hash; not in the tree when flagOrphan is set
+	own  share       // 16: the first share; no connections: not used at present
 	// 48: the key
 }
 
 const (
 	nodeBytes  = 48
-	ownOffset  = 24
+	ownOffset  = 16
 	keyLenMask = 0xff
 	flagOrphan = 0x100
 )
@@ -68,16 +66,35 @@ const (
 // share is how many of a node's connections one worker slot has. Shares that are not a node's own are allocated alone. Through
 // the transaction, but while it is new.
 type share struct {
-	node     shm.Offset // 0: never changes
-	next     shm.Offset // 4: the node's next share
-	slotNext shm.Offset // 8: the slot's next share; list through all shares with a count
-	slotPrev shm.Offset // 12: the one before, nil: slotLists points here
-	count    uint32     // 16: 0 only in a node's own share
-	slot     uint32     // 20
+	counts   counts     // 0: the share's, and in a node's own share the node's
+	slot     uint32     // 8
+	node     shm.Offset // 12: never changes
+	next     shm.Offset // 16: the node's next share
+	slotNext shm.Offset // 20: the slot's next share; list through all shares with a count
+	slotPrev shm.Offset // 24: the one before, nil: slotLists points here
+	info     uint32     // 28: in a node's own share, of the node. Bits 0 to 7: length of the key; flagOrphan
 }
 
-const shareBytes = 24
+const shareBytes = 32
 
-func (n *node) keyLen() int { return int(n.info & keyLenMask) }
+// counts are two numbers in one word, so that a connection more or less in a node's own share is one store. The low half is the node's
+// connections, the sum of its shares, and 0 in a share that is not a node's own; a node's is 0 only in the transaction that frees it. The high half
+// is the share's connections; it is 0 only in a node's own share.
+type counts uint64
 
-func (n *node) orphan() bool { return n.info&flagOrphan != 0 }
+const (
+	ofNode  counts = 1       // one connection of the node
+	ofShare counts = 1 << 32 // one connection of the share
+)
+
+func (c counts) node() uint32 { return uint32(c) }
+
+func (c counts) share() uint32 { return uint32(c >> 32) }
+
+func (s *share) count() uint32 { return s.counts.share() }
+
+func (n *node) total() uint32 { return n.own.counts.node() }
+
+func (n *node) keyLen() int { return int(n.own.info & keyLenMask) }
+
+func (n *node) orphan() bool { return n.own.info&flagOrphan != 0 }

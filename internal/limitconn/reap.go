@@ -51,7 +51,7 @@ func (z *Zone) reapSome(slot int) (connections int, more bool, verdict Verdict) 
 		if off == 0 {
 			break
 		}
-		count := z.share(off).count
+		count := z.share(off).count()
 		if count == 0 {
 			shm.Faultf(z.shm, off, "limitconn: a share without connections in the list of slot %d", slot)
 		}
@@ -81,9 +81,9 @@ func (z *Zone) delete(key []byte) (connections int, found bool, verdict Verdict)
 	at := z.find(key)
 	if at != 0 {
 		n := z.node(at)
-		connections = int(n.total)
+		connections = int(n.total())
 		z.tree.Delete(tx, at)
-		tx.Put32(&n.info, n.info|flagOrphan)
+		tx.Put32(&n.own.info, n.own.info|flagOrphan)
 		tx.Put32(&z.h.keys, z.h.keys-1)
 		tx.Put32(&z.h.orphans, z.h.orphans+1)
 	}
@@ -117,7 +117,7 @@ func (z *Zone) total(key []byte) (connections int, verdict Verdict) {
 	defer z.guard(&tx, &verdict)
 	tx = z.mutex.Lock()
 	if at := z.find(key); at != 0 {
-		connections = int(z.node(at).total)
+		connections = int(z.node(at).total())
 	}
 	z.mutex.Unlock()
 	return connections, Passed

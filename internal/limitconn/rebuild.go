@@ -84,7 +84,7 @@ func (r *rebuilder) find() {
 		if r.isNode(off, slotBytes) {
 			r.order = append(r.order, off)
 			r.nodes[off] = false
-			if s := &z.node(off).own; s.count > 0 && s.slot < SlotsMax && r.alive(int(s.slot)) {
+			if s := &z.node(off).own; s.count() > 0 && s.slot < SlotsMax && r.alive(int(s.slot)) {
 				r.nodes[off] = true
 				r.shares = append(r.shares, off+ownOffset)
 			}
@@ -95,7 +95,7 @@ func (r *rebuilder) find() {
 			return
 		}
 		s := z.share(off)
-		if _, ok := r.nodes[s.node]; ok && s.count > 0 && s.slot < SlotsMax && r.alive(int(s.slot)) {
+		if _, ok := r.nodes[s.node]; ok && s.count() > 0 && s.slot < SlotsMax && r.alive(int(s.slot)) {
 			r.nodes[s.node] = true
 			r.shares = append(r.shares, off)
 		}
@@ -121,7 +121,7 @@ func (r *rebuilder) keep(off shm.Offset, slotBytes int) bool {
 
 func (r *rebuilder) isKeptShare(off shm.Offset) bool {
 	s := r.z.share(off)
-	return r.nodes[s.node] && s.count > 0 && s.slot < SlotsMax && r.alive(int(s.slot))
+	return r.nodes[s.node] && s.count() > 0 && s.slot < SlotsMax && r.alive(int(s.slot))
 }
 
 // link puts the nodes into the tree and the shares into their lists, one transaction for each.
@@ -130,8 +130,8 @@ func (r *rebuilder) link(tx *shmtx.Tx) {
 	sums := make(map[shm.Offset]uint32)
 	for _, off := range r.shares {
 		s := z.share(off)
-		sums[s.node] += s.count
-		r.done.Connections += int(s.count)
+		sums[s.node] += s.count()
+		r.done.Connections += int(s.count())
 	}
 	for _, at := range r.order {
 		if !r.nodes[at] {
@@ -139,11 +139,12 @@ func (r *rebuilder) link(tx *shmtx.Tx) {
 		}
 		n := z.node(at)
 		tx.PutOffset(&n.own.next, 0)
+		own := counts(n.own.count())
 		if !r.ownUsed(n) {
-			tx.Put32(&n.own.count, 0)
+			own = 0
 			tx.Put32(&n.own.slot, 0)
 		}
-		tx.Put32(&n.total, sums[at])
+		n.own.put(tx, own*ofShare+counts(sums[at]))
 		r.insert(tx, at, n)
 		r.done.Keys++
 		tx.Commit()
@@ -152,6 +153,7 @@ func (r *rebuilder) link(tx *shmtx.Tx) {
 		s := z.share(off)
 		if off != s.node+ownOffset {
 			n := z.node(s.node)
+			s.put(tx, counts(s.count())*ofShare)
 			tx.PutOffset(&s.next, n.own.next)
 			tx.PutOffset(&n.own.next, off)
 		}
@@ -161,7 +163,7 @@ func (r *rebuilder) link(tx *shmtx.Tx) {
 }
 
 func (r *rebuilder) ownUsed(n *node) bool {
-	return n.own.count > 0 && n.own.slot < SlotsMax && r.alive(int(n.own.slot))
+	return n.own.count() > 0 && n.own.slot < SlotsMax && r.alive(int(n.own.slot))
 }
 
 // insert puts a node into the tree, unless it was cleared by Delete, or another node with its key is there already.
@@ -173,10 +175,10 @@ func (r *rebuilder) insert(tx *shmtx.Tx, at shm.Offset, n *node) {
 		if found == 0 {
 			z.tree.Insert(tx, at, hash, place)
 			tx.Put32(&z.h.keys, z.h.keys+1)
-			tx.Put32(&n.info, uint32(n.keyLen()))
+			tx.Put32(&n.own.info, uint32(n.keyLen()))
 			return
 		}
 	}
-	tx.Put32(&n.info, uint32(n.keyLen())|flagOrphan)
+	tx.Put32(&n.own.info, uint32(n.keyLen())|flagOrphan)
 	tx.Put32(&z.h.orphans, z.h.orphans+1)
 }

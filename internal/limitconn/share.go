@@ -17,8 +17,7 @@ func (z *Zone) addNode(tx *shmtx.Tx, hash uint32, key []byte, place rbtree.Place
 	}
 	n, s := z.node(at), at+ownOffset
 	tx.Step()
-	n.total, n.info = 1, uint32(len(key)) // free until now: nothing to undo
-	n.own = share{node: at, count: 1, slot: uint32(z.slot)}
+	n.own = share{counts: ofNode + ofShare, slot: uint32(z.slot), node: at, info: uint32(len(key))} // free until now: nothing to undo
 	copy(z.shm.Bytes(at+nodeBytes, len(key)), key)
 	z.tree.Insert(tx, at, hash, place)
 	z.linkSlot(tx, s, true)
@@ -28,7 +27,7 @@ func (z *Zone) addNode(tx *shmtx.Tx, hash uint32, key []byte, place rbtree.Place
 
 // findShare is the share of this process's slot in a node, nil when it has none.
 func (z *Zone) findShare(at shm.Offset, n *node) shm.Offset {
-	if n.own.count > 0 && n.own.slot == uint32(z.slot) {
+	if n.own.count() > 0 && n.own.slot == uint32(z.slot) {
 		return at + ownOffset
 	}
 	steps := 0
@@ -45,12 +44,12 @@ func (z *Zone) findShare(at shm.Offset, n *node) shm.Offset {
 	return 0
 }
 
-// addShare makes a share with one connection for this process's slot, in the node itself when that place is free. nil: the
+// addShare makes a share for this process's slot, in the node itself when that place is free, and counts one connection in it. nil: the
 // zone is full.
 func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node) shm.Offset {
-	if n.own.count == 0 {
+	if n.own.count() == 0 {
 		tx.Put32(&n.own.slot, uint32(z.slot))
-		tx.Put32(&n.own.count, 1)
+		n.own.put(tx, n.own.counts+ofNode+ofShare)
 		z.linkSlot(tx, at+ownOffset, false)
 		return at + ownOffset
 	}
@@ -59,8 +58,9 @@ func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node) shm.Offset {
 		return 0
 	}
 	tx.Step()
-	*z.share(off) = share{node: at, next: n.own.next, count: 1, slot: uint32(z.slot)} // free until now: nothing to undo
+	*z.share(off) = share{counts: ofShare, slot: uint32(z.slot), node: at, next: n.own.next} // free until now: nothing to undo
 	tx.PutOffset(&n.own.next, off)
+	n.own.put(tx, n.own.counts+ofNode)
 	z.linkSlot(tx, off, true)
 	return off
 }
@@ -98,20 +98,24 @@ func (z *Zone) take(tx *shmtx.Tx, off shm.Offset, count uint32) {
 	s := z.share(off)
 	at := s.node
 	n := z.node(at)
-	if s.count < count || n.total < count {
-		shm.Faultf(z.shm, off, "limitconn: %d connections to take, the share has %d and its node %d", count, s.count, n.total)
+	if s.count() < count || n.total() < count {
+		shm.Faultf(z.shm, off, "limitconn: %d connections to take, the share has %d and its node %d", count, s.count(), n.total())
 	}
-	tx.Put32(&s.count, s.count-count)
-	tx.Put32(&n.total, n.total-count)
-	if s.count > 0 {
+	if s == &n.own {
+		s.put(tx, s.counts-counts(count)*(ofNode+ofShare))
+	} else {
+		s.put(tx, s.counts-counts(count)*ofShare)
+		n.own.put(tx, n.own.counts-counts(count)*ofNode)
+	}
+	if s.count() > 0 {
 		return
 	}
 	z.unlinkSlot(tx, s)
-	if off != at+ownOffset {
+	if s != &n.own {
 		z.unlinkShare(tx, at, n, off, s.next)
 		z.pool.Free(tx, off)
 	}
-	if n.total > 0 {
+	if n.total() > 0 {
 		return
 	}
 	if n.own.next != 0 {
@@ -125,6 +129,9 @@ func (z *Zone) take(tx *shmtx.Tx, off shm.Offset, count uint32) {
 	}
 	z.pool.Free(tx, at)
 }
+
+// put stores both counts.
+func (s *share) put(tx *shmtx.Tx, c counts) { tx.Put64((*uint64)(&s.counts), uint64(c)) }
 
 // unlinkShare takes the share at off, which next follows, out of its node's list.
 func (z *Zone) unlinkShare(tx *shmtx.Tx, at shm.Offset, n *node, off, next shm.Offset) {

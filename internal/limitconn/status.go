@@ -159,7 +159,7 @@ func (z *Zone) copyEntry(c *chunk, at shm.Offset) bool {
 	n, before := z.node(at), len(c.shares)
 	for off := at + ownOffset; off != 0; {
 		s := z.share(off)
-		if s.count > 0 {
+		if s.count() > 0 {
 			if len(c.shares) == cap(c.shares) {
 				c.shares = c.shares[:before]
 				if before == 0 {
@@ -167,13 +167,13 @@ func (z *Zone) copyEntry(c *chunk, at shm.Offset) bool {
 				}
 				return false
 			}
-			c.shares = append(c.shares, Share{Slot: int(s.slot), Connections: int(s.count)})
+			c.shares = append(c.shares, Share{Slot: int(s.slot), Connections: int(s.count())})
 		}
 		off = s.next
 	}
 	c.keys = append(c.keys, z.keyAt(at, n)...)
 	e := &c.entries[c.n]
-	e.hash, e.total, e.keyEnd, e.sharesEnd = n.tree.Key, n.total, uint32(len(c.keys)), uint32(len(c.shares))
+	e.hash, e.total, e.keyEnd, e.sharesEnd = n.tree.Key, n.total(), uint32(len(c.keys)), uint32(len(c.shares))
 	c.n++
 	return true
 }

@@ -21,7 +21,7 @@
 // few stores per level and two or three rotations. When the owner dies in the middle, the next one finds the tree as it was
 // before the transaction.
 //
-// Failure: a link that leads nowhere, or a way down that never ends, panics with a *shm.Fault.
+// Failure: a link that leads nowhere, or a way down that never ends, panics with a *shm.Fault. Meet alone never panics.
 //
 // What is not here: allocation (slab), and a sentinel node as nginx has: nil serves.
 package rbtree

@@ -53,6 +53,25 @@ func (t *Tree) Seek(key uint32, compare func(node shm.Offset) int) (found shm.Of
 	return 0, at
 }
 
+// Meet is the node that a walk down from the root meets first of those with this key: of the only one, it is Seek without a compare function. nil when
+// there is none. Unlike Seek it is for those who go another way when something is wrong: a link that cannot be one ends the walk too.
+func (t *Tree) Meet(key uint32) shm.Offset {
+	off := *t.root
+	for range depthMax {
+		n := shm.Look[Node](t.zone, off)
+		if n == nil {
+			return 0
+		}
+		if n.Key == key {
+			return off
+		}
+		if off = n.left; key > n.Key {
+			off = n.right
+		}
+	}
+	return 0
+}
+
 func (t *Tree) endless(off shm.Offset) {
 	shm.Faultf(t.zone, off, "rbtree: more than %d steps from the root", depthMax)
 }

@@ -138,6 +138,9 @@ func TestModel(t *testing.T) {
 					}
 				}
 				require.Equal(t, want, f.tree.After(at))
+				met := f.tree.Meet(key)
+				require.Equal(t, slices.Contains(slices.Collect(maps.Values(keys)), key), met != 0)
+				require.True(t, met == 0 || f.tree.node(met).Key == key)
 			},
 			"": func(t *rapid.T) {
 				require.Empty(t, f.check())
@@ -221,6 +224,7 @@ func TestDamage(t *testing.T) {
 		require.NotEmpty(t, f.check(), name)
 		if name == "circle" || name == "outside" || name == "the root" {
 			require.Panics(t, func() { f.tree.First(); f.seek(0, -1) }, name)
+			require.Zero(t, f.tree.Meet(3), name)
 		}
 		f.close(t)
 	}

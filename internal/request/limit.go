@@ -49,7 +49,6 @@ type limiter struct {
 	of   []*Limit // whose ask is: an older zone's answer is that of its limit
 	ends []int    // of the keys
 	keys []byte
-	one  [1]limitconn.Limit
 }
 
 // acquire takes a place under each of the limits, or under none. failed is the limit that refused.
@@ -89,13 +88,15 @@ func (l *limiter) acquireOne(holds []limitconn.Hold, limits *Limits, addr netip.
 	} else {
 		l.keys = lim.Key.Append(l.keys[:0], src)
 	}
-	one := &l.one[0]
-	one.Zone, one.Key, one.Max, one.DryRun, one.AllowFull = lim.Zone.Zone, l.keys, lim.Max, limits.DryRun, lim.AllowFull
-	taken, v, at := limitconn.Acquire(holds, l.one[:])
-	if at >= 0 {
-		failed = lim
+	taken = append(holds, limitconn.Hold{})
+	v = lim.Zone.Acquire(&taken[len(holds)], l.keys, lim.Max, limits.DryRun)
+	switch {
+	case v == limitconn.Passed:
+		return taken, v, nil
+	case lim.AllowFull && v.NoRoom():
+		return holds, limitconn.Passed, lim
 	}
-	return taken, v, failed
+	return holds, v, lim
 }
 
 // bypassed says whether the client is on the list of those that are not counted.
@@ -142,7 +143,7 @@ func (r *Request) limit() (verdict, bool) {
 // logLimit says which limit refused, and whom.
 func (r *Request) logLimit(limits *Limits, failed *Limit, v limitconn.Verdict) {
 	log := r.engine.Log
-	if v == limitconn.Passed || v == limitconn.Full || v == limitconn.FullDryRun || v == limitconn.Damaged {
+	if v == limitconn.Passed || v.NoRoom() {
 		r.engine.logFull(failed, v)
 		return
 	}
@@ -221,7 +222,7 @@ func (e *Engine) admit(l *conn.Listener, fd int, peer netip.AddrPort) (*connHold
 	}
 	e.holds = append(e.holds, h)
 	switch {
-	case v == limitconn.Full || v == limitconn.FullDryRun || v == limitconn.Damaged:
+	case v.NoRoom():
 		e.logFull(failed, v)
 	case e.Log.Enabled(limits.LogLevel):
 		e.Log.Limited("accept "+failed.Zone.Name(), limits.LogLevel, "limiting connections at accept by zone",

@@ -42,6 +42,27 @@ func At[T any](z *Zone, off Offset) *T {
 	return (*T)(unsafe.Add(z.base, off))
 }
 
+// Look is At for those who know what to do without an answer: nil where At would panic.
+func Look[T any](z *Zone, off Offset) *T {
+	var t T
+	if bits.RotateLeft32(uint32(off-LockArea), -3) > z.limit-uint32((unsafe.Sizeof(t)+7)/8) {
+		return nil
+	}
+	return (*T)(unsafe.Add(z.base, off))
+}
+
+// Same says whether b stands at off; false when part of that would be outside the zone.
+func (z *Zone) Same(off Offset, b []byte) bool {
+	if off < LockArea || uint64(off)+uint64(len(b)) > z.size {
+		return false
+	}
+	at := unsafe.Add(z.base, off)
+	if len(b) == 4 { // an IPv4 address
+		return *(*[4]byte)(at) == [4]byte(b)
+	}
+	return unsafe.String((*byte)(at), len(b)) == string(b)
+}
+
 // Bytes are the n bytes at off; a range outside the zone panics with a Fault. The same rules as for At.
 func (z *Zone) Bytes(off Offset, n int) []byte {
 	if off < LockArea || uint64(off)+uint64(n) > z.size || n < 0 {

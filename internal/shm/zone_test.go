@@ -44,6 +44,26 @@ func TestCreateAndAttach(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
+// TestLook: what At faults at, Look and Same refuse.
+func TestLook(t *testing.T) {
+	z := create(t, MinBytes)
+	last := Offset(MinBytes - 8)
+	require.Equal(t, At[uint64](z, last), Look[uint64](z, last))
+	for _, off := range []Offset{0, LockArea - 8, DataArea + 4, Offset(MinBytes), 0xfffffff8} {
+		require.Nil(t, Look[uint64](z, off), "%#x", off)
+	}
+	require.Nil(t, Look[[16]byte](z, last))
+	copy(z.Bytes(last, 8), "abcdefgh")
+	require.True(t, z.Same(last, []byte("abcdefgh")))
+	require.True(t, z.Same(last+4, []byte("efgh")))
+	require.True(t, z.Same(last, nil))
+	for _, other := range []string{"abcdefgi", "abce", "abcdefghi"} {
+		require.False(t, z.Same(last, []byte(other)), other)
+	}
+	require.False(t, z.Same(last+6, []byte("gh\x00\x00")), "past the end")
+	require.False(t, z.Same(0, []byte("weir")), "the identity")
+}
+
 func TestCreateRefuses(t *testing.T) {
 	good := Options{Name: "n", Kind: "k", SizeBytes: MinBytes}
 	for want, spoil := range map[string]func(o *Options){

@@ -6,6 +6,7 @@ package shmtx
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"weir/internal/shm"
@@ -67,6 +68,7 @@ type Mutex struct {
 	lock  lock
 	owner *Owner
 	tx    Tx
+	word  *uint32   // the lock's, when TryLock may take it: of kind atomic, and the owner is not shared
 	timed bool      // this hold of the lock is one of those measured
 	since time.Time // when it began
 }
@@ -85,6 +87,9 @@ func Open(z *shm.Zone, owner *Owner) (*Mutex, error) {
 			return nil, fmt.Errorf("zone %q: made in another PID namespace, where thread numbers differ: use shared_mutex = \"flock\"", z.Name())
 		}
 		m.lock = newAtomicLock(&area.word, owner)
+		if !owner.shared {
+			m.word = &area.word
+		}
 	case Flock:
 		l, err := newFlockLock(z.FD())
 		if err != nil {
@@ -118,10 +123,39 @@ func (m *Mutex) Lock() *Tx {
 	}
 	c.Acquisitions++
 	if c.Acquisitions%timedEvery == 0 || m.owner.shared {
-		m.timed, m.since = true, time.Now()
+		m.time()
 	}
 	return &m.tx
 }
+
+// TryLock is Lock for when that is a matter of one instruction: the lock is free, of kind atomic, and nobody has left anything to undo. nil when
+// it is not so, and then Lock is to be called. It never panics.
+func (m *Mutex) TryLock() *Tx {
+	o, step := m.owner, m.tx.step
+	if m.word == nil || o.held {
+		return nil
+	}
+	o.robust.SetPending(m.word)
+	hook(step)
+	if !atomic.CompareAndSwapUint32(m.word, 0, o.tid) {
+		return nil // pending stays set, for Lock; it means nothing while somebody else has the word
+	}
+	hook(step)
+	o.held = true
+	if m.tx.area.undoLength != 0 {
+		m.release()
+		return nil
+	}
+	c := &m.tx.area.counters
+	c.Acquisitions++
+	if c.Acquisitions%timedEvery == 0 {
+		m.time()
+	}
+	return &m.tx
+}
+
+// time begins to measure how long the lock is held.
+func (m *Mutex) time() { m.timed, m.since = true, time.Now() }
 
 // recover puts the zone back to where the dead owner's last complete transaction left it.
 func (m *Mutex) recover() {
@@ -147,6 +181,11 @@ func (m *Mutex) Unlock() {
 		c := &m.tx.area.counters
 		c.LongestHoldNs = max(c.LongestHoldNs, uint64(time.Since(m.since)))
 		m.timed = false
+	}
+	if m.word != nil && m.tx.step == nil && atomic.CompareAndSwapUint32(m.word, m.owner.tid, 0) { // nobody waits
+		m.owner.robust.ClearPending()
+		m.owner.held = false
+		return
 	}
 	m.release()
 }

@@ -213,6 +213,52 @@ func TestRobust(t *testing.T) {
 	require.Zero(t, m.tx.area.word)
 }
 
+// TestTryLock: it takes a free lock, and changes nothing when it cannot.
+func TestTryLock(t *testing.T) {
+	z, a := newZone(t, Atomic)
+	m := openMutex(t, z)
+	for range 2 * timedEvery {
+		tx := m.TryLock()
+		require.NotNil(t, tx)
+		require.True(t, m.owner.robust.Pending())
+		require.Equal(t, sys.ThreadID(), m.tx.area.word)
+		tx.Put64(&a.words[0], a.words[0]+1)
+		m.Unlock()
+		require.False(t, m.owner.robust.Pending())
+		require.Zero(t, m.tx.area.word)
+	}
+	require.Equal(t, uint64(2*timedEvery), a.words[0])
+	require.Equal(t, uint64(2*timedEvery), m.Counters().Acquisitions)
+	require.Positive(t, m.Counters().LongestHoldNs)
+
+	other, err := Open(z, m.owner)
+	require.NoError(t, err)
+	m.Lock()
+	require.Nil(t, other.TryLock(), "one lock at a time")
+	m.Unlock()
+	for name, word := range map[string]uint32{"held": 1, "its owner died": sys.FutexOwnerDied, "somebody sleeps": sys.FutexWaiters} {
+		m.tx.area.word = word
+		require.Nil(t, m.TryLock(), name)
+		require.Equal(t, word, m.tx.area.word, name)
+		require.False(t, m.owner.held, name)
+	}
+	m.tx.area.word = 0
+	m.tx.area.undoLength, m.tx.log[0] = 1, undoRecord{offset: uint32(shm.DataArea), old: 7}
+	require.Nil(t, m.TryLock(), "something to undo")
+	require.Zero(t, m.tx.area.word)
+	m.Lock()
+	require.Equal(t, uint64(7), *shm.At[uint64](z, shm.DataArea))
+	m.Unlock()
+
+	shared, err := NewSharedOwner()
+	require.NoError(t, err)
+	master, err := Open(z, shared)
+	require.NoError(t, err)
+	require.Nil(t, master.TryLock(), "a shared owner")
+	flocked, _ := newZone(t, Flock)
+	require.Nil(t, openMutex(t, flocked).TryLock(), "kind flock")
+}
+
 // TestWaiterIsWoken: a sleeper gets the lock when it is given back, long before its time is up; and the mark of sleepers does not stay for ever.
 func TestWaiterIsWoken(t *testing.T) {
 	for _, kind := range both() {
@@ -291,14 +337,17 @@ func runContender(argument string) {
 		panic(err)
 	}
 	if spin {
-		m.lock = &spinLock{word: &m.tx.area.word}
+		m.lock, m.word = &spinLock{word: &m.tx.area.word}, nil
 	}
 	a := shm.At[area](z, shm.DataArea)
 	for atomic.LoadUint32(&a.start) == 0 {
 		sys.FutexWait(&a.start, 0, int64(time.Second))
 	}
 	for atomic.LoadUint32(&a.start) == 1 {
-		tx := m.Lock()
+		tx := m.TryLock()
+		if tx == nil {
+			tx = m.Lock()
+		}
 		if atomic.AddUint32(&a.inside, 1) != 1 {
 			atomic.StoreUint32(&a.broken, 1)
 		}

@@ -80,7 +80,9 @@ func (t *Tx) Commit() {
 	if t.n == 0 {
 		return
 	}
-	t.most = max(t.most, t.n)
+	if t.n > t.most {
+		t.most = t.n
+	}
 	t.Step()
 	t.n = 0
 	atomic.StoreUint32(&t.area.undoLength, 0)
