@@ -45,7 +45,7 @@ func address(text string) Address {
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "[[http.server]]")
 	wantTop := Config{
-		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second, MaxGenerations: 4,
+		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second, MaxGenerations: 4, AcceptMutexDelay: 500 * time.Millisecond,
 		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock",
 		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{16384, 2, 0, 1024},
 		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
@@ -257,6 +257,8 @@ user = { name = "www", group = "web" }
 pid = "/run/p"
 control = ""
 shared_mutex = "flock"
+accept_mutex = true
+accept_mutex_delay = "1s"
 error_log = { path = "logs/e.log", level = "crit", format = "json" }
 [buffers]
 size = "32k"

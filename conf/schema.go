@@ -51,6 +51,13 @@ type Config struct {
 	// systems without robust futexes. With either, the lock of a process that dies goes on to the next, and what was half done is undone.
 	SharedMutex SharedMutex `toml:"shared_mutex" default:"atomic" as:"weir"`
 
+	// Only one worker at a time, the one that holds a lock, waits for new connections; the others are not woken by them. Otherwise all wait, and the
+	// kernel wakes one of them. It is of no use to addresses with reuseport, nor with one worker, and does nothing there.
+	AcceptMutex bool `toml:"accept_mutex" default:"false"`
+
+	// How long a worker that has not got the lock of accept_mutex waits at most before it tries again.
+	AcceptMutexDelay time.Duration `toml:"accept_mutex_delay" default:"500ms" min:"1ms" max:"1m"`
+
 	// Where faults and events are logged.
 	ErrorLog ErrorLog `toml:"error_log"`
 

@@ -32,6 +32,8 @@ type Acceptor interface {
 	OnShortage(l *Listener, errno syscall.Errno)
 	// Crowded says whether this worker should leave new connections on l to others for a moment.
 	Crowded(l *Listener) bool
+	// Loaded says whether the places are running out, so that connections should go to others while those have more. Only a Gate asks.
+	Loaded() bool
 	// Room says whether there is a place for one more connection; it may make one.
 	Room() bool
 }
@@ -40,6 +42,11 @@ type Acceptor interface {
 // spreads over the workers, and exclusive (EPOLLEXCLUSIVE), so that a connection wakes one worker and not all.
 //
 //	listening --crowded, full, shortage--> paused --timer--> listening --Close--> closed
+//
+// Behind a Gate it listens while the gate is open, and then neither exclusively nor with regard to the others: the gate sees to that.
+//
+//	shut --gate opens--> listening --gate shuts--> shut --Close--> closed
+//	listening --full, shortage--> paused --timer--> shut
 type Listener struct {
 	// ID is the owner's number for this socket.
 	ID int
@@ -54,6 +61,8 @@ type Listener struct {
 	nowMs    func() int64
 	acceptor Acceptor
 	token    event.Token
+	gate     *Gate // nil: none
+	ready    bool  // behind a gate: the event has come
 	state    listenState
 	resumed  bool  // the first event after a pause
 	pausedMs int64 // when the pause began
@@ -66,24 +75,33 @@ type listenState uint8
 const (
 	listenPaused listenState = iota
 	listenActive
+	listenShut // behind a gate: not in the loop
 	listenClosed
 )
 
 // NewListener puts the listening socket fd into the loop, where it accepts from the next turn on.
 func NewListener(id, fd int, unix bool, loop *event.Loop, timers *event.Timers, nowMs func() int64, a Acceptor) (*Listener, syscall.Errno) {
-	l := &Listener{ID: id, fd: fd, Unix: unix, loop: loop, timers: timers, nowMs: nowMs, acceptor: a}
-	l.timer.Init(l)
+	l := makeListener(id, fd, unix, loop, timers, nowMs, a)
 	errno := l.resume()
 	l.resumed = false
 	return l, errno
 }
 
-// Mark does nothing: a listening socket has only one event. See event.Handler.
-func (l *Listener) Mark(uint32) {}
+func makeListener(id, fd int, unix bool, loop *event.Loop, timers *event.Timers, nowMs func() int64, a Acceptor) *Listener {
+	l := &Listener{ID: id, fd: fd, Unix: unix, loop: loop, timers: timers, nowMs: nowMs, acceptor: a}
+	l.timer.Init(l)
+	return l
+}
+
+// Mark notes the one event that a listening socket has. See event.Handler.
+func (l *Listener) Mark(uint32) { l.ready = true }
 
 // Run accepts. A worker that gets more than its share by it steps back at once, before the next client comes, so
 // that none has to wait for this worker to make up its mind. See event.Handler.
 func (l *Listener) Run() {
+	if l.gate != nil {
+		return // the gate has accepted
+	}
 	batch := 1
 	if l.resumed {
 		l.resumed = false
@@ -103,29 +121,48 @@ func (l *Listener) Run() {
 	}
 }
 
-// accept takes one connection; false when there is none.
+// accept takes one connection and hands it on; false when there is none.
 func (l *Listener) accept() bool {
+	c, ok := l.take()
+	if ok {
+		l.acceptor.OnAccept(l, c.fd, c.peer)
+	}
+	return ok
+}
+
+// accepted is a connection that nobody has yet.
+type accepted struct {
+	on   *Listener
+	fd   int
+	peer netip.AddrPort
+}
+
+// take takes one connection; false when there is none.
+func (l *Listener) take() (c accepted, ok bool) {
 	var from sys.Sockaddr
 	fd, errno := sys.Accept(l.fd, &from)
 	switch errno {
 	case 0:
-		var peer netip.AddrPort
+		c = accepted{on: l, fd: fd}
 		if !l.Unix {
-			peer = from.AddrPort()
+			c.peer = from.AddrPort()
 		}
-		l.acceptor.OnAccept(l, fd, peer)
-		return true
+		return c, true
 	case sys.EMFILE, sys.ENFILE, sys.ENOBUFS, sys.ENOMEM:
 		l.acceptor.OnShortage(l, errno)
 		l.pause(shortageMs)
 	}
 	// EAGAIN: another worker was faster. ECONNABORTED and the network's errors, which accept(2) passes on: that client is gone.
-	return false
+	return c, false
 }
 
 // OnTimer ends a pause, or lengthens it. See event.Expirer.
 func (l *Listener) OnTimer(*event.Timer) {
 	if l.state != listenPaused {
+		return
+	}
+	if l.gate != nil {
+		l.state = listenShut
 		return
 	}
 	now := l.nowMs()
@@ -149,15 +186,20 @@ func (l *Listener) resume() syscall.Errno {
 
 // pause takes the socket out of the loop: for longMs, or less when the reason has gone.
 func (l *Listener) pause(longMs int64) {
-	l.loop.Forget(l.fd)
-	l.loop.Unregister(l.token)
-	l.state = listenPaused
+	l.leave(listenPaused)
 	l.pausedMs, l.longMs = l.nowMs(), longMs
 	first := int64(yieldMs)
 	if longMs == shortageMs {
 		first = shortageMs
 	}
 	l.timers.Arm(&l.timer, l.pausedMs+first)
+}
+
+// leave takes the socket out of the loop.
+func (l *Listener) leave(s listenState) {
+	l.loop.Forget(l.fd)
+	l.loop.Unregister(l.token)
+	l.state, l.ready = s, false
 }
 
 // drainMax bounds the connections that Drain takes: more than a backlog holds usually.
@@ -178,8 +220,7 @@ func (l *Listener) Drain() {
 func (l *Listener) Close() {
 	switch l.state {
 	case listenActive:
-		l.loop.Forget(l.fd)
-		l.loop.Unregister(l.token)
+		l.leave(listenClosed)
 	case listenClosed:
 		return
 	}

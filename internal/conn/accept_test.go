@@ -21,6 +21,7 @@ type door struct {
 	r         *rig
 	crowded   bool
 	full      bool
+	loaded    bool
 	asked     int // how often whether it is crowded
 	shortages []syscall.Errno
 	accepted  []int
@@ -44,6 +45,8 @@ func (d *door) Crowded(*Listener) bool {
 }
 
 func (d *door) Room() bool { return !d.full }
+
+func (d *door) Loaded() bool { return d.loaded }
 
 func newListener(t *testing.T) (d *door, l *Listener, dial func() int) {
 	d = &door{r: newRig(t, 4)}

@@ -38,6 +38,15 @@ type slot struct {
 	next    uint32 // next free slot, when this one is free
 }
 
+// Gate is asked around the loop's wait. Neither call may sleep.
+type Gate interface {
+	// Enter is called before the loop waits for events. It may register and forget descriptors. It returns for how many milliseconds the loop may
+	// sleep; negative: as long as it likes.
+	Enter() (mostMs int)
+	// Leave is called when the events of the wait have been marked, before any handler runs.
+	Leave()
+}
+
 // Task is a piece of posted work; embed one in its owner. The zero Task is ready for Init.
 type Task struct {
 	next   *Task
@@ -73,6 +82,8 @@ type Loop struct {
 	timers *Timers
 
 	head, tail *Task // posted work, in order
+
+	gate Gate // nil: none
 
 	wakeFD int
 	waking atomic.Bool // a wake-up is on its way
@@ -164,27 +175,41 @@ func (l *Loop) Wake() {
 	}
 }
 
+// SetGate has g asked around every wait from now on. The loop's thread calls it, between two turns.
+func (l *Loop) SetGate(g Gate) { l.gate = g }
+
 // Turn makes one turn: wait, clock, events, timers, posted work.
 func (l *Loop) Turn() {
-	n := l.wait()
+	most := -1
+	if l.gate != nil {
+		most = l.gate.Enter()
+	}
+	n := l.wait(most)
 	l.clock.Update()
 	l.Stats.Turns++
 	l.mark(l.events[:n])
+	if l.gate != nil {
+		l.gate.Leave()
+	}
 	l.run(l.events[:n])
 	l.timers.Expire(l.clock.Ms())
 	l.runPosted()
 }
 
 // wait fetches the next batch of events. It sleeps only when nothing is ready and no work is posted, and not past
-// the next timer.
-func (l *Loop) wait() int {
+// the next timer, nor longer than mostMs when that is not negative.
+func (l *Loop) wait(mostMs int) int {
 	n, errno := 0, syscall.Errno(0)
 	if l.head != nil || l.last >= busyEvents {
 		n, errno = sys.EpollPoll(l.ep, l.events[:])
 	}
 	if n == 0 && errno == 0 && l.head == nil {
 		l.Stats.Sleeps++
-		n, errno = sys.EpollWait(l.ep, l.events[:], l.timers.WaitMs(l.clock.Ms()))
+		sleepMs := l.timers.WaitMs(l.clock.Ms())
+		if mostMs >= 0 && (sleepMs < 0 || sleepMs > mostMs) {
+			sleepMs = mostMs
+		}
+		n, errno = sys.EpollWait(l.ep, l.events[:], sleepMs)
 	}
 	if errno != 0 {
 		if errno != sys.EINTR {

@@ -46,6 +46,8 @@ type Manifest struct {
 	Stats   int `json:"stats"`   // the counters' segment, package stats
 	Table   int `json:"table"`   // the slot table, package slots
 
+	AcceptMutex int `json:"accept_mutex,omitempty"` // a segment of KindAcceptMutex, with nothing but a lock; 0: accept_mutex is off
+
 	Listeners []Listener `json:"listeners"` // that this worker accepts from
 	Zones     []Zone     `json:"zones"`     // of shared memory, beside Stats and Table
 	Logs      []Log      `json:"logs"`      // access logs and the error log, each once
@@ -72,6 +74,9 @@ func AddressKey(ip netip.AddrPort, path string) (protocol, address string) {
 	}
 	return "tcp6", ip.String()
 }
+
+// KindAcceptMutex is the kind of the segment behind Manifest.AcceptMutex.
+const KindAcceptMutex = "accept_mutex"
 
 // KindLimitConn is the Kind of a zone in which connections are counted: package limitconn.
 const KindLimitConn = "limit_conn"
@@ -158,6 +163,9 @@ type descriptor struct {
 // descriptors lists what is open in a new worker above ManifestFD.
 func (m *Manifest) descriptors() []descriptor {
 	list := []descriptor{{"config", m.Config}, {"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}}
+	if m.AcceptMutex != 0 {
+		list = append(list, descriptor{"accept_mutex", m.AcceptMutex})
+	}
 	for _, l := range m.Listeners {
 		list = append(list, descriptor{"listener " + l.Address, l.FD})
 	}

@@ -148,7 +148,7 @@ func (z *Zone) Acquire(hold *Hold, key []byte, most uint32, dryRun bool) Verdict
 		key = shortened(key)
 	}
 	hash := hashOf(key)
-	tx := z.mutex.TryLock()
+	tx := z.mutex.LockFree()
 	if tx == nil || !z.another(tx, hold, hash, key, most) {
 		return z.acquireAny(tx, hold, hash, key, most, dryRun)
 	}
@@ -235,7 +235,7 @@ func (z *Zone) count(tx *shmtx.Tx, hash uint32, key []byte, limit uint32) (shm.O
 
 // release gives back one place; as with Acquire, what happens most is tried first.
 func (z *Zone) release(h *Hold) {
-	tx := z.mutex.TryLock()
+	tx := z.mutex.LockFree()
 	if tx != nil && z.oneLess(tx, h) {
 		z.mutex.Unlock()
 		return

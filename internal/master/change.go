@@ -168,6 +168,9 @@ func (m *master) openFor(c *change, config *conf.Config) (err error) {
 	if err := m.openZones(g); err != nil {
 		return err
 	}
+	if err := openAcceptMutex(g); err != nil {
+		return err
+	}
 	if !c.first && config.Pid != m.pid.path {
 		if c.pid, err = lockPidFile(config.Pid); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 	"weir/conf"
 	"weir/internal/ipc"
+	"weir/internal/shm"
 	"weir/internal/sys"
 )
 
@@ -41,6 +42,7 @@ type generation struct {
 	logs     []string
 	sockets  sockets    // what its workers listen on
 	zones    []counting // that its workers count in
+	accept   *shm.Zone  // its workers' accept_mutex; nil: off
 	news     []news     // to be said when it serves
 	served   bool       // it was the current one
 
@@ -138,6 +140,7 @@ func (m *master) bury() {
 			return false
 		}
 		sys.Close(g.configFD)
+		m.closeAcceptMutex(g)
 		if g.served {
 			m.log.Notice("generation has left", zap.Int("generation", g.number))
 		}

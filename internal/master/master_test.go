@@ -71,7 +71,7 @@ func TestSignalsEndTheMaster(t *testing.T) {
 }
 
 func TestDescriptorsOfAWorkerAreThoseOfItsManifest(t *testing.T) {
-	w := newWeir(t, "ok", twoWorkers+"[http]\naccess_log = [{ path = 'a.log' }, { path = 'stdout' }]\n[[http.server]]\nlisten = ['ADDR', 'unix:x.sock']\n").start()
+	w := newWeir(t, "ok", "accept_mutex = true\n"+twoWorkers+"[http]\naccess_log = [{ path = 'a.log' }, { path = 'stdout' }]\n[[http.server]]\nlisten = ['ADDR', 'unix:x.sock']\n").start()
 	check := func(generation int) {
 		for _, r := range w.meetAll(generation, 2) {
 			var open []int
@@ -87,6 +87,7 @@ func TestDescriptorsOfAWorkerAreThoseOfItsManifest(t *testing.T) {
 			fd, ok := r.Manifest.Log(w.path("a.log"))
 			require.True(t, ok)
 			require.Equal(t, w.path("a.log"), r.Open[fd])
+			require.Contains(t, r.Open[r.Manifest.AcceptMutex], "weir-accept_mutex")
 			require.Len(t, r.Manifest.ListenersAt("tcp4", w.addr), 1)
 			require.Len(t, r.Manifest.ListenersAt("unix", w.path("x.sock")), 1)
 		}

@@ -126,6 +126,10 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		files = append(files, uintptr(fd))
 		return len(files) - 1
 	}
+	acceptMutex := 0
+	if g.accept != nil {
+		acceptMutex = inherit(g.accept.FD())
+	}
 	manifest := &ipc.Manifest{
 		Build: m.opts.Build,
 		Slot:  slot, Slots: m.table.Slots(),
@@ -133,9 +137,10 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		MasterPID: os.Getpid(),
 		Prefix:    g.source.Prefix, ConfigName: g.source.Name, Overrides: g.source.Overrides,
 		Config: inherit(g.configFD), Channel: inherit(channel), Stats: inherit(m.stats.FD()), Table: inherit(m.table.FD()),
-		Listeners: g.listenersOf(index, inherit),
-		Zones:     g.zonesOf(inherit),
-		Logs:      m.logs.inherit(g.logs, inherit), ErrorLog: g.config.ErrorLog.Path,
+		AcceptMutex: acceptMutex,
+		Listeners:   g.listenersOf(index, inherit),
+		Zones:       g.zonesOf(inherit),
+		Logs:        m.logs.inherit(g.logs, inherit), ErrorLog: g.config.ErrorLog.Path,
 	}
 	if err := manifest.Check(); err != nil {
 		panic(err) // it is all our own doing

@@ -15,6 +15,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/logfile"
+	"weir/internal/shm"
 	"weir/internal/shmtx"
 )
 
@@ -151,13 +152,36 @@ func (g *generation) zonesOf(inherit func(fd int) int) []ipc.Zone {
 func wantedZones(config *conf.Config) []limitconn.Options {
 	list := make([]limitconn.Options, 0, len(config.HTTP.LimitConnZones))
 	for _, z := range config.HTTP.LimitConnZones {
-		mutex := shmtx.Atomic
-		if config.SharedMutex == conf.MutexFlock {
-			mutex = shmtx.Flock
-		}
-		list = append(list, limitconn.Options{Name: z.Name, Key: string(z.Key), SizeBytes: int64(z.Size), Mutex: mutex})
+		list = append(list, limitconn.Options{Name: z.Name, Key: string(z.Key), SizeBytes: int64(z.Size), Mutex: mutexOf(config)})
 	}
 	return list
+}
+
+// mutexOf is the kind of lock that a config asks for.
+func mutexOf(config *conf.Config) shmtx.Kind {
+	if config.SharedMutex == conf.MutexFlock {
+		return shmtx.Flock
+	}
+	return shmtx.Atomic
+}
+
+// openAcceptMutex makes the lock of accept_mutex, if the config asks for it and there is more than one to compete for it. Each generation has its own: while two
+// accept, during a reload, a worker of each may be awake.
+func openAcceptMutex(g *generation) (err error) {
+	if g.config.AcceptMutex && len(g.places) > 1 {
+		g.accept, err = shm.Create(shm.Options{Name: "weir", Kind: ipc.KindAcceptMutex, Features: shmtx.Features(mutexOf(g.config)), SizeBytes: shm.MinBytes})
+	}
+	return err
+}
+
+// closeAcceptMutex closes it when no worker is left.
+func (m *master) closeAcceptMutex(g *generation) {
+	if g.accept == nil {
+		return
+	}
+	if err := g.accept.Close(); err != nil {
+		m.log.Alert("closing accept_mutex", zap.Error(err))
+	}
 }
 
 // openZones gives a generation its zones: those of the present one that it can go on with, the others new. What it opened before an

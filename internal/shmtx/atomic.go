@@ -55,7 +55,7 @@ func hook(step func()) {
 func (l *atomicLock) acquireSlow(step func()) effort {
 	e := effort{contended: true}
 	for pause := 1; pause <= l.spinMax; pause <<= 1 {
-		if l.try(0, &e, step) {
+		if l.take(0, &e, step) {
 			return e
 		}
 		e.spins++
@@ -63,7 +63,7 @@ func (l *atomicLock) acquireSlow(step func()) effort {
 		}
 	}
 	for slept := uint32(0); ; slept = sys.FutexWaiters {
-		if l.try(slept, &e, step) {
+		if l.take(slept, &e, step) {
 			return e
 		}
 		word := atomic.LoadUint32(l.word)
@@ -78,9 +78,9 @@ func (l *atomicLock) acquireSlow(step func()) effort {
 	}
 }
 
-// try takes the word when it has no owner. It keeps FutexWaiters when it finds it, and sets it when flag says so: somebody
+// take takes the word when it has no owner. It keeps FutexWaiters when it finds it, and sets it when flag says so: somebody
 // who has slept does not know who else sleeps.
-func (l *atomicLock) try(flag uint32, e *effort, step func()) bool {
+func (l *atomicLock) take(flag uint32, e *effort, step func()) bool {
 	word := atomic.LoadUint32(l.word)
 	if word&sys.FutexTIDMask != 0 {
 		return false
@@ -92,6 +92,15 @@ func (l *atomicLock) try(flag uint32, e *effort, step func()) bool {
 	hook(step)
 	e.died = word&sys.FutexOwnerDied != 0
 	return true
+}
+
+// try takes the word when it is free, or its owner has died. Whether somebody waits meanwhile does not matter: FUTEX_WAITERS is kept.
+func (l *atomicLock) try(step func()) (e effort, ok bool) {
+	l.owner.robust.SetPending(l.word)
+	if ok = l.take(0, &e, step); !ok {
+		l.owner.robust.ClearPending()
+	}
+	return e, ok
 }
 
 func (l *atomicLock) release(step func()) {

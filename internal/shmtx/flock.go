@@ -54,6 +54,14 @@ func (l *flockLock) acquire(step func()) effort {
 	return e
 }
 
+// try takes the lock when it is free.
+func (l *flockLock) try(step func()) (e effort, ok bool) {
+	hook(step)
+	ok = sys.FlockTry(l.fd) == 0
+	hook(step)
+	return e, ok
+}
+
 func (l *flockLock) release(step func()) {
 	hook(step)
 	if errno := sys.Funlock(l.fd); errno != 0 {

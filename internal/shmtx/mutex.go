@@ -52,6 +52,7 @@ func Features(k Kind) uint32 { return uint32(k) & featureKind }
 // lock is one kind of lock. Only an Owner's one mutex at a time calls it.
 type lock interface {
 	acquire(step func()) effort
+	try(step func()) (e effort, ok bool) // acquire without waiting
 	release(step func())
 	close()
 }
@@ -68,7 +69,7 @@ type Mutex struct {
 	lock  lock
 	owner *Owner
 	tx    Tx
-	word  *uint32   // the lock's, when TryLock may take it: of kind atomic, and the owner is not shared
+	word  *uint32   // the lock's, when LockFree may take it: of kind atomic, and the owner is not shared
 	timed bool      // this hold of the lock is one of those measured
 	since time.Time // when it began
 }
@@ -111,26 +112,43 @@ func (m *Mutex) Close() { m.lock.close() }
 // The time until Unlock is measured for one in 64 acquisitions of a worker, and for all of a shared Owner.
 func (m *Mutex) Lock() *Tx {
 	m.owner.enter()
-	effort := m.lock.acquire(m.tx.step)
-	c := &m.tx.area.counters
-	if effort.contended {
-		c.Contended++
-		c.Spins += uint64(effort.spins)
-		c.Waits += uint64(effort.waits)
-	}
-	if effort.died || m.tx.area.undoLength != 0 {
-		m.recover()
-	}
-	c.Acquisitions++
-	if c.Acquisitions%timedEvery == 0 || m.owner.shared {
+	m.begin(m.lock.acquire(m.tx.step))
+	if m.tx.area.counters.Acquisitions%timedEvery == 0 || m.owner.shared {
 		m.time()
 	}
 	return &m.tx
 }
 
-// TryLock is Lock for when that is a matter of one instruction: the lock is free, of kind atomic, and nobody has left anything to undo. nil when
-// it is not so, and then Lock is to be called. It never panics.
+// TryLock is Lock when nobody holds the lock, and nil when somebody does. It never waits, but for a shared owner's other goroutines. How
+// long the lock is held is not measured.
 func (m *Mutex) TryLock() *Tx {
+	m.owner.enter()
+	effort, ok := m.lock.try(m.tx.step)
+	if !ok {
+		m.owner.leave()
+		return nil
+	}
+	m.begin(effort)
+	return &m.tx
+}
+
+// begin is what comes after the lock has been taken: it notes what that took, and undoes what a dead owner left.
+func (m *Mutex) begin(e effort) {
+	c := &m.tx.area.counters
+	if e.contended {
+		c.Contended++
+		c.Spins += uint64(e.spins)
+		c.Waits += uint64(e.waits)
+	}
+	if e.died || m.tx.area.undoLength != 0 {
+		m.recover()
+	}
+	c.Acquisitions++
+}
+
+// LockFree is Lock for when that is a matter of one instruction: the lock is free, of kind atomic, and nobody has left anything to undo. nil when
+// it is not so, and then Lock is to be called. It never panics.
+func (m *Mutex) LockFree() *Tx {
 	o, step := m.owner, m.tx.step
 	if m.word == nil || o.held {
 		return nil

@@ -213,12 +213,58 @@ func TestRobust(t *testing.T) {
 	require.Zero(t, m.tx.area.word)
 }
 
-// TestTryLock: it takes a free lock, and changes nothing when it cannot.
+// TestTryLock: it takes what nobody holds, also from an owner that has died, and never waits.
 func TestTryLock(t *testing.T) {
+	for _, kind := range both() {
+		z, a := newZone(t, kind)
+		m := openMutex(t, z)
+		tx := m.TryLock()
+		require.NotNil(t, tx)
+		tx.Put64(&a.words[0], 5)
+		other := make(chan *Mutex)
+		go func() {
+			runtime.LockOSThread() // for good: the thread ends with the goroutine, as if it were killed
+			owner, err := NewOwner()
+			if err != nil {
+				panic(err)
+			}
+			o, err := Open(z, owner)
+			if err != nil {
+				panic(err)
+			}
+			if o.TryLock() != nil || owner.held || owner.robust.Pending() {
+				panic("it is held")
+			}
+			other <- o
+			<-other
+			if o.TryLock() == nil {
+				panic("it is free")
+			}
+			o.tx.Put64(&a.words[0], 6)
+			if kind == Flock { // a descriptor is the process's, not the thread's
+				sys.Funlock(o.lock.(*flockLock).fd)
+			}
+			other <- o
+		}()
+		o := <-other
+		m.Unlock()
+		require.Equal(t, uint64(5), a.words[0])
+		other <- nil
+		<-other
+		require.Eventually(t, func() bool { tx = m.TryLock(); return tx != nil }, 10*time.Second, time.Millisecond, "the thread has ended")
+		require.Equal(t, uint64(5), a.words[0], "what the dead thread began is undone")
+		require.Equal(t, uint64(1), m.Recoveries())
+		m.Unlock()
+		o.Close()
+	}
+}
+
+// TestLockFree: it takes a free lock, and changes nothing when it cannot.
+func TestLockFree(t *testing.T) {
 	z, a := newZone(t, Atomic)
 	m := openMutex(t, z)
 	for range 2 * timedEvery {
-		tx := m.TryLock()
+		tx := m.LockFree()
 		require.NotNil(t, tx)
 		require.True(t, m.owner.robust.Pending())
 		require.Equal(t, sys.ThreadID(), m.tx.area.word)
@@ -234,17 +280,17 @@ func TestTryLock(t *testing.T) {
 	other, err := Open(z, m.owner)
 	require.NoError(t, err)
 	m.Lock()
-	require.Nil(t, other.TryLock(), "one lock at a time")
+	require.Nil(t, other.LockFree(), "one lock at a time")
 	m.Unlock()
 	for name, word := range map[string]uint32{"held": 1, "its owner died": sys.FutexOwnerDied, "somebody sleeps": sys.FutexWaiters} {
 		m.tx.area.word = word
-		require.Nil(t, m.TryLock(), name)
+		require.Nil(t, m.LockFree(), name)
 		require.Equal(t, word, m.tx.area.word, name)
 		require.False(t, m.owner.held, name)
 	}
 	m.tx.area.word = 0
 	m.tx.area.undoLength, m.tx.log[0] = 1, undoRecord{offset: uint32(shm.DataArea), old: 7}
-	require.Nil(t, m.TryLock(), "something to undo")
+	require.Nil(t, m.LockFree(), "something to undo")
 	require.Zero(t, m.tx.area.word)
 	m.Lock()
 	require.Equal(t, uint64(7), *shm.At[uint64](z, shm.DataArea))
@@ -254,9 +300,9 @@ func TestTryLock(t *testing.T) {
 	require.NoError(t, err)
 	master, err := Open(z, shared)
 	require.NoError(t, err)
-	require.Nil(t, master.TryLock(), "a shared owner")
+	require.Nil(t, master.LockFree(), "a shared owner")
 	flocked, _ := newZone(t, Flock)
-	require.Nil(t, openMutex(t, flocked).TryLock(), "kind flock")
+	require.Nil(t, openMutex(t, flocked).LockFree(), "kind flock")
 }
 
 // TestWaiterIsWoken: a sleeper gets the lock when it is given back, long before its time is up; and the mark of sleepers does not stay for ever.
@@ -313,6 +359,8 @@ func (l *spinLock) acquire(func()) effort {
 	}
 	return effort{}
 }
+func (l *spinLock) try(func()) (effort, bool) { panic("not used") }
+
 func (l *spinLock) release(func()) { atomic.StoreUint32(l.word, 0) }
 func (l *spinLock) close()         {}
 
@@ -344,7 +392,7 @@ func runContender(argument string) {
 		sys.FutexWait(&a.start, 0, int64(time.Second))
 	}
 	for atomic.LoadUint32(&a.start) == 1 {
-		tx := m.TryLock()
+		tx := m.LockFree()
 		if tx == nil {
 			tx = m.Lock()
 		}

@@ -29,6 +29,10 @@ func (w *worker) listen() error {
 			return fmt.Errorf("manifest: no socket for %s %s", protocol, address)
 		}
 		for _, s := range sockets {
+			if w.gate != nil && !s.ReusePort {
+				w.listeners = append(w.listeners, w.gate.NewListener(i, s.FD, protocol == "unix", &w.timers, w.clock.Ms, w))
+				continue
+			}
 			l, errno := conn.NewListener(i, s.FD, protocol == "unix", w.loop, &w.timers, w.clock.Ms, w)
 			if errno != 0 {
 				return fmt.Errorf("epoll_ctl(listener %s): %w", address, errno)
@@ -66,6 +70,12 @@ func (w *worker) Crowded(l *conn.Listener) bool {
 	share := total / uint64(w.manifest.Workers)
 	return w.stats.Active.Load() > share+share/16+crowdSlack
 }
+
+// loadedShare is the part of the table that is free while a worker still competes for accept_mutex: nginx's.
+const loadedShare = 8
+
+// Loaded says whether the table is nearly full. See conn.Acceptor.
+func (w *worker) Loaded() bool { return w.table.Size()-w.table.Used() < w.table.Size()/loadedShare }
 
 // roomShare is the part of the table that is kept for connections to origins: one in so many.
 const roomShare = 16

@@ -48,7 +48,7 @@ func (w *worker) setUp(build string) error {
 	if err := w.manifest.Check(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, func() error { return w.makeEngine(build) },
+	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, func() error { return w.makeEngine(build) },
 		w.dropPrivileges, w.watchMaster, w.listen} {
 		if err := step(); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"weir/internal/logfile"
 	"weir/internal/offload"
 	"weir/internal/request"
+	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/stats"
 )
@@ -39,10 +40,12 @@ type worker struct {
 	table     *conn.Table
 	engine    *request.Engine
 	listeners []*conn.Listener
+	gate      *conn.Gate // accept_mutex; nil: off
 	segment   *stats.Segment
 	stats     *stats.Page
 	logs      logfile.Writers
 	zones     zones
+	owner     *shmtx.Owner // of the locks that the loop's thread takes; nil: there are none
 	slots     *slots.Table
 
 	logTimer      event.Timer

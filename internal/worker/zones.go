@@ -8,10 +8,12 @@ import (
 	"net/netip"
 
 	"weir/conf"
+	"weir/internal/conn"
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/logfile"
 	"weir/internal/request"
+	"weir/internal/shm"
 	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/vars"
@@ -46,11 +48,10 @@ func (w *worker) attachZones() error {
 	}
 	w.slots = table
 	w.zones = zones{byName: map[string]*request.Zone{}, serials: map[int]*limitconn.Zone{}, toldMs: map[string]int64{}}
-	if len(w.manifest.Zones) == 0 {
+	if len(w.manifest.Zones) == 0 && w.manifest.AcceptMutex == 0 {
 		return nil
 	}
-	owner, err := shmtx.NewOwner()
-	if err != nil {
+	if w.owner, err = shmtx.NewOwner(); err != nil {
 		return err
 	}
 	for i := range w.manifest.Zones {
@@ -58,7 +59,7 @@ func (w *worker) attachZones() error {
 		if m.Kind != ipc.KindLimitConn {
 			return fmt.Errorf("manifest: zone %q is of the unknown kind %q", m.Name, m.Kind)
 		}
-		z, err := limitconn.Attach(m.FD, owner, w.manifest.Slot)
+		z, err := limitconn.Attach(m.FD, w.owner, w.manifest.Slot)
 		if err != nil {
 			return fmt.Errorf("zone %q: %w", m.Name, err)
 		}
@@ -74,6 +75,24 @@ func (w *worker) attachZones() error {
 			entry.Zone = z
 		}
 	}
+	return nil
+}
+
+// makeGate puts the sockets that are shared with other workers behind accept_mutex, if the master has made one.
+func (w *worker) makeGate() error {
+	if w.manifest.AcceptMutex == 0 {
+		return nil
+	}
+	segment, err := shm.Attach(w.manifest.AcceptMutex, ipc.KindAcceptMutex, 0)
+	if err != nil {
+		return fmt.Errorf("accept_mutex: %w", err)
+	}
+	mutex, err := shmtx.Open(segment, w.owner)
+	if err != nil {
+		return fmt.Errorf("accept_mutex: %w", err)
+	}
+	w.gate = conn.NewGate(mutex, int(w.config.AcceptMutexDelay.Milliseconds()), w.loop)
+	w.loop.SetGate(w.gate)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func TestLimitCrashUnderLoad(t *testing.T) {
 			d = 2 * time.Second
 		}
 		if longTests() {
-			d *= 3
+			d *= 12 // the one kind of lock for a minute
 		}
 		const keys, most, clients = 200, 2, 250
 		s := newStorm(t, keys, most)
