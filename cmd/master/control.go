@@ -98,10 +98,7 @@ func writeStatus(w io.Writer, s master.Status) {
 			p.PID, p.Generation, p.Slot, p.State, age(p.AgeMs), p.Restarts, p.Active, p.Requests)
 	}
 	table.Flush()
-	switch {
-	case s.ZonesBusy:
-		fmt.Fprintln(w, "\nzones: the lock of one is not to be had; is the worker that has it stopped?")
-	case len(s.Zones) > 0:
+	if len(s.Zones) > 0 {
 		fmt.Fprintln(w)
 		writeZones(w, s.Zones)
 	}

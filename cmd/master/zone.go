@@ -138,11 +138,21 @@ func writeZones(w io.Writer, zones []master.ZoneStatus) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f%%\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", z.Name, zoneState(z), sizeText(z.SizeBytes), z.UsedPercent,
 			z.Keys, z.Passed, z.Rejected, z.DryRun, z.Bypassed, z.Failures, z.Key)
 	}
-	return table.Flush()
+	err := table.Flush()
+	for i := range zones {
+		if zones[i].Busy != "" {
+			_, busyErr := fmt.Fprintf(w, "busy: %s\n", zones[i].Busy)
+			err = errors.Join(err, busyErr)
+		}
+	}
+	return err
 }
 
 // zoneState is a zone's state in the table; damage comes before everything else.
 func zoneState(z *master.ZoneStatus) string {
+	if z.Busy != "" {
+		return "busy"
+	}
 	if !z.Sound {
 		return "damaged"
 	}

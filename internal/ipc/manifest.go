@@ -85,7 +85,7 @@ const KindLimitConn = "limit_conn"
 //
 // Older zones are those in which older generations count, when a reload has changed a zone's size or lock. Until these have left, a worker takes a
 // place in each of them too, before the one in the zone itself: they hold all connections of all generations, so the limit holds for all of them together.
-// One that is full lets through. The message Forget ends it.
+// One without room for a key answers as the zone itself would. The message Forget ends it.
 type Zone struct {
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`            // KindLimitConn

@@ -39,8 +39,21 @@ type Status struct {
 
 // Status returns the present numbers.
 func (z *Zone) Status() Status {
-	s := Status{Name: z.Name(), Key: z.Key(), SizeBytes: z.SizeBytes()}
 	z.mutex.Lock()
+	return z.status()
+}
+
+// TryStatus is Status without waiting: false when somebody has the lock, and Holder may say who.
+func (z *Zone) TryStatus() (s Status, ok bool) {
+	if z.mutex.TryLock() == nil {
+		return s, false
+	}
+	return z.status(), true
+}
+
+// status is Status under the lock, which it gives back.
+func (z *Zone) status() Status {
+	s := Status{Name: z.Name(), Key: z.Key(), SizeBytes: z.SizeBytes()}
 	h := z.h
 	c := &h.counters
 	s.Keys, s.Orphans, s.Rebuilds = int(h.keys), int(h.orphans), int(h.epoch)

@@ -27,6 +27,7 @@ type change struct {
 	opening *loaded // waits for retry, because an address is in use that may come free
 	retry   time.Time
 	gen     *generation // nil while the config is being read
+	making  bool        // its zones are being made
 	control *control    // a new control socket, when its path has changed
 	pid     *pidFile    // a new pid file, when its path has changed
 	failed  error       // it is given up, and waits for its workers to let go of what they inherited
@@ -91,7 +92,7 @@ func (m *master) onLoaded(l loaded) {
 	m.prepare(l)
 }
 
-// prepare opens what the config names and is not open yet, and starts its workers. The change is decided when they have
+// prepare opens what the config names and is not open yet. Its zones are made in another goroutine, and then its workers are started. The change is decided when they have
 // all said that they are ready, or the first of them that it is not.
 func (m *master) prepare(l loaded) {
 	c := m.change
@@ -129,12 +130,17 @@ func (m *master) prepare(l loaded) {
 		m.abort(err)
 		return
 	}
-	if m.freeSlots() < len(g.places) {
+	m.makeZones(c)
+}
+
+// startWorkers starts the workers of a change for which everything is there.
+func (m *master) startWorkers(c *change) {
+	if m.freeSlots() < len(c.gen.places) {
 		m.abort(errNoSlot)
 		return
 	}
-	for i := range g.places {
-		if err := m.startWorker(g, i); err != nil {
+	for i := range c.gen.places {
+		if err := m.startWorker(c.gen, i); err != nil {
 			m.abort(err)
 			return
 		}
@@ -156,7 +162,7 @@ func (m *master) mayComeFree(c *change) bool {
 	return false
 }
 
-// openFor opens the files and zones of a change; what it opened before an error is closed when the change is given up.
+// openFor opens the files of a change; what it opened before an error is closed when the change is given up.
 func (m *master) openFor(c *change, config *conf.Config) (err error) {
 	g := c.gen
 	for _, path := range logPathsOf(config) {
@@ -164,9 +170,6 @@ func (m *master) openFor(c *change, config *conf.Config) (err error) {
 			return err
 		}
 		g.logs = append(g.logs, path)
-	}
-	if err := m.openZones(g); err != nil {
-		return err
 	}
 	if err := openAcceptMutex(g); err != nil {
 		return err
@@ -289,6 +292,9 @@ func (m *master) settle(now time.Time) {
 func (c *change) late() error {
 	if c.gen == nil {
 		return fmt.Errorf("reading the config did not end within reload_timeout (%s)", c.limit)
+	}
+	if c.making {
+		return fmt.Errorf("making the limit zones did not end within reload_timeout (%s)", c.limit)
 	}
 	return fmt.Errorf("%d of %d new workers were not ready within reload_timeout (%s)",
 		len(c.gen.places)-c.gen.ready(), len(c.gen.places), c.limit)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,26 +189,16 @@ func (m *master) serveOrder(w http.ResponseWriter, r *http.Request, o order) {
 	}
 }
 
-// zonesPatience is how long the answer to GET /status waits for the zones. With a lock that is kept from it, the status is wanted most.
-const zonesPatience = time.Second
-
 // serveStatus has the loop describe itself between two turns, and adds the zones.
 func (m *master) serveStatus(w http.ResponseWriter, r *http.Request) {
 	l := m.borrow(w, r)
 	if l == nil {
 		return
 	}
+	defer l.giveBack()
 	status := l.status
-	zones := make(chan []ZoneStatus, 1)
-	go func() {
-		defer l.giveBack()
-		zones <- l.all()
-	}()
-	select {
-	case status.Zones = <-zones:
-	case <-time.After(zonesPatience):
-		status.Zones, status.ZonesBusy = []ZoneStatus{}, true
-	}
+	status.Zones = l.all()
+	status.ZonesBusy = slices.ContainsFunc(status.Zones, func(z ZoneStatus) bool { return z.Busy != "" })
 	reply(w, http.StatusOK, status)
 }
 

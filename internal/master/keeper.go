@@ -137,7 +137,7 @@ func (k *keeper) reap() {
 		}
 		return nil
 	})
-	k.giveBack(used)
+	k.zones.done(used)
 	for _, l := range lines {
 		k.log(l.level, l.message, l.fields...)
 	}
@@ -187,7 +187,7 @@ func (k *keeper) lookAround() {
 		for _, z := range used {
 			k.look(z)
 		}
-		k.giveBack(used)
+		k.zones.done(used)
 	}
 }
 
@@ -277,9 +277,5 @@ func (k *keeper) rebuild(z *zone, faults int) bool {
 	return true
 }
 
-// giveBack ends the use of zones.
-func (k *keeper) giveBack(used []*zone) {
-	if err := k.zones.done(used); err != nil {
-		k.log(logAlert, "closing a zone", zap.Error(err))
-	}
-}
+// complain logs that a zone could not be closed.
+func (k *keeper) complain(err error) { k.log(logAlert, "closing a zone", zap.Error(err)) }

@@ -56,6 +56,7 @@ type master struct {
 	inspect chan func()    // questions from the control socket, answered between two turns
 	said    chan event     // from workers
 	loads   chan loaded    // configs that were read
+	made    chan made      // zones that were made
 	left    chan struct{}  // closed when the loop has ended
 
 	wanted   [orders]bool
@@ -109,6 +110,7 @@ func Run(o Options) error {
 		inspect: make(chan func()),
 		said:    make(chan event, 64),
 		loads:   make(chan loaded, 1),
+		made:    make(chan made),
 		left:    make(chan struct{}),
 	}
 	defer close(m.left)
@@ -149,6 +151,8 @@ func (m *master) run() error {
 			m.onEvent(e)
 		case l := <-m.loads:
 			m.onLoaded(l)
+		case made := <-m.made:
+			m.onMade(made)
 		case answer := <-m.inspect:
 			answer()
 		case <-due.C:
@@ -217,12 +221,11 @@ func (m *master) openShared(count int) (err error) {
 	if m.table, err = slots.Create("weir", count); err != nil {
 		return err
 	}
-	if m.zones, err = newZones(); err != nil {
-		return err
-	}
+	m.zones = new(zones)
 	m.keeper = startKeeper(m.zones, m.table, m.inspect, func(level logfile.Level, message string, fields ...zap.Field) {
 		m.log.Log(level, message, fields...)
 	})
+	m.zones.complain = m.keeper.complain
 	return nil
 }
 
@@ -231,8 +234,8 @@ func (m *master) closeShared() {
 	m.keeper.stop(m.inspect)
 	var faults []error
 	if m.zones != nil {
-		_, err := m.zones.retain(func(*zone) bool { return false })
-		faults = append(faults, err)
+		m.zones.retain(func(*zone) bool { return false })
+		m.zones.closing.Wait()
 	}
 	if m.table != nil {
 		faults = append(faults, m.table.Close())

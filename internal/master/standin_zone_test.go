@@ -158,7 +158,7 @@ func (s *standinZones) do(words []string) string {
 func (s *standinZones) acquire(name string, key []byte, most int) limitconn.Verdict {
 	var limits []limitconn.Limit
 	for _, z := range s.older[name] {
-		limits = append(limits, limitconn.Limit{Zone: z.Zone, Key: key, Max: uint32(most), AllowFull: true})
+		limits = append(limits, limitconn.Limit{Zone: z.Zone, Key: key, Max: uint32(most)})
 	}
 	limits = append(limits, limitconn.Limit{Zone: s.own[name], Key: key, Max: uint32(most)})
 	holds, verdict, _ := limitconn.Acquire(nil, limits)

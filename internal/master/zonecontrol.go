@@ -9,9 +9,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
+	"weir/internal/ipc"
+	"weir/internal/limitconn"
 	"weir/internal/logfile"
 )
 
@@ -62,19 +65,54 @@ func (m *master) lend() *loan {
 }
 
 func (l *loan) giveBack() {
-	l.keeper.giveBack(l.used)
+	l.keeper.zones.done(l.used)
 	l.keeper.work.Done()
 }
 
-// all lists every zone, those of the serving generation first.
+// all lists every zone, those of the serving generation first. Of one whose lock is not to be had it says that, and what is known without the lock.
 func (l *loan) all() []ZoneStatus {
 	list := []ZoneStatus{}
+	deadline := time.Now().Add(lockPatience)
 	for _, views := range [][]zoneView{l.own, l.others} {
 		for i := range views {
-			list = append(list, views[i].status())
+			v := &views[i]
+			s, err := v.statusBy(deadline)
+			if err != nil {
+				list = append(list, ZoneStatus{Name: v.options.Name, Kind: ipc.KindLimitConn, State: v.state.String(), Generation: v.generation,
+					Key: v.options.Key, SizeBytes: v.SizeBytes(), Sound: true, Busy: err.Error()})
+				continue
+			}
+			list = append(list, v.describe(&s))
 		}
 	}
 	return list
+}
+
+// How long the answer to a question about zones waits for their locks, and how often it tries. A worker that was stopped while it held one keeps it
+// until it goes on or is killed, and that is when somebody asks.
+const (
+	lockPatience = time.Second
+	lockInterval = time.Millisecond
+)
+
+// statusBy is the zone's status, when its lock is to be had in time. The error says who has it.
+func (z *zone) statusBy(deadline time.Time) (limitconn.Status, error) {
+	for {
+		s, ok := z.TryStatus()
+		if ok {
+			return s, nil
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(lockInterval)
+	}
+	who := "by a process"
+	if holder := z.Mutex().Holder(); holder != 0 {
+		who = fmt.Sprintf("by process %d", holder)
+	}
+	return limitconn.Status{}, fmt.Errorf("zone %q: its lock is held %s and was not to be had within %s: if that process is stopped (SIGSTOP), let it go on or kill it",
+		z.options.Name, who, lockPatience)
 }
 
 // find returns the zone of a name that the serving generation has, or else any of that name; and the others of that name.
@@ -134,6 +172,10 @@ func (m *master) serveZones(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	z, others := l.find(words[0])
+	if err := available(z, others); err != nil {
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
 	switch {
 	case z == nil:
 		refuse(w, http.StatusNotFound, fmt.Sprintf("no zone %q", words[0]))
@@ -144,6 +186,21 @@ func (m *master) serveZones(w http.ResponseWriter, r *http.Request) {
 	default:
 		l.serveZone(w, r, z, others)
 	}
+}
+
+// available says why the zones cannot be worked on: the lock of one is kept.
+func available(z *zoneView, others []zoneView) error {
+	deadline := time.Now().Add(lockPatience)
+	for i := range others {
+		if _, err := others[i].statusBy(deadline); err != nil {
+			return err
+		}
+	}
+	if z == nil {
+		return nil
+	}
+	_, err := z.statusBy(deadline)
+	return err
 }
 
 // How many keys GET /zones/NAME lists, unless the query says otherwise, and at most.

@@ -4,7 +4,6 @@
 package master
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,8 +21,9 @@ import (
 // zone is one zone of shared memory, open in the master as long as a generation counts in it.
 type zone struct {
 	*limitconn.Zone
-	serial  int // ipc.Zone.Serial
+	serial  int // ipc.Zone.Serial; 0: not among those that are open
 	options limitconn.Options
+	owner   *shmtx.Owner // of its lock: who waits for that of another zone is not in the way
 
 	users int  // under zones.mu: who looks into it at present, outside of the loop
 	left  bool // under zones.mu: no generation counts in it; closed when the last user is done
@@ -34,33 +34,64 @@ type zone struct {
 
 // zones are those that the master has open. The loop opens and leaves them; others use them between use and done.
 type zones struct {
-	owner  *shmtx.Owner
 	serial int // of the last one opened
 
-	mu   sync.Mutex
-	open []*zone
+	mu    sync.Mutex
+	open  []*zone
+	spare []*shmtx.Owner // of zones that are closed: the kernel knows an owner's memory for as long as the process lives
+
+	closing  sync.WaitGroup // goroutines that close zones
+	complain func(error)    // about a zone that could not be closed
 }
 
-func newZones() (*zones, error) {
-	owner, err := shmtx.NewSharedOwner()
-	if err != nil {
-		return nil, err
-	}
-	return &zones{owner: owner}, nil
-}
-
-// create opens a new zone.
+// create makes a new zone, that nobody sees before add. To reserve some GB takes seconds: it is not for the loop.
 func (s *zones) create(o limitconn.Options) (*zone, error) {
-	made, err := limitconn.Create(o, s.owner)
+	owner, err := s.takeOwner()
 	if err != nil {
 		return nil, err
 	}
-	s.serial++
-	z := &zone{Zone: made, serial: s.serial, options: o}
-	s.mu.Lock()
-	s.open = append(s.open, z)
-	s.mu.Unlock()
+	z := &zone{options: o, owner: owner}
+	if z.Zone, err = limitconn.Create(o, owner); err != nil {
+		s.mu.Lock()
+		s.spare = append(s.spare, owner)
+		s.mu.Unlock()
+		return nil, err
+	}
 	return z, nil
+}
+
+func (s *zones) takeOwner() (*shmtx.Owner, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.spare); n > 0 {
+		owner := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		return owner, nil
+	}
+	return shmtx.NewSharedOwner()
+}
+
+// add puts a new zone among those that are open. The loop calls it.
+func (s *zones) add(z *zone) {
+	s.serial++
+	z.serial = s.serial
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = append(s.open, z)
+}
+
+// close closes zones that nobody uses, in another goroutine: giving some GB back takes half a second.
+func (s *zones) close(list ...*zone) {
+	s.closing.Go(func() {
+		for _, z := range list {
+			if err := z.Close(); err != nil {
+				s.complain(err)
+			}
+			s.mu.Lock()
+			s.spare = append(s.spare, z.owner)
+			s.mu.Unlock()
+		}
+	})
 }
 
 // use returns all zones; they stay open until done.
@@ -74,17 +105,15 @@ func (s *zones) use() []*zone {
 }
 
 // done ends the use of zones.
-func (s *zones) done(used []*zone) error {
+func (s *zones) done(used []*zone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var faults []error
 	for _, z := range used {
 		z.users--
 		if z.left && z.users == 0 {
-			faults = append(faults, z.Close())
+			s.close(z)
 		}
 	}
-	return errors.Join(faults...)
 }
 
 // none says whether no zone is open.
@@ -94,11 +123,10 @@ func (s *zones) none() bool {
 	return len(s.open) == 0
 }
 
-// retain leaves the zones that keep refuses, and returns them. What nobody looks into is closed at once.
-func (s *zones) retain(keep func(*zone) bool) (left []*zone, err error) {
+// retain leaves the zones that keep refuses, and returns them. What nobody looks into is closed.
+func (s *zones) retain(keep func(*zone) bool) (left []*zone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var faults []error
 	s.open = slices.DeleteFunc(s.open, func(z *zone) bool {
 		if keep(z) {
 			return false
@@ -106,11 +134,11 @@ func (s *zones) retain(keep func(*zone) bool) (left []*zone, err error) {
 		left = append(left, z)
 		z.left = true
 		if z.users == 0 {
-			faults = append(faults, z.Close())
+			s.close(z)
 		}
 		return true
 	})
-	return left, errors.Join(faults...)
+	return left
 }
 
 // counting is a zone as a generation has it.
@@ -184,23 +212,19 @@ func (m *master) closeAcceptMutex(g *generation) {
 	}
 }
 
-// openZones gives a generation its zones: those of the present one that it can go on with, the others new. What it opened before an
-// error is left when the generation is.
-func (m *master) openZones(g *generation) error {
+// openZones gives a generation its zones: those of the present one that it can go on with, and those that were made for it.
+func (m *master) openZones(g *generation, made []*zone) {
 	for _, o := range wantedZones(g.config) {
 		present := m.current.zone(o.Name)
 		z := present
 		if present == nil || !present.Matches(o) {
-			var err error
-			if z, err = m.zones.create(o); err != nil {
-				return err
-			}
+			z, made = made[0], made[1:]
+			m.zones.add(z)
 			m.zoneNews(g, z, present)
 		}
 		g.zones = append(g.zones, counting{zone: z})
 		m.addOlder(g, z)
 	}
-	return nil
 }
 
 // addOlder adds the zones with the same name and key in which other generations count and z is unknown: while these live, only
@@ -265,15 +289,12 @@ func (m *master) leaveZones() {
 			return true
 		})
 	}
-	left, err := m.zones.retain(func(z *zone) bool {
+	left := m.zones.retain(func(z *zone) bool {
 		return m.current.zone(z.options.Name) == z || // it may have drained
 			slices.ContainsFunc(m.live, func(g *generation) bool { return g.countsIn(z) })
 	})
 	for _, z := range left {
 		m.log.Info(fmt.Sprintf("zone %q is closed: no generation counts in it", z.options.Name), zap.Int64("size", z.options.SizeBytes))
-	}
-	if err != nil {
-		m.log.Alert("closing a zone", zap.Error(err))
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"weir/internal/sys"
 )
 
 // addrZone is the settings of a zone "addr".
@@ -315,8 +317,9 @@ func TestZoneOfAFailedReloadIsClosed(t *testing.T) {
 		require.False(t, o.OK)
 	}
 	w.eventually("its zones are closed", func() bool { return slices.Equal(w.zoneNames(), []string{"addr serving 1"}) })
-	require.Zero(t, strings.Count(mappings(t), "limit_conn-other"))
-	require.Equal(t, 1, strings.Count(mappings(t), "limit_conn-addr"))
+	w.eventually("nothing of them is left", func() bool {
+		return strings.Count(mappings(t), "limit_conn-other") == 0 && strings.Count(mappings(t), "limit_conn-addr") == 1
+	})
 	require.NotContains(t, w.errors(), "has another size", "it never served")
 
 	var limit syscall.Rlimit
@@ -332,7 +335,7 @@ func TestZoneOfAFailedReloadIsClosed(t *testing.T) {
 	w.configure("ok", "worker_processes = 1\n")
 	w.reload()
 	w.eventually("all zones are closed", func() bool { return len(w.zoneNames()) == 0 })
-	require.NotContains(t, mappings(t), "limit_conn")
+	w.eventually("nothing of them is left", func() bool { return !strings.Contains(mappings(t), "limit_conn") })
 }
 
 // mappings are the shared memory of this process.
@@ -391,6 +394,19 @@ func TestZoneWhoseLockIsKeptDoesNotStopTheMaster(t *testing.T) {
 	fmt.Fprintln(conn, "stick addr")
 	w.eventually("it has the lock", func() bool { return strings.Contains(w.errors(), "drains by itself") })
 	require.True(t, w.status().ZonesBusy)
+	began := time.Now()
+	var all Zones
+	require.Equal(t, 200, w.call("GET", "/zones", &all))
+	require.Len(t, all.Zones, 1)
+	busy := fmt.Sprintf(`zone "addr": its lock is held by process %d and was not to be had within 1s: if that process is stopped (SIGSTOP), let it go on or kill it`, pid)
+	require.Equal(t, busy, all.Zones[0].Busy)
+	for _, question := range []string{"GET /zones/addr", "DELETE /zones/addr/127.0.0.1", "POST /zones/addr/check"} {
+		method, path, _ := strings.Cut(question, " ")
+		var refused refusal
+		require.Equal(t, 503, w.call(method, path, &refused), question)
+		require.Equal(t, busy, refused.Error, question)
+	}
+	require.Less(t, time.Since(began), 4*lockPatience+patience/2)
 	w.reload()
 	w.eventually("the new generation serves", func() bool {
 		r, err := visit("tcp", w.addr)
@@ -400,6 +416,35 @@ func TestZoneWhoseLockIsKeptDoesNotStopTheMaster(t *testing.T) {
 	w.eventually("what it held is given back", func() bool { return w.zone().Keys == 0 })
 	require.False(t, w.status().ZonesBusy)
 	w.sound()
+}
+
+// While a zone is made that takes its time, the master answers, and does what it is told.
+func TestZonesAreMadeBesideTheLoop(t *testing.T) {
+	if available, ok := sys.MemoryAvailable(); !ok || available < 2<<30 {
+		t.Skipf("%d bytes of memory available", available)
+	}
+	large := "worker_processes = 1\n" + addrZone("$binary_remote_addr", "512m")
+	w := newWeir(t, "ok", large).run()
+	seen := false
+	w.eventually("it serves", func() bool {
+		s, err := w.tryStatus()
+		seen = seen || err == nil && s.State == "starting" && len(s.Workers) == 0
+		return err == nil && s.State == "serving"
+	})
+	require.True(t, seen, "no answer while the zone was made")
+
+	// A reload that is still making its zone when weir is told to end does not keep it.
+	w.configure("ok", strings.Replace(large, "512m", "513m", 1))
+	reloaded := make(chan Outcome)
+	go func() {
+		_, o := w.post("/reload")
+		reloaded <- o
+	}()
+	w.eventually("the reload has begun", func() bool { return strings.Contains(w.errors(), "reload") })
+	_, o := w.post("/stop")
+	require.True(t, o.OK, o.Error)
+	<-reloaded
+	require.NoError(t, w.waitEnd())
 }
 
 func TestZoneNearlyFullIsSaidOnce(t *testing.T) {

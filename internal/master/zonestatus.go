@@ -18,6 +18,7 @@ type ZoneStatus struct {
 	Generation int    `json:"generation"` // the latest that has it as its own
 	Key        string `json:"key"`
 	SizeBytes  int64  `json:"size_bytes"`
+	Busy       string `json:"busy,omitempty"` // why there is no more than this: who keeps the zone's lock
 
 	Keys        int     `json:"keys"`         // with connections
 	DeletedKeys int     `json:"deleted_keys"` // cleared, with connections that have not ended
@@ -109,9 +110,8 @@ func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
 	return own, others
 }
 
-// status is what the zone has counted. It takes the zone's lock.
-func (v *zoneView) status() ZoneStatus {
-	s := v.Status()
+// describe is a zone's status for those who ask.
+func (v *zoneView) describe(s *limitconn.Status) ZoneStatus {
 	return ZoneStatus{
 		Name: s.Name, Kind: ipc.KindLimitConn, State: v.state.String(), Generation: v.generation, Key: s.Key, SizeBytes: s.SizeBytes,
 		Keys: s.Keys, DeletedKeys: s.Orphans,
@@ -145,7 +145,8 @@ func mutexStatus(kind shmtx.Kind, c shmtx.Counters) MutexStatus {
 
 // details is the zone's status with its top keys; pids says who is in which slot.
 func (v *zoneView) details(top int, pids map[int]int) (ZoneDetails, error) {
-	d := ZoneDetails{ZoneStatus: v.status(), Top: []ZoneKey{}}
+	s := v.Status()
+	d := ZoneDetails{ZoneStatus: v.describe(&s), Top: []ZoneKey{}}
 	entries, err := v.Top(top)
 	for i := range entries {
 		d.Top = append(d.Top, zoneKey(v.options.Key, &entries[i], pids))

@@ -64,13 +64,13 @@ func (l *limiter) acquire(holds []limitconn.Hold, limits *Limits, addr netip.Add
 	from := 0
 	for i := range limits.List {
 		lim := &limits.List[i]
-		ask := limitconn.Limit{Key: l.keys[from:l.ends[i]], Max: lim.Max, DryRun: limits.DryRun, AllowFull: true}
+		ask := limitconn.Limit{Key: l.keys[from:l.ends[i]], Max: lim.Max, DryRun: limits.DryRun, AllowFull: lim.AllowFull}
 		from = l.ends[i]
 		for _, older := range lim.Zone.Older {
 			ask.Zone = older
 			l.ask, l.of = append(l.ask, ask), append(l.of, lim)
 		}
-		ask.Zone, ask.AllowFull = lim.Zone.Zone, lim.AllowFull
+		ask.Zone = lim.Zone.Zone
 		l.ask, l.of = append(l.ask, ask), append(l.of, lim)
 	}
 	taken, v, at := limitconn.Acquire(holds, l.ask)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/internal/shm"
+	"weir/internal/sys"
 )
 
 // Kind is how a zone's lock is made. All users of a zone use the same kind: it is one of the zone's features.
@@ -119,10 +120,12 @@ func (m *Mutex) Lock() *Tx {
 	return &m.tx
 }
 
-// TryLock is Lock when nobody holds the lock, and nil when somebody does. It never waits, but for a shared owner's other goroutines. How
+// TryLock is Lock when nobody holds the lock, and nil when somebody does, or when another goroutine has the shared owner's turn. It never waits. How
 // long the lock is held is not measured.
 func (m *Mutex) TryLock() *Tx {
-	m.owner.enter()
+	if !m.owner.tryEnter() {
+		return nil
+	}
 	effort, ok := m.lock.try(m.tx.step)
 	if !ok {
 		m.owner.leave()
@@ -218,6 +221,14 @@ func (m *Mutex) Recoveries() uint64 { return m.tx.area.counters.Recoveries }
 
 // Counters are the lock's counters. The caller holds the lock.
 func (m *Mutex) Counters() Counters { return m.tx.area.counters }
+
+// Holder is the number of the thread that holds the lock at this moment, 0 when nobody does or, with kind flock, nobody can say. It needs no lock.
+func (m *Mutex) Holder() int {
+	if _, ok := m.lock.(*atomicLock); !ok {
+		return 0
+	}
+	return int(atomic.LoadUint32(&m.tx.area.word) & sys.FutexTIDMask)
+}
 
 // HookStores has f called before each store to shared memory that this process makes through the mutex: those of taking
 // and giving back the lock, of the undo log, and each logged one. Crash tests count with it and kill the process in f.

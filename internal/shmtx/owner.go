@@ -54,15 +54,34 @@ func (o *Owner) enter() {
 func (o *Owner) enterShared() {
 	if o.shared {
 		o.mu.Lock()
-		runtime.LockOSThread()
-		if err := o.robust.Register(); err != nil {
-			panic(err) // the kernel took the same list before
-		}
-		o.tid = sys.ThreadID()
+		o.bind()
 	}
 	if o.held {
 		panic(errTwoLocks)
 	}
+}
+
+// bind makes the calling goroutine's thread the one that the kernel knows. The goroutine has o.mu.
+func (o *Owner) bind() {
+	runtime.LockOSThread()
+	if err := o.robust.Register(); err != nil {
+		panic(err) // the kernel took the same list before
+	}
+	o.tid = sys.ThreadID()
+}
+
+// tryEnter is enter without waiting; false when another goroutine has its turn.
+func (o *Owner) tryEnter() bool {
+	if !o.shared {
+		o.enter()
+		return true
+	}
+	if !o.mu.TryLock() {
+		return false
+	}
+	o.bind()
+	o.held = true
+	return true
 }
 
 // leave is what Unlock does last.

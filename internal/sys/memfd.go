@@ -36,20 +36,23 @@ func SharedFile(name string, sizeBytes int64) (int, error) {
 	return fd, nil
 }
 
+// reserveStep is how much is reserved at a time: some milliseconds, so that signals that keep coming do not make it begin again for ever.
+const reserveStep = 16 << 20
+
 func reserve(fd int, name string, sizeBytes int64) error {
 	if err := unix.Ftruncate(fd, sizeBytes); err != nil {
 		return wrapf(err, "ftruncate(memfd %s, %d)", name, sizeBytes)
 	}
-	for {
-		err := unix.Fallocate(fd, 0, 0, sizeBytes)
-		if err == unix.EINTR { // a signal: the kernel gave back what it had reserved
+	for at := int64(0); at < sizeBytes; {
+		err := unix.Fallocate(fd, 0, at, min(reserveStep, sizeBytes-at))
+		if err == unix.EINTR { // a signal: the kernel gave back what this call had reserved
 			continue
 		}
 		if err != nil {
 			available, _ := MemoryAvailable()
 			return wrapf(err, "fallocate(memfd %s): %d bytes needed, about %d available", name, sizeBytes, available)
 		}
-		break
+		at += reserveStep
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
