@@ -31,14 +31,13 @@ type Options struct {
 	Key       string     // the text of the key's template, at most 256 bytes
 	SizeBytes int64      // shm.MinBytes to shm.MaxBytes
 	Mutex     shmtx.Kind // shared_mutex
-	HugePages bool       // advise huge pages
 }
 
 // Create makes an empty zone, in the master. The errors are shm.Create's and shmtx.Open's.
 func Create(o Options, owner *shmtx.Owner) (*Zone, error) {
 	segment, err := shm.Create(shm.Options{
 		Name: o.Name, Kind: kind, Key: o.Key, KindLayout: kindLayout, Features: shmtx.Features(o.Mutex),
-		SizeBytes: o.SizeBytes, HugePages: o.HugePages,
+		SizeBytes: o.SizeBytes,
 	})
 	if err != nil {
 		return nil, err

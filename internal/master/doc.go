@@ -13,7 +13,7 @@
 // goroutines only wait: one for each worker's channel, those of the control socket's server, and one that reads the config
 // for a reload. The loop never waits for a worker, a file system that hangs while a config is read, or an asker.
 //
-//	start, reload:  beginChange -> prepare (sockets, logs, workers started) -> every worker ready -> commit
+//	start, reload:  beginChange -> prepare (sockets, logs) -> zones made -> workers started -> every worker ready -> commit
 //	                                   any failure, or reload_timeout -> abort: all as before
 //	generation:     starting -> serving -> draining -> stopping -> gone
 //	worker:         starting -> ready -> draining -> stopping -> dead (reaped, and its channel at its end)
@@ -24,7 +24,7 @@
 // control socket; banner.go, hint.go words for people.
 //
 // Zones are the exception to "one goroutine": their locks are shared with the workers, and a worker that is stopped keeps one as long as
-// it likes. So the loop takes none but that of a zone it is making. A keeper gives back what dead workers held, checks and rebuilds, in two
+// it likes. So the loop takes none, and leaves it to goroutines to make zones and to close them (makezones.go), which takes seconds for large ones. A keeper gives back what dead workers held, checks and rebuilds, in two
 // goroutines; the control socket's look into zones that they borrow from the loop. A zone that nobody counts in any more
 // is closed when the last of them is done.
 //

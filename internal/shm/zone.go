@@ -30,7 +30,6 @@ type Options struct {
 	KindLayout uint32 // version of what stands in the data area
 	Features   uint32 // bits that all users must agree on
 	SizeBytes  int64  // MinBytes to MaxBytes, rounded down to pages
-	HugePages  bool   // advise the kernel to use huge pages
 }
 
 // Create makes a zone: reserved, zeroed, its identity written. The errors say how many bytes were needed and how many there are.
@@ -44,7 +43,7 @@ func Create(o Options) (*Zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
 	}
-	z, err := mapZone(fd, size, o.HugePages)
+	z, err := mapZone(fd, size)
 	if err != nil {
 		sys.Close(fd)
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
@@ -85,7 +84,7 @@ func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
 	if size < MinBytes || size > MaxBytes {
 		return nil, fmt.Errorf("zone at descriptor %d: %d bytes: a zone has %d to %d", fd, size, MinBytes, int64(MaxBytes))
 	}
-	z, err := mapZone(fd, size, false)
+	z, err := mapZone(fd, size)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
@@ -124,18 +123,12 @@ func (z *Zone) refuse(kind string, kindLayout uint32) error {
 	return nil
 }
 
-func mapZone(fd int, size int64, hugePages bool) (*Zone, error) {
+func mapZone(fd int, size int64) (*Zone, error) {
 	mem, err := sys.MapShared(fd, int(size))
 	if err != nil {
 		return nil, err
 	}
-	z := over(mem, fd)
-	if hugePages {
-		if err := sys.AdviseHugePages(mem); err != nil {
-			return nil, joinClose(err, &Zone{mem: mem, fd: -1})
-		}
-	}
-	return z, nil
+	return over(mem, fd), nil
 }
 
 func over(mem []byte, fd int) *Zone {

@@ -193,14 +193,6 @@ func TestFork(t *testing.T) {
 	require.NoError(t, private.Close())
 }
 
-// TestHugePages: the advice is taken, or ignored, but does no harm.
-func TestHugePages(t *testing.T) {
-	z, err := Create(Options{Name: "huge", Kind: "k", SizeBytes: 4 << 20, HugePages: true})
-	require.NoError(t, err)
-	*At[uint64](z, DataArea) = 1
-	require.NoError(t, z.Close())
-}
-
 func BenchmarkAt(b *testing.B) {
 	z := create(b, MinBytes)
 	b.ReportAllocs()

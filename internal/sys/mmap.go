@@ -24,9 +24,3 @@ func MapAnonymous(lengthBytes int) ([]byte, error) {
 func Unmap(b []byte) error {
 	return wrapf(unix.Munmap(b), "munmap(%d bytes)", len(b))
 }
-
-// AdviseHugePages asks the kernel to use huge pages for a mapping. It is advice: for shared memory
-// /sys/kernel/mm/transparent_hugepage/shmem_enabled must be "advise" or stronger to make a difference. madvise(2), MADV_HUGEPAGE.
-func AdviseHugePages(b []byte) error {
-	return wrapf(unix.Madvise(b, unix.MADV_HUGEPAGE), "madvise(%d bytes, MADV_HUGEPAGE)", len(b))
-}
