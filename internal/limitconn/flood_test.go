@@ -71,8 +71,9 @@ func flood(tb testing.TB, n int) []time.Duration {
 // TestFlood wants the last keys to cost what those cost that came when the zone was full for the first time.
 func TestFlood(t *testing.T) {
 	times := flood(t, 1_000_000)
-	early, late := median(times[30:50]), median(times[80:])
-	t.Logf("10,000 keys: %v to begin with, %v when full, %v at the end", median(times[:10]), early, late)
+	// The least of many: what a busy machine adds is not the zone's.
+	first, early, late := slices.Min(times[:10]), slices.Min(times[30:50]), slices.Min(times[80:])
+	t.Logf("10,000 keys: %v to begin with, %v when full, %v at the end", first, early, late)
 	require.Less(t, late, 3*early)
 }
 
