@@ -8,7 +8,7 @@ SHELL := /bin/sh
 GO    ?= go
 TIME  ?= 30s
 
-# One version for both binaries: the master refuses a worker that says another.
+# One version for all binaries: the master refuses a worker that says another.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -X main.version=$(VERSION)
 
@@ -17,9 +17,28 @@ BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Tests of tests/e2e that hold the proxy under full load for seconds and judge its counts or times: `make test` and
-# `make invariants` run them. With the race detector they take minutes, and what they judge is the detector's slowness.
-LOADED := ^TestLimit(IsExact|CrashUnderLoad|OverReloads|HeldOverReloads)$$
+# What is left out where. `make test` leaves out nothing. `make race` and `make invariants` run every package, with -short: where a test
+# kills a process at each store of an operation they try every fifth, and fewer random schedules. Of tests/e2e, which they run with
+# binaries built the same way, each mechanism is run, but not these, which take minutes there; FULL=1 (`make check`) runs them too:
+#
+# LOADED: full load for seconds, judged by its counts and times. With the race detector that would be the detector's slowness: never run with it.
+LOADED := ^Test(Limit(IsExact|CrashUnderLoad|OverReloads|HeldOverReloads)|ReloadsUnderLoad|UpgradeUnderLoad|UpgradesUnderTraffic|WorkerIsReplacedFast)$$
+# POINTS: changes of generation and of master, killed at one more point; in between `make race` keeps those around the take-over and the commit.
+POINTS := ^TestUpgradeKilled$$/[.](begin|started|ready|proved|taken|leaving)$$|^TestReloadKilled$$/[.](started|committed)$$|^TestUpgradeTo(BadBinaries|AnotherLayout)$$
+# WAITS: seconds of waiting for timeouts and rates, in the worker's one thread.
+WAITS := ^Test(.*Timeout|.*TimeoutWhile.*|Rates|ProxyLimitRateTemplate|PauseIsNotSilence|StreamBytesArriveAtOnce|Tunnel(IsKeptAliveByEitherSide|EndsWhenASideTakesNothing))$$
+# BULK: many and large bodies, also through that one thread; `make race` keeps those that use the thread beside it for temporary files (TestSpilled.*).
+BULK := ^Test(LargeBodies|TenThousandBodies|RequestBodies|ResponseBodies|Uploads|ReadAhead|SlowReader|ClientsThatReadNothing|MemoryStaysWithinTheSum)$$
+# TEXT: an nginx.conf in, a config out: no process runs.
+TEXT := ^TestNginxConf
+
+# tests/e2e has the machine for itself, after the other packages. internal/lint reads the source, whatever it is built with: `make lint`.
+UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/internal/lint$$')
+SHORT := $(if $(FULL),,-short)
+SKIP_RACE := $(LOADED)$(if $(FULL),,|$(POINTS)|$(WAITS)|$(BULK)|$(TEXT))
+SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
+# For a machine that is slow and busy; a package has ten minutes by default.
+PATIENCE := -timeout 30m
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check fmt vet lint race invariants fuzz bench docs clean
@@ -27,18 +46,22 @@ LOADED := ^TestLimit(IsExact|CrashUnderLoad|OverReloads|HeldOverReloads)$$
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-build: ## bin/weir and bin/weir-worker
+build: ## bin/weir, bin/weir-worker and bin/weir-convert
 	$(BUILD) -o bin/weir ./cmd/master
 	$(BUILD) -o bin/weir-worker ./cmd/worker
+	$(BUILD) -o bin/weir-convert ./cmd/convert
 
 run: build ## build, then start weir in the foreground on its default config: curl -i http://127.0.0.1:8080/
 	./bin/weir
 
 test: build ## build and pass every test
 	@.ci/packages nginx curl strace || echo "make test: going on; tests that use what is missing say so" >&2
-	CGO_ENABLED=0 $(GO) test ./...
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(UNITS) ./internal/lint
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/e2e
 
-check: fmt vet lint race invariants ## format, vet, lint, tests with the race detector and with -tags invariants
+check: fmt vet lint ## format, vet, lint, every test with the race detector and with -tags invariants: half an hour
+	$(MAKE) --no-print-directory race FULL=1
+	$(MAKE) --no-print-directory invariants FULL=1
 
 fmt: ## fail when a file is not formatted
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path './tmp/*')); \
@@ -52,13 +75,15 @@ lint: ## the house rules (internal/lint) and staticcheck
 	$(GO) test ./internal/lint/
 	$(GO) run $(STATICCHECK) ./...
 
-race: ## tests with the race detector (but the longest), in the binaries that tests/e2e runs too (needs cgo and gcc)
+race: ## tests with the race detector, in the binaries that tests/e2e runs too (needs cgo and gcc); FULL=1 for the long ones
 	@command -v $$($(GO) env CC) >/dev/null || { \
 		echo "make race: no C compiler ($$($(GO) env CC)): the race detector needs cgo; install gcc" >&2; exit 1; }
-	CGO_ENABLED=1 WEIR_E2E_BUILDFLAGS=-race $(GO) test -race -skip '$(LOADED)' ./...
+	CGO_ENABLED=1 $(GO) test $(PATIENCE) $(SHORT) -race $(UNITS)
+	CGO_ENABLED=1 WEIR_E2E_BUILDFLAGS=-race $(GO) test $(PATIENCE) -race -skip '$(SKIP_RACE)' ./tests/e2e
 
-invariants: ## tests with the expensive checks compiled in, in the binaries that tests/e2e runs too
-	CGO_ENABLED=0 WEIR_E2E_BUILDFLAGS=-tags=invariants $(GO) test -tags invariants ./...
+invariants: ## tests with the expensive checks compiled in, in the binaries that tests/e2e runs too; FULL=1 for the long ones
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(SHORT) -tags invariants $(UNITS)
+	CGO_ENABLED=0 WEIR_E2E_BUILDFLAGS=-tags=invariants $(GO) test $(PATIENCE) -tags invariants -skip '$(SKIP_INVARIANTS)' ./tests/e2e
 
 fuzz: ## every fuzz target in turn, TIME=30s each
 	GO="$(GO)" .ci/fuzz $(TIME)

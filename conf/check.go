@@ -4,6 +4,8 @@
 package conf
 
 import (
+	"math/bits"
+	"slices"
 	"strings"
 
 	"weir/internal/route"
@@ -17,6 +19,7 @@ type checker struct {
 	cfg    *Config
 	groups map[string]int // indexes in HTTP.Upstreams
 	zones  map[string]int // indexes in HTTP.LimitConnZones
+	rates  map[string]int // indexes in HTTP.LimitReqZones
 }
 
 // templateUse is a template and where it is written.
@@ -31,8 +34,8 @@ func (k *checker) check() {
 	k.checkFormats()
 	http := (*path)(nil).key("http")
 	k.checkZones(http.key("limit_conn_zone"))
+	k.checkRateZones(http.key("limit_req_zone"))
 	k.checkSettings(http, &k.cfg.HTTP.Settings, nil)
-	k.checkServerSettings(http, &k.cfg.HTTP.ServerSettings)
 	for i := range k.cfg.HTTP.Upstreams {
 		u := &k.cfg.HTTP.Upstreams[i]
 		k.checkUpstream(k.entry(http.key("upstream"), u.Name, i), u)
@@ -59,17 +62,25 @@ func (k *checker) written(p *path) bool {
 	return ok
 }
 
+// minBlock is the least of buffers.size.
+const minBlock = 4 << 10
+
+// checkBuffers adjusts what does not fit together, as HAProxy does, and says so.
 func (k *checker) checkBuffers() {
 	b := &k.cfg.Buffers
 	p := (*path)(nil).key("buffers")
-	if b.Size&(b.Size-1) != 0 {
-		k.faultAt(p.key("size"), "must be a power of two, not %s", b.Size)
+	if b.Size >= minBlock && b.Size&(b.Size-1) != 0 { // a smaller one is a fault already
+		size := Size(1) << bits.Len64(uint64(b.Size))
+		k.warnAt(p.key("size"), "%s is no power of two: %s is used", b.Size, size)
+		b.Size = size
 	}
-	if b.MaxRewrite > b.Size/2 {
-		k.faultAt(p.key("maxrewrite"), "must be at most half of buffers.size, which is %s", b.Size)
+	if half := b.Size / 2; b.MaxRewrite > half {
+		k.warnAt(p.key("maxrewrite"), "%s is more than half of buffers.size: %s is used", b.MaxRewrite, half)
+		b.MaxRewrite = half
 	}
-	if b.Limit != 0 && b.Limit <= b.Reserve {
-		k.faultAt(p.key("limit"), "must be more than buffers.reserve, which is %d", b.Reserve)
+	if b.Limit > 0 && b.Limit <= b.Reserve {
+		k.warnAt(p.key("limit"), "%d is no more than buffers.reserve: %d is used", b.Limit, b.Reserve+1)
+		b.Limit = b.Reserve + 1
 	}
 }
 
@@ -91,24 +102,6 @@ func (k *checker) checkFormats() {
 	}
 }
 
-// checkServerSettings checks the settings of [http] and of a server.
-func (k *checker) checkServerSettings(p *path, s *ServerSettings) {
-	if at := p.key("large_client_header_buffers"); k.written(at) {
-		k.fitsBlock(at, s.LargeClientHeaderBuffers.Size)
-	}
-	if at := p.key("client_header_buffer_size"); k.written(at) {
-		k.fitsBlock(at, s.ClientHeaderBufferSize)
-	}
-}
-
-// fitsBlock checks that a head's buffer fits into a block less the room for rewriting: a head is parsed in one block.
-func (k *checker) fitsBlock(p *path, size Size) {
-	b := &k.cfg.Buffers
-	if size > b.Size {
-		k.faultAt(p, "is %s, and must be at most buffers.size, which is %s: raise that", size, b.Size)
-	}
-}
-
 // checkSettings checks the settings written at one level. server is the server the level is in, nil for [http].
 func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	if at := p.key("access_log"); k.written(at) {
@@ -116,8 +109,13 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 			k.checkAccessLog(at.at(i), &s.AccessLogs[i])
 		}
 	}
-	if at := p.key("proxy_buffer_size"); k.written(at) {
-		k.fitsBlock(at, s.ProxyBufferSize)
+	k.settleBuffering(p, s)
+	if at := p.key("proxy_ignore_headers"); k.written(at) {
+		for i, name := range s.ProxyIgnoreHeaders {
+			if !slices.ContainsFunc(ignorable, func(known string) bool { return strings.EqualFold(known, name) }) {
+				k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(ignorable), quote(name), suggest(name, ignorable))
+			}
+		}
 	}
 	if at := p.key("proxy_set_header"); k.written(at) {
 		for i, h := range s.ProxySetHeader {
@@ -144,6 +142,9 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	}
 	if at := p.key("limit_conn"); k.written(at) {
 		k.checkLimits(at, s.LimitConns)
+	}
+	if at := p.key("limit_req"); k.written(at) {
+		k.checkRates(at, s.LimitReqs)
 	}
 	if at := p.key("error_page"); k.written(at) {
 		for i := range s.ErrorPages {

@@ -3,7 +3,12 @@
 
 package conf
 
-import "weir/internal/vars"
+import (
+	"maps"
+	"slices"
+
+	"weir/internal/vars"
+)
 
 // Lengths that a zone's header in shared memory has room for.
 const (
@@ -11,7 +16,7 @@ const (
 	maxZoneKey  = 256
 )
 
-// maxLimits is the longest limit_conn: a worker has room to ask under so many limits at once.
+// maxLimits is the longest limit_conn or limit_req: a worker has room to ask under so many limits at once.
 const maxLimits = 16
 
 // atAccept are the variables that are known when a connection is accepted, before a byte of it is read.
@@ -24,43 +29,74 @@ func atAccept() []vars.ID {
 func (k *checker) checkZones(p *path) {
 	for i := range k.cfg.HTTP.LimitConnZones {
 		z := &k.cfg.HTTP.LimitConnZones[i]
-		at := k.entry(p, z.Name, i)
-		switch _, ok := k.zones[z.Name]; {
-		case ok:
-			k.faultAt(at, "zone %s exists already", quote(z.Name))
-		case k.spoilt(at.key("name")): // there is none: a fault already
-		case !bareKey(z.Name) || len(z.Name) > maxZoneName:
-			k.faultAt(at, "%s cannot be the name of a zone: 1 to %d letters, digits, \"_\" and \"-\"", quote(z.Name), maxZoneName)
-		}
-		switch key := at.key("key"); {
-		case z.Key == "" && k.written(key):
-			k.faultAt(key, "must not be empty: an empty key is not counted")
-		case len(z.Key) > maxZoneKey:
-			k.faultAt(key, "has at most %d bytes, not %d", maxZoneKey, len(z.Key))
-		}
+		k.checkZone(k.entry(p, z.Name, i), z.Name, z.Key)
 		k.zones[z.Name] = i
+	}
+}
+
+func (k *checker) checkRateZones(p *path) {
+	for i := range k.cfg.HTTP.LimitReqZones {
+		z := &k.cfg.HTTP.LimitReqZones[i]
+		k.checkZone(k.entry(p, z.Name, i), z.Name, z.Key)
+		k.rates[z.Name] = i
+	}
+}
+
+// checkZone checks what zones of all kinds have.
+func (k *checker) checkZone(at *path, name string, key Template) {
+	_, counts := k.zones[name]
+	_, rates := k.rates[name]
+	switch {
+	case counts || rates:
+		k.faultAt(at, "zone %s exists already", quote(name))
+	case k.spoilt(at.key("name")): // there is none: a fault already
+	case !bareKey(name) || len(name) > maxZoneName:
+		k.faultAt(at, "%s cannot be the name of a zone: 1 to %d letters, digits, \"_\" and \"-\"", quote(name), maxZoneName)
+	}
+	switch at := at.key("key"); {
+	case key == "" && k.written(at):
+		k.faultAt(at, "must not be empty: an empty key is not counted")
+	case len(key) > maxZoneKey:
+		k.faultAt(at, "has at most %d bytes, not %d", maxZoneKey, len(key))
 	}
 }
 
 // checkLimits checks a limit_conn and finds the zones that it names.
 func (k *checker) checkLimits(p *path, limits []LimitConn) {
-	if len(limits) > maxLimits {
-		k.faultAt(p, "has at most %d limits, not %d", maxLimits, len(limits))
-	}
 	seen := map[string]bool{}
 	for i := range limits {
 		l := &limits[i]
-		at := p.at(i).key("zone")
-		index, ok := k.zones[l.Zone]
-		switch {
-		case !ok:
-			k.faultAt(at, "no zone %s%s", quote(l.Zone), suggest(l.Zone, k.zoneNames()))
-		case seen[l.Zone]:
-			k.faultAt(at, "zone %s is in this list already", quote(l.Zone))
-		}
-		seen[l.Zone] = true
-		l.ZoneIndex = index
+		l.ZoneIndex = k.checkNamed(p, i, l.Zone, k.zones, seen)
 	}
+}
+
+// checkRates checks a limit_req and finds the zones that it names.
+func (k *checker) checkRates(p *path, limits []LimitReq) {
+	seen := map[string]bool{}
+	for i := range limits {
+		l := &limits[i]
+		l.ZoneIndex = k.checkNamed(p, i, l.Zone, k.rates, seen)
+		if l.NoDelay && l.Delay > 0 {
+			k.faultAt(p.at(i).key("delay"), "says the contrary of nodelay")
+		}
+	}
+}
+
+// checkNamed finds the zone that the i-th limit of a list names, and gives its index.
+func (k *checker) checkNamed(p *path, i int, zone string, zones map[string]int, seen map[string]bool) int {
+	if i == maxLimits {
+		k.faultAt(p, "has at most %d limits", maxLimits)
+	}
+	at := p.at(i).key("zone")
+	index, ok := zones[zone]
+	switch {
+	case !ok:
+		k.faultAt(at, "no zone %s%s", quote(zone), suggest(zone, slices.Sorted(maps.Keys(zones))))
+	case seen[zone]:
+		k.faultAt(at, "zone %s is in this list already", quote(zone))
+	}
+	seen[zone] = true
+	return index
 }
 
 // checkListenLimits checks the limit_conn of a listen address: its zones' keys may name only what is known then.
@@ -81,12 +117,4 @@ func (k *checker) checkListenLimits(p *path, l *Listen) {
 				quote(l.LimitConns[i].Zone), name)
 		}
 	}
-}
-
-func (k *checker) zoneNames() []string {
-	names := make([]string, len(k.cfg.HTTP.LimitConnZones))
-	for i := range names {
-		names[i] = k.cfg.HTTP.LimitConnZones[i].Name
-	}
-	return names
 }

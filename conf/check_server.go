@@ -21,6 +21,12 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 		at := p.key("server").at(i)
 		k.checkOrigin(at, s.Address)
 		usable = usable || !s.Backup
+		if s.Backup && (u.IPHash || u.Hash != nil || u.Random != RandomOff) {
+			k.faultAt(at.key("backup"), "does not go together with ip_hash, hash and random")
+		}
+	}
+	if methods := u.methods(); len(methods) > 1 {
+		k.faultAt(p.key(methods[1]), "does not go together with %s: a group has one method", methods[0])
 	}
 	switch {
 	case len(u.Servers) == 0 && k.written(p.key("server")):
@@ -28,6 +34,19 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 	case !usable && len(u.Servers) > 0:
 		k.faultAt(p.key("server"), "needs one that is not a backup")
 	}
+}
+
+// methods are the keys of the methods of choice that the group has.
+func (u *Upstream) methods() (keys []string) {
+	for _, m := range []struct {
+		key string
+		set bool
+	}{{"least_conn", u.LeastConn}, {"ip_hash", u.IPHash}, {"hash", u.Hash != nil}, {"random", u.Random != RandomOff}} {
+		if m.set {
+			keys = append(keys, m.key)
+		}
+	}
+	return keys
 }
 
 // checkOrigin checks that an address is one to connect to.
@@ -39,7 +58,6 @@ func (k *checker) checkOrigin(p *path, a Address) {
 
 func (k *checker) checkServer(p *path, s *Server) {
 	k.checkSettings(p, &s.Settings, s)
-	k.checkServerSettings(p, &s.ServerSettings)
 	k.checkReturn(p.key("return"), s.Return)
 	for i, name := range s.ServerName {
 		if at := p.key("server_name").at(i); k.written(at) {

@@ -87,13 +87,16 @@ func (d *decoder) table(n *node, p *path, v, parent reflect.Value) {
 
 // unknownKey says why a key is not one of a table's: it belongs to another one, or nowhere.
 func (d *decoder) unknownKey(key string, spec *tableSpec) string {
+	if why, ok := notHere[key]; ok {
+		return why
+	}
 	var others []string
 	for _, table := range []struct {
 		typ  reflect.Type
 		name string
 	}{
 		{reflect.TypeFor[Config](), "the top level"}, {reflect.TypeFor[Buffers](), "[buffers]"}, {reflect.TypeFor[HTTP](), "[http]"},
-		{reflect.TypeFor[LimitConnZone](), "a limit_conn_zone"}, {reflect.TypeFor[Listen](), "a listen table"},
+		{reflect.TypeFor[LimitConnZone](), "a limit_conn_zone"}, {reflect.TypeFor[LimitReqZone](), "a limit_req_zone"}, {reflect.TypeFor[Listen](), "a listen table"},
 		{reflect.TypeFor[Upstream](), "an upstream"}, {reflect.TypeFor[Server](), "a server"}, {reflect.TypeFor[Location](), "a location"},
 	} {
 		if d.specs.of(table.typ).byKey[key] != nil {
@@ -109,6 +112,13 @@ func (d *decoder) unknownKey(key string, spec *tableSpec) string {
 	default:
 		return "not allowed here, only in " + strings.Join(others[:last], ", ") + " and " + others[last]
 	}
+}
+
+// notHere are keys of nginx that weir has another way for, or none. Read-only.
+var notHere = map[string]string{
+	"client_body_temp_path":    "not a key of weir: all temporary files are in buffers.temp_path",
+	"proxy_temp_path":          "not a key of weir: all temporary files are in buffers.temp_path",
+	"client_body_in_file_only": "not possible: weir's temporary files have no names, and nobody else could read them",
 }
 
 // begin sets every field of v to what it is when no key is written: embedded settings to those of the struct around v if that has
@@ -256,7 +266,7 @@ func (d *decoder) duration(n *node, p *path, v reflect.Value, f *fieldSpec) {
 // bounds checks a number against the field's bounds.
 func (d *decoder) bounds(n *node, p *path, value int64, f *fieldSpec) {
 	format := func(i int64) string {
-		v := reflect.New(f.typ).Elem()
+		v := reflect.New(f.number()).Elem()
 		if v.Kind() == reflect.Slice {
 			return strconv.FormatInt(i, 10)
 		}

@@ -43,7 +43,8 @@
 // # Not here
 //
 // Compiled templates, tables of names and locations (packages vars and route compile them in the worker; here they are only tried);
-// user ids and host names (nothing is looked up); nginx.conf.
+// user ids and host names (nothing is looked up); nginx.conf, of which package convert makes a Source. [Keys] tells it what the schema has, and
+// Source.Lines has faults name the nginx.conf.
 package conf
 
 //go:generate go test -run TestReference -update .

@@ -5,10 +5,7 @@ package conf
 
 import (
 	"net/netip"
-	"os"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -62,33 +59,6 @@ limit_conn_bypass = []
 	plain, limited := c.Listeners[0], c.Listeners[1]
 	if len(plain.LimitConns) != 0 || !slices.Equal(limited.LimitConns, []LimitConn{{"a", 5, 0}}) || len(limited.LimitConnBypass) != 2 {
 		t.Errorf("listeners %+v, %+v", plain, limited)
-	}
-}
-
-// TestLimitsDocument loads every example of docs/limits.md, in [http] if it names no table, and with the zones that it leaves out.
-func TestLimitsDocument(t *testing.T) {
-	text, err := os.ReadFile("../docs/limits.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(examples) < 5 {
-		t.Fatalf("%d examples", len(examples))
-	}
-	for _, e := range examples {
-		text := e[1]
-		if !strings.HasPrefix(text, "[") {
-			text = "[http]\n" + text
-		}
-		for _, zone := range []string{"addr", "site", "open"} {
-			if header := "[http.limit_conn_zone." + zone + "]"; !strings.Contains(text, header) {
-				text += header + "\nkey = '$binary_remote_addr'\nsize = '1m'\n"
-			}
-		}
-		if !strings.Contains(text, "[[http.server]]") {
-			text += "[[http.server]]"
-		}
-		mustLoad(t, text)
 	}
 }
 

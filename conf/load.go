@@ -25,6 +25,11 @@ type Source struct {
 	Text      []byte // TOML
 	Overrides string // TOML of -g: tables are merged over Text's, everything else replaces it; faults in it are named "-g"
 	Prefix    string // directory that relative paths start from; "": they stay relative
+
+	// For a text that was made from another configuration, such as an nginx.conf: the place that each of its lines comes from, which faults
+	// name instead; and what was found on the way, to be returned with the warnings. Neither changes the Config.
+	Lines []Place
+	Notes Faults
 }
 
 // Load parses and checks a configuration. It opens no file and no socket, looks up no name and no user, and keeps nothing of src.
@@ -33,23 +38,27 @@ type Source struct {
 func Load(src Source) (*Config, []Fault, error) {
 	root, faults := parseSource(src)
 	if len(faults) > 0 {
-		return nil, nil, faults
+		src.relocate(faults)
+		return nil, src.Notes, faults
 	}
 	c := &collector{root: root}
 	d := &decoder{collector: c, specs: specs{}, prefix: src.Prefix}
 	cfg := new(Config)
 	d.table(root, nil, reflect.ValueOf(cfg).Elem(), reflect.Value{})
-	k := &checker{decoder: d, cfg: cfg, groups: map[string]int{}, zones: map[string]int{}}
+	k := &checker{decoder: d, cfg: cfg, groups: map[string]int{}, zones: map[string]int{}, rates: map[string]int{}}
 	k.check()
 	if len(c.faults) == 0 {
 		k.resolve()
 	}
 	c.warnings.sort()
+	src.relocate(c.warnings)
+	warnings := append(src.Notes[:len(src.Notes):len(src.Notes)], c.warnings...)
 	if len(c.faults) > 0 {
 		c.faults.sort()
-		return nil, c.warnings, c.faults
+		src.relocate(c.faults)
+		return nil, warnings, c.faults
 	}
-	return cfg, c.warnings, nil
+	return cfg, warnings, nil
 }
 
 // parseSource parses the text and lays the overrides over it.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,21 +46,24 @@ func address(text string) Address {
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "[[http.server]]")
 	wantTop := Config{
-		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second, MaxGenerations: 4, AcceptMutexDelay: 500 * time.Millisecond,
+		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second,
+		UpgradeTimeout: 30 * time.Second, UpgradeHold: 5 * time.Second, MaxGenerations: 4, AcceptMutexDelay: 500 * time.Millisecond,
 		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock",
-		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{16384, 2, 0, 1024},
+		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{Size: 16384, Reserve: 2, TempPath: "/prefix/tmp", TempQuota: 1 << 30, MaxRewrite: 1024},
 		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
 	}
-	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}}
+	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}, 512, 4096}
 	want := Settings{
 		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour,
-		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientMaxBodySize: 1 << 20,
+		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientBodyBufferSize: 16384, ClientMaxBodySize: 1 << 20,
 		LingeringClose: LingeringOn, LingeringTime: 30 * time.Second, LingeringTimeout: 5 * time.Second,
 		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, ServerTokens: true,
 		ProxyConnectTimeout: time.Minute, ProxyReadTimeout: time.Minute, ProxySendTimeout: time.Minute,
-		ProxyBuffering: true, ProxyBuffers: NumberSize{8, 16384}, ProxyBufferSize: 16384, ProxyRequestBuffering: true, ProxyHTTPVersion: HTTP11,
+		ProxyBuffering: true, ProxyBuffers: NumberSize{8, 16384}, ProxyBufferSize: 16384,
+		LimitRate: "0", LimitRateAfter: "0", ProxyLimitRate: "0", ProxyMaxTempFileSize: 1 << 30, ProxyRequestBuffering: true, ProxyHTTPVersion: HTTP11,
 		ProxySetHeader: []Header{{"Host", "$proxy_host"}}, ProxyRedirect: Redirects{{Default: true}}, ProxyNextUpstream: NextError | NextTimeout,
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
+		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 	}
 	if diff := compare(want, c.HTTP.Servers[0].Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -103,12 +107,13 @@ func TestDefaultConfig(t *testing.T) {
 // TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
-	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true}
+	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
 	if len(lines) < 40 {
 		t.Fatalf("only %d keys found", len(lines))
 	}
-	const rest = "\nhttp.upstream.a.server = '127.0.0.1'\nhttp.limit_conn_zone.a.key = 'k'\nhttp.limit_conn_zone.a.size = '1m'\n"
+	const rest = "\nhttp.upstream.a.server = '127.0.0.1'\nhttp.limit_conn_zone.a.key = 'k'\nhttp.limit_conn_zone.a.size = '1m'\n" +
+		"http.limit_req_zone.r = { key = 'k', size = '1m', rate = '1r/s' }\n"
 	want := mustLoad(t, rest+"[[http.server]]")
 	text := string(Default())
 	for _, line := range lines {
@@ -252,6 +257,8 @@ worker_processes = 3
 worker_connections = 100
 worker_shutdown_timeout = 0
 reload_timeout = "1m30s"
+upgrade_timeout = "40s"
+upgrade_hold = "1m"
 max_generations = 2
 user = { name = "www", group = "web" }
 pid = "/run/p"
@@ -259,12 +266,16 @@ control = ""
 shared_mutex = "flock"
 accept_mutex = true
 accept_mutex_delay = "1s"
+stop_signal = "graceful"
 error_log = { path = "logs/e.log", level = "crit", format = "json" }
 [buffers]
 size = "32k"
 reserve = 3
 limit = 100
 maxrewrite = 2000
+splice = false
+temp_path = "/var/t"
+temp_quota = 0
 [http]
 keepalive_timeout = "500ms"
 keepalive_requests = 0
@@ -272,9 +283,14 @@ keepalive_time = "1d"
 client_header_timeout = 5
 client_body_timeout = "1h 30m"
 send_timeout = "1w"
+limit_rate = "${arg_rate}"
+limit_rate_after = "10k"
+client_body_buffer_size = "128k"
 client_max_body_size = 0
 client_header_buffer_size = 1025
 large_client_header_buffers = { number = 1, size = "32k" }
+connection_pool_size = 256
+request_pool_size = "8k"
 lingering_close = false
 lingering_time = 0
 lingering_timeout = 0
@@ -286,6 +302,11 @@ proxy_send_timeout = "3s"
 proxy_buffering = false
 proxy_buffers = { number = 4, size = "4k" }
 proxy_buffer_size = "32k"
+proxy_busy_buffers_size = "9k"
+proxy_max_temp_file_size = "100m"
+proxy_temp_file_write_size = "64k"
+proxy_limit_rate = 1000
+proxy_ignore_headers = ["X-Accel-Buffering", "vary"]
 proxy_request_buffering = false
 proxy_http_version = 1.0
 proxy_set_header = [{ name = "X", value = "1" }, { name = "X", value = "\"\\\t$host é" }]
@@ -305,15 +326,35 @@ limit_conn_status = 429
 limit_conn_log_level = "info"
 limit_conn_dry_run = true
 limit_conn_bypass = ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "::ffff:192.0.2.0/120", "0.0.0.0/0", "::"]
+limit_req = [{ zone = "r", burst = 5, delay = 3 }, { zone = "s", burst = 1, nodelay = true }]
+limit_req_status = 429
+limit_req_log_level = "warn"
+limit_req_dry_run = true
+limit_retry_after = true
+[http.limit_req_zone]
+r = { key = "$remote_addr", size = "1m", rate = "30r/m" }
+s = { key = "$host", size = "1m", rate = "1000r/s" }
 [http.limit_conn_zone]
 a = { key = "$binary_remote_addr_24_48", size = 32768, on_full = "allow" }
 b-2 = { key = "$host$http_x", size = "4095m" }
+[http.upstream.address]
+ip_hash = true
+server = "localhost"
+[http.upstream.least]
+least_conn = true
+server = "localhost"
+[http.upstream.hashed]
+hash = { key = "$uri", consistent = true }
+server = "localhost"
+[http.upstream.random]
+random = "two"
+server = "localhost"
 [http.upstream."A.b"]
 keepalive = 0
 keepalive_requests = 1
 keepalive_timeout = "1ms"
 keepalive_time = "2ms"
-server = ["unix:a.sock", { address = "[::1]", weight = 2, max_fails = 0, fail_timeout = 0, down = true }, { address = "localhost:81", backup = true }]
+server = ["unix:a.sock", { address = "[::1]", weight = 2, max_conns = 5, max_fails = 0, fail_timeout = 0, down = true }, { address = "localhost:81", backup = true }]
 [[http.server]]
 listen = [8000, { address = "[::]:8000", backlog = 1, reuseport = true, default_server = true, ipv6only = false, rcvbuf = "1k", sndbuf = 1000, so_keepalive = "30m::10", limit_conn = { zone = "a", max = 2 }, limit_conn_bypass = "::1" }, "unix:b.sock"]
 server_name = ["a.example", "~^(?<who>.)\\.b$"]
@@ -341,6 +382,7 @@ limit_conn = { zone = "a", max = 3 }
 limit_conn_status = 400
 [[http.server.location]]
 path = "= /status"
+worker_shutdown_timeout = "10m"
 stub_status = true
 [[http.server]]
 listen = { address = "127.0.0.1:8000", so_keepalive = false }
@@ -353,10 +395,12 @@ func TestEverySettingIsSet(t *testing.T) {
 	defaults := mustLoad(t, "[http.limit_conn_zone.a]\nkey = 'k'\nsize = '1m'\n[http.upstream.a]\nserver = 'localhost'\n[[http.server]]\n[[http.server.location]]\npath = '/'")
 	c := mustLoad(t, everything)
 	s := specs{}
+	atDefault := func(f *fieldSpec, a, b any) bool {
+		return reflect.DeepEqual(reflect.ValueOf(a).FieldByIndex(f.index).Interface(), reflect.ValueOf(b).FieldByIndex(f.index).Interface())
+	}
 	differ := func(name string, a, b any) {
-		x, y := reflect.ValueOf(a), reflect.ValueOf(b)
-		for _, f := range s.of(x.Type()).fields {
-			if reflect.DeepEqual(x.FieldByIndex(f.index).Interface(), y.FieldByIndex(f.index).Interface()) && f.tag.Get("key") != "true" {
+		for _, f := range s.of(reflect.TypeOf(a)).fields {
+			if atDefault(f, a, b) && f.tag.Get("key") != "true" {
 				t.Errorf("%s.%s is at its default", name, f.key)
 			}
 		}
@@ -365,11 +409,18 @@ func TestEverySettingIsSet(t *testing.T) {
 	differ("buffers", c.Buffers, defaults.Buffers)
 	differ("error_log", c.ErrorLog, defaults.ErrorLog)
 	differ("http", c.HTTP, defaults.HTTP)
-	differ("upstream", c.HTTP.Upstreams[0], defaults.HTTP.Upstreams[0])
+	for _, f := range s.of(reflect.TypeFor[Upstream]()).fields { // a group has one method of choice: each is in another one
+		if !slices.ContainsFunc(c.HTTP.Upstreams, func(u Upstream) bool { return !atDefault(f, u, defaults.HTTP.Upstreams[0]) }) {
+			t.Errorf("upstream.%s is at its default", f.key)
+		}
+	}
 	differ("limit_conn_zone", c.HTTP.LimitConnZones[0], defaults.HTTP.LimitConnZones[0])
 	last := len(c.HTTP.Servers[0].Locations) - 1
 	if !c.HTTP.Servers[0].Locations[last].StubStatus {
 		t.Error("location.stub_status is at its default")
+	}
+	if at := c.HTTP.Servers[0].Locations[last].WorkerShutdownTimeout; at == nil || *at != 10*time.Minute {
+		t.Errorf("location.worker_shutdown_timeout is %v", at)
 	}
 	listen := c.HTTP.Servers[0].Listen[1]
 	differ("listen", listen, defaults.HTTP.Servers[0].Listen[0])

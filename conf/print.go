@@ -106,6 +106,8 @@ func (w *printer) inline(v reflect.Value, f *fieldSpec) string {
 		if text := formatNumber(v); !isDigits(text) {
 			return quote(text)
 		}
+	case *time.Duration:
+		return w.inline(v.Elem(), f)
 	case fmt.Stringer: // addresses, paths, enums
 		return quote(x.String())
 	}

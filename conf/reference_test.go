@@ -85,7 +85,7 @@ func tableBelow(t reflect.Type) reflect.Type {
 func schemaComments(t *testing.T) map[string]string {
 	t.Helper()
 	comments := map[string]string{}
-	for _, name := range []string{"schema.go", "schema_http.go", "schema_server.go", "types.go"} {
+	for _, name := range []string{"schema.go", "schema_http.go", "schema_server.go", "schema_limitreq.go", "types.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -170,10 +170,14 @@ func (r *reference) table(title, anchor string, t reflect.Type, own []string) {
 }
 
 func (r *reference) row(t reflect.Type, f *fieldSpec) {
-	name := t.FieldByIndex(f.index).Name
-	text := r.comments[t.Name()+"."+name]
+	in := t // where the field is declared
+	for _, i := range f.index[:len(f.index)-1] {
+		in = in.Field(i).Type
+	}
+	name := in.Name() + "." + t.FieldByIndex(f.index).Name
+	text := r.comments[name]
 	if text == "" {
-		r.undocumented = append(r.undocumented, t.Name()+"."+name)
+		r.undocumented = append(r.undocumented, name)
 	}
 	if as := f.tag.Get("as"); as != "" {
 		text += " *As: " + as + ".*"
@@ -200,7 +204,7 @@ func (r *reference) row(t reflect.Type, f *fieldSpec) {
 func kind(f *fieldSpec) string {
 	text := kindOf(f.typ, f)
 	bound := func(v int64) string {
-		x := reflect.New(f.typ).Elem()
+		x := reflect.New(f.number()).Elem()
 		if !x.CanInt() {
 			return fmt.Sprint(v)
 		}
@@ -222,7 +226,7 @@ func kind(f *fieldSpec) string {
 
 func kindOf(t reflect.Type, f *fieldSpec) string {
 	switch t {
-	case reflect.TypeFor[time.Duration]():
+	case reflect.TypeFor[time.Duration](), reflect.TypeFor[*time.Duration]():
 		return "time"
 	case reflect.TypeFor[Size]():
 		return "size"
@@ -230,6 +234,8 @@ func kindOf(t reflect.Type, f *fieldSpec) string {
 		return "`auto` or number"
 	case reflect.TypeFor[Template]():
 		return "template"
+	case reflect.TypeFor[SizeTemplate]():
+		return "size or template"
 	case reflect.TypeFor[Redirects]():
 		return "`default`, `off` or list"
 	case reflect.TypeFor[NextUpstream]():

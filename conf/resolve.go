@@ -89,3 +89,27 @@ func (l *Location) redirects() []Redirect {
 	}
 	return rules
 }
+
+// maxConnsBytes is the size of the zone for max_conns, unless the config has very many origins.
+const maxConnsBytes = 1 << 20
+
+// MaxConnsBytes is how large the zone has to be in which requests in work at origins with max_conns are counted; 0: there are none. 1 KiB is ample for an origin:
+// its name, and what 30 workers have of it.
+func (c *Config) MaxConnsBytes() Size {
+	origins := 0
+	for i := range c.Groups {
+		for _, s := range c.Groups[i].Servers {
+			if s.MaxConns > 0 {
+				origins++
+			}
+		}
+	}
+	if origins == 0 {
+		return 0
+	}
+	size := Size(maxConnsBytes)
+	for size < Size(origins)*1024 {
+		size *= 2
+	}
+	return size
+}

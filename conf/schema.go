@@ -32,8 +32,19 @@ type Config struct {
 	// How long a worker that leaves gracefully may go on with what is in flight; then its connections are closed. 0: for ever.
 	WorkerShutdownTimeout time.Duration `toml:"worker_shutdown_timeout" default:"30s" max:"365d" as:"nginx; its default is no limit"`
 
+	// What SIGTERM to the master does: "fast" stops at once, as nginx, "graceful" finishes what is in flight as SIGQUIT does, bounded
+	// by worker_shutdown_timeout. The latter is for containers, whose managers stop with SIGTERM. SIGINT always stops at once.
+	StopSignal StopSignal `toml:"stop_signal" default:"fast" as:"weir"`
+
 	// How long a reload may take until all new workers are ready. After that the old generation goes on and the reload has failed.
 	ReloadTimeout time.Duration `toml:"reload_timeout" default:"30s" min:"1s" max:"1h" as:"weir"`
+
+	// How long an upgrade may take until the new master's workers serve and one of them has answered it. After that the old master goes on and the upgrade has failed.
+	UpgradeTimeout time.Duration `toml:"upgrade_timeout" default:"30s" min:"1s" max:"1h" as:"weir"`
+
+	// How long the old master stays beside the new one after an upgrade by SIGUSR2, for an operator to decide with WINCH, HUP and QUIT as with nginx. After that, unless one of them
+	// came, it drains its workers and leaves, as it does at once after weir -s upgrade.
+	UpgradeHold time.Duration `toml:"upgrade_hold" default:"5s" max:"365d" as:"weir"`
 
 	// Generations of workers that may live at once while older ones drain. The oldest is cut off to keep the number.
 	MaxGenerations int `toml:"max_generations" default:"4" min:"2" max:"64" as:"weir"`
@@ -41,7 +52,7 @@ type Config struct {
 	// The user and group that the workers run as, when the master was started by root. The group's default is the group named like the user.
 	User User `toml:"user" default:"nobody"`
 
-	// File that holds the process id of the master.
+	// File that holds the process id of the master. Empty: none.
 	Pid string `toml:"pid" default:"run/weir.pid" path:"true"`
 
 	// Unix socket on which the master answers commands (weir -s, weir status). Empty: none.
@@ -101,15 +112,27 @@ type ErrorLog struct {
 
 // Buffers sizes the pool of blocks of one worker.
 type Buffers struct {
-	// Size of one block.
+	// Size of one block, a power of two; other sizes are rounded up.
 	Size Size `toml:"size" default:"16k" min:"4k" max:"1m" as:"HAProxy tune.bufsize"`
 
 	// Blocks allocated ahead, and kept for responses so that a response can always make progress.
 	Reserve int `toml:"reserve" default:"2" min:"1" max:"1024" as:"HAProxy tune.buffers.reserve"`
 
-	// Blocks that one worker may hold; who needs more waits. 0: as many as worker_connections can need.
+	// Blocks that one worker may hold; who needs more waits. 0: two for each of worker_connections, and enough for what four responses may hold.
+	// `weir -t` says how much memory that is.
 	Limit int `toml:"limit" default:"0" max:"4194304" as:"HAProxy tune.buffers.limit"`
 
-	// Room kept in a head's first block for header fields that are added to it.
+	// Whether bodies go from socket to socket through a pipe of the kernel, without passing through the process, where that pays ("auto"), or never ("off").
+	Splice Splice `toml:"splice" default:"auto" as:"HAProxy option splice-auto"`
+
+	// Directory for temporary files: bodies that are ahead of a slow reader. The master makes it and gives it to the workers' user. The files have no
+	// names, and go with the worker that made them. Where it cannot be used, a warning says so, and bodies wait in memory.
+	TempPath string `toml:"temp_path" default:"tmp" path:"true" as:"nginx proxy_temp_path and client_body_temp_path"`
+
+	// Bytes that all temporary files of all workers may hold together. Half of it is for ordinary use, all of it for when memory is short. 0: no
+	// temporary files.
+	TempQuota Size `toml:"temp_quota" default:"1g" max:"1024g" as:"weir"`
+
+	// Room kept in a head's first block, while it is read, for header fields that are added to it; at most half a block is.
 	MaxRewrite Size `toml:"maxrewrite" default:"1k" min:"256" max:"64k" as:"HAProxy tune.maxrewrite"`
 }

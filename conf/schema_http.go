@@ -16,6 +16,9 @@ type HTTP struct {
 	// Named zones of shared memory in which connections are counted, for limit_conn.
 	LimitConnZones []LimitConnZone `toml:"limit_conn_zone"`
 
+	// Named zones of shared memory in which rates of requests are kept, for limit_req.
+	LimitReqZones []LimitReqZone `toml:"limit_req_zone"`
+
 	// Named groups of origins, for proxy_pass = "http://NAME".
 	Upstreams []Upstream `toml:"upstream"`
 
@@ -35,6 +38,15 @@ type ServerSettings struct {
 	// Number and size of the buffers for a large request head. A request line longer than one buffer is answered with 414, a header field
 	// longer than one, or a head longer than all, with 400.
 	LargeClientHeaderBuffers NumberSize `toml:"large_client_header_buffers" default:"{ number = 4, size = '8k' }"`
+
+	// Size of the pieces that a connection's own memory is taken in, while it has a request: heads that have been moved out of a block while
+	// memory is short. What is larger gets memory of its own, as a head that has outgrown a block does. Where several servers listen on
+	// an address, that of its default server holds.
+	ConnectionPoolSize Size `toml:"connection_pool_size" default:"512" min:"64" max:"1m"`
+
+	// Size of the pieces that a request's own memory is taken in: rewritten paths and values, answers of weir's own. What is larger gets memory of its own.
+	// Where several servers listen on an address, that of its default server holds.
+	RequestPoolSize Size `toml:"request_pool_size" default:"4k" min:"64" max:"1m"`
 }
 
 // Settings are inherited http -> server -> location: a level that does not name a key has its parent's value. Lists and tables are
@@ -54,6 +66,17 @@ type Settings struct {
 
 	// How long a client may take nothing between two writes of a response. Then the connection is closed.
 	SendTimeout time.Duration `toml:"send_timeout" default:"60s" min:"1ms" max:"365d"`
+
+	// Bytes per second of a response, head and body, that are sent to the client, per request. 0: no limit. May have variables. The field
+	// X-Accel-Limit-Rate of an origin's response takes its place.
+	LimitRate SizeTemplate `toml:"limit_rate" default:"0"`
+
+	// Bytes of a response after which limit_rate begins to hold. May have variables.
+	LimitRateAfter SizeTemplate `toml:"limit_rate_after" default:"0"`
+
+	// Bytes of a request's body that are kept in memory, in whole blocks and at least two, while it is read before an origin is asked
+	// (proxy_request_buffering). What is more goes to a temporary file.
+	ClientBodyBufferSize Size `toml:"client_body_buffer_size" default:"16k" min:"1" max:"1g"`
 
 	// Largest request body. A larger one is answered with 413. 0: not checked.
 	ClientMaxBodySize Size `toml:"client_max_body_size" default:"1m"`
@@ -86,8 +109,24 @@ type Settings struct {
 	// Whether a response is read from the origin as fast as buffers allow (true), or passed on synchronously as it arrives (false).
 	ProxyBuffering bool `toml:"proxy_buffering" default:"true"`
 
-	// Number and size of the buffers for one response.
+	// Number and size of the buffers for one response: together they are the memory for what has been read and not yet been sent.
 	ProxyBuffers NumberSize `toml:"proxy_buffers" default:"{ number = 8, size = '16k' }" as:"nginx; its size is a memory page"`
+
+	// Bytes of a response in memory that wait for a slow client; what comes behind them goes to a temporary file. 0: twice the larger of
+	// proxy_buffer_size and one of proxy_buffers.
+	ProxyBusyBuffersSize Size `toml:"proxy_busy_buffers_size" default:"0" max:"1g"`
+
+	// How large the temporary file of one response may grow. When it is full, the origin is read as fast as the client takes. 0: no file.
+	ProxyMaxTempFileSize Size `toml:"proxy_max_temp_file_size" default:"1g"`
+
+	// Bytes that are written to a temporary file at a time. 0: twice the larger of proxy_buffer_size and one of proxy_buffers.
+	ProxyTempFileWriteSize Size `toml:"proxy_temp_file_write_size" default:"0" max:"1g"`
+
+	// Bytes per second that are read of an origin's response, per request. Only with buffering. 0: no limit. May have variables.
+	ProxyLimitRate SizeTemplate `toml:"proxy_limit_rate" default:"0"`
+
+	// Fields of an origin's response that are not acted on: X-Accel-Buffering, X-Accel-Limit-Rate; the other names that nginx has here are allowed.
+	ProxyIgnoreHeaders []string `toml:"proxy_ignore_headers" example:"['X-Accel-Buffering']"`
 
 	// Size of the buffer for the first part of a response: its head must fit.
 	ProxyBufferSize Size `toml:"proxy_buffer_size" default:"16k" min:"1k" max:"1m" as:"nginx; its default is a memory page"`
@@ -149,6 +188,8 @@ type Settings struct {
 
 	// Clients that are not counted and not refused: addresses and networks.
 	LimitConnBypass []Network `toml:"limit_conn_bypass" example:"['192.0.2.7', '10.0.0.0/8', '2001:db8::/32']" as:"weir"`
+
+	LimitReqSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

@@ -22,8 +22,29 @@ type Upstream struct {
 	// Age at which a connection is closed after the response to its request.
 	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
 
+	// Whether a request goes to the origin with the fewest requests in work, by weight. Like the other methods below it is each worker's own choice.
+	LeastConn bool `toml:"least_conn" default:"false"`
+
+	// Whether all requests of a client go to the same origin: of an IPv4 address the first three bytes count, of an IPv6 address all.
+	IPHash bool `toml:"ip_hash" default:"false"`
+
+	// Text whose requests all go to the same origin: "template", or { key = "template", consistent = true } so that few move when an origin comes or goes (ketama).
+	Hash *UpstreamHash `toml:"hash" example:"{ key = '$request_uri', consistent = true }"`
+
+	// Whether an origin is chosen at random, by weight: of "two" the one with fewer requests in work.
+	Random RandomChoice `toml:"random" default:"off"`
+
 	// The origins.
 	Servers []UpstreamServer `toml:"server" required:"true"`
+}
+
+// UpstreamHash says what an origin is chosen by.
+type UpstreamHash struct {
+	// What is hashed. A request for which it is empty goes to the next origin in turn.
+	Key Template `toml:"key" short:"true" required:"true"`
+
+	// Whether the origins stand on a ring of points, as nginx and Cache::Memcached::Fast place them.
+	Consistent bool `toml:"consistent" default:"false"`
 }
 
 // UpstreamServer is one origin of a group.
@@ -39,6 +60,9 @@ type UpstreamServer struct {
 
 	// See max_fails.
 	FailTimeout time.Duration `toml:"fail_timeout" default:"10s" max:"365d"`
+
+	// The most requests that it may have in work at once, over all workers and generations. A request that finds no place with any origin gets 502. 0: any number.
+	MaxConns int `toml:"max_conns" default:"0" max:"65535"`
 
 	// Never used.
 	Down bool `toml:"down" default:"false"`
@@ -114,6 +138,9 @@ type Location struct {
 
 	// Whether requests are answered with the numbers of connections and requests of the whole instance, in the lines of nginx's status page.
 	StubStatus bool `toml:"stub_status" default:"false"`
+
+	// How long requests of this location, and tunnels above all, may go on in a worker that leaves: in the place of the main worker_shutdown_timeout. 0: for ever.
+	WorkerShutdownTimeout *time.Duration `toml:"worker_shutdown_timeout" max:"365d" as:"weir; nginx has it once for all" example:"10m"`
 
 	// Redirects are ProxyRedirect with "default" worked out for this location, in order; the first that fits is used.
 	Redirects []Redirect `toml:"-"`

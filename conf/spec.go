@@ -59,7 +59,9 @@ func (spec *tableSpec) add(t reflect.Type, index []int) {
 		field := t.Field(i)
 		at := append(append([]int(nil), index...), i)
 		if field.Anonymous {
-			spec.embeds = append(spec.embeds, embed{field.Type, i})
+			if len(index) == 0 { // what is embedded deeper goes along
+				spec.embeds = append(spec.embeds, embed{field.Type, i})
+			}
 			spec.add(field.Type, at)
 			continue
 		}
@@ -103,10 +105,18 @@ func newFieldSpec(t reflect.Type, field reflect.StructField, index []int) *field
 	return f
 }
 
+// number is the type of a field that holds a number, or may hold one: a pointer to it.
+func (f *fieldSpec) number() reflect.Type {
+	if f.typ.Kind() == reflect.Pointer {
+		return f.typ.Elem()
+	}
+	return f.typ
+}
+
 // mustBound parses a min or max tag.
 func (f *fieldSpec) mustBound(text string) int64 {
 	parse := parseSize
-	if f.typ == reflect.TypeFor[time.Duration]() {
+	if f.number() == reflect.TypeFor[time.Duration]() {
 		parse = func(s string) (int64, error) {
 			d, err := parseTime(s)
 			return int64(d), err
@@ -149,7 +159,7 @@ func (f *fieldSpec) isBlock() bool {
 		t = t.Elem()
 	}
 	switch t {
-	case reflect.TypeFor[Buffers](), reflect.TypeFor[HTTP](), reflect.TypeFor[LimitConnZone](), reflect.TypeFor[Upstream](),
+	case reflect.TypeFor[Buffers](), reflect.TypeFor[HTTP](), reflect.TypeFor[LimitConnZone](), reflect.TypeFor[LimitReqZone](), reflect.TypeFor[Upstream](),
 		reflect.TypeFor[Server](), reflect.TypeFor[Location]():
 		return true
 	}

@@ -18,6 +18,9 @@ type Auto int
 // (a log format with vars.CompileLog).
 type Template string
 
+// SizeTemplate is a number of bytes: fixed, as Size, or given for each request by a text with variables ("$name").
+type SizeTemplate string
+
 // Address is where a socket listens or an origin is: an IP address with a port, or the path of a unix socket. Values are comparable.
 type Address struct {
 	IP   netip.AddrPort // valid unless Path is set
@@ -154,6 +157,24 @@ const (
 	MutexFlock
 )
 
+// StopSignal is what SIGTERM to the master does.
+type StopSignal uint8
+
+// Choices of stop_signal.
+const (
+	StopFast StopSignal = iota
+	StopGraceful
+)
+
+// Splice says when bytes may go from socket to socket through a kernel pipe.
+type Splice uint8
+
+// Choices of splice.
+const (
+	SpliceAuto Splice = iota // where it pays
+	SpliceOff
+)
+
 // OnFull is what a full zone does with a new key.
 type OnFull uint8
 
@@ -161,6 +182,16 @@ type OnFull uint8
 const (
 	OnFullReject OnFull = iota
 	OnFullAllow
+)
+
+// RandomChoice is whether, and among how many, an origin is chosen at random.
+type RandomChoice uint8
+
+// Choices of random.
+const (
+	RandomOff RandomChoice = iota
+	RandomOne
+	RandomTwo
 )
 
 // LimitLevel is one of the levels that refusals by a limit can be logged at: LevelInfo to LevelError, with their numbers.
@@ -205,6 +236,9 @@ func (HTTPVersion) names() []string    { return []string{"1.0", "1.1"} }
 func (ErrorLogFormat) names() []string { return []string{"text", "json"} }
 func (Escape) names() []string         { return []string{"default", "json", "none"} }
 func (SharedMutex) names() []string    { return []string{"atomic", "flock"} }
+func (RandomChoice) names() []string   { return []string{"off", "one", "two"} }
+func (StopSignal) names() []string     { return []string{"fast", "graceful"} }
+func (Splice) names() []string         { return []string{"auto", "off"} }
 func (OnFull) names() []string         { return []string{"reject", "allow"} }
 func (LimitLevel) names() []string     { return []string{"", "info", "notice", "warn", "error"} }
 func (Level) names() []string {
@@ -242,7 +276,16 @@ func (l Level) String() string { return l.names()[l] }
 func (m SharedMutex) String() string { return m.names()[m] }
 
 // String is the choice as written.
+func (s StopSignal) String() string { return s.names()[s] }
+
+// String is the choice as written.
+func (s Splice) String() string { return s.names()[s] }
+
+// String is the choice as written.
 func (o OnFull) String() string { return o.names()[o] }
 
-// String is the level's name.
+// String is the choice as written.
+func (c RandomChoice) String() string { return c.names()[c] }
+
+// String is the level as written.
 func (l LimitLevel) String() string { return l.names()[l] }

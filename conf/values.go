@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weir/internal/route"
 	"weir/internal/vars"
@@ -41,6 +42,53 @@ func (s *Size) decodeTOML(d *decoder, n *node, p *path) bool {
 	}
 	*s = Size(i)
 	return true
+}
+
+func (r *Rate) decodeTOML(d *decoder, n *node, p *path) bool {
+	text, ok := n.value.(string)
+	number, unit, _ := strings.Cut(text, "r/")
+	requests, err := strconv.Atoi(number)
+	switch {
+	case !ok || err != nil || unit != "s" && unit != "m":
+		d.fault(n, p, "must be a rate such as \"10r/s\" or \"30r/m\", not %s", n.describe())
+		return false
+	case requests < 1 || requests > maxRate:
+		d.fault(n, p, "must be within 1 and %d requests", maxRate)
+		return false
+	}
+	*r = Rate{Requests: requests, Per: time.Second}
+	if unit == "m" {
+		r.Per = time.Minute
+	}
+	return true
+}
+
+// maxRate keeps the time of one request well above a nanosecond.
+const maxRate = 1_000_000
+
+func (s *SizeTemplate) decodeTOML(d *decoder, n *node, p *path) bool {
+	text, ok := n.value.(string)
+	if !ok || !strings.Contains(text, "$") {
+		var size Size
+		if !size.decodeTOML(d, n, p) {
+			return false
+		}
+		if size < 0 {
+			d.fault(n, p, "must be at least 0, not %s", n.describe())
+			return false
+		}
+		*s = SizeTemplate(size.String())
+		return true
+	}
+	d.templates = append(d.templates, templateUse{n, p, text})
+	*s = SizeTemplate(text)
+	return true
+}
+
+// Fixed is the number of bytes if it does not depend on the request.
+func (s SizeTemplate) Fixed() (bytes Size, ok bool) {
+	n, err := parseSize(string(s))
+	return Size(n), err == nil
 }
 
 func (a *Auto) decodeTOML(d *decoder, n *node, p *path) bool {

@@ -11,6 +11,8 @@ import (
 
 	"weir/conf"
 	"weir/internal/limitconn"
+	"weir/internal/limitreq"
+	"weir/internal/master"
 )
 
 // runCheck answers -t and -T: it reads the configuration, and does nothing else to the system. Faults and warnings go to stderr; for -T
@@ -34,12 +36,14 @@ func runCheck(c command, stdout, stderr io.Writer) int {
 	if c.action == actionPrint {
 		fmt.Fprintf(stdout, "# %s: OK\n", src.Name)
 		writeCapacities(stdout, "# ", cfg)
+		writeMemory(stdout, "# ", cfg, master.Workers(cfg))
 		fmt.Fprintf(stdout, "\n%s", cfg.TOML())
 		return 0
 	}
 	if !c.quiet {
 		fmt.Fprintf(stdout, "weir: %s: OK\n", src.Name)
 		writeCapacities(stdout, "", cfg)
+		writeMemory(stdout, "", cfg, master.Workers(cfg))
 	}
 	return 0
 }
@@ -47,10 +51,15 @@ func runCheck(c command, stdout, stderr io.Writer) int {
 // writeCapacities writes how many addresses each limit zone can count at once, the connections of each in one worker. What a key
 // has in a further worker takes room too: docs/limits.md.
 func writeCapacities(w io.Writer, begin string, cfg *conf.Config) {
-	for i := range cfg.HTTP.LimitConnZones {
-		z := &cfg.HTTP.LimitConnZones[i]
-		fmt.Fprintf(w, "%szone %q: %s holds %s IPv4 or %s IPv6 keys\n", begin, z.Name, z.Size,
-			withCommas(limitconn.Capacity(int64(z.Size), net.IPv4len)), withCommas(limitconn.Capacity(int64(z.Size), net.IPv6len)))
+	line := func(name string, size conf.Size, capacity func(zoneBytes int64, keyBytes int) int) {
+		fmt.Fprintf(w, "%szone %q: %s holds %s IPv4 or %s IPv6 keys\n", begin, name, size,
+			withCommas(capacity(int64(size), net.IPv4len)), withCommas(capacity(int64(size), net.IPv6len)))
+	}
+	for _, z := range cfg.HTTP.LimitConnZones {
+		line(z.Name, z.Size, limitconn.Capacity)
+	}
+	for _, z := range cfg.HTTP.LimitReqZones {
+		line(z.Name, z.Size, limitreq.Capacity)
 	}
 }
 

@@ -22,20 +22,30 @@ import (
 	"weir/internal/master"
 )
 
-// runSignal answers -s: it gives the running weir an order, waits for the outcome and prints it.
+// runSignal answers -s: it gives the running weir an order, waits for the outcome and prints it. Where nobody listens on a control
+// socket the order is a signal.
 func runSignal(c command, stdout, stderr io.Writer) int {
-	socket, err := controlSocket(c)
+	at, err := findEndpoint(c)
 	if err != nil {
 		writeFaults(stderr, err)
 		return 1
 	}
 	var outcome master.Outcome
-	err = ask(socket, http.MethodPost, "/"+c.signal, &outcome)
+	if at.control == "" {
+		err = fmt.Errorf("%w: control is empty", errNobody)
+	} else {
+		err = give(at.control, orderPath(c), patience, &outcome)
+	}
+	if errors.Is(err, errNobody) {
+		if err = signalByPid(c, at, err, stdout); err == nil {
+			return 0
+		}
+	}
 	if err == nil && !outcome.OK {
 		err = fmt.Errorf("%s failed: %s", c.signal, outcome.Error)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "weir: %v\n", err)
+		writeFaults(stderr, err)
 		return 1
 	}
 	if !c.quiet {
@@ -44,12 +54,22 @@ func runSignal(c command, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// orderPath is what to post for -s.
+func orderPath(c command) string {
+	if c.reset {
+		return "/" + c.signal + "?reset_zones=true"
+	}
+	return "/" + c.signal
+}
+
 // outcomeText says what an order has led to.
 func outcomeText(signal string, o master.Outcome) string {
 	took := time.Duration(o.TookMs) * time.Millisecond
 	switch signal {
 	case "reload":
 		return fmt.Sprintf("weir: reloaded: generation %d with %d workers serves, after %s", o.Generation, o.Workers, took)
+	case "upgrade":
+		return fmt.Sprintf("weir: upgraded: process %d serves, generation %d with %d workers, after %s", o.Master, o.Generation, o.Workers, took)
 	case "reopen":
 		return fmt.Sprintf("weir: log files reopened by all workers, after %s", took)
 	case "drain":
@@ -90,46 +110,141 @@ func writeStatus(w io.Writer, s master.Status) {
 	fmt.Fprintf(w, "weir %s, process %d, %s for %s\n", s.Version, s.PID, s.State, age(s.UptimeMs))
 	fmt.Fprintf(w, "config       %s, generation %d\n", s.Config, s.Generation)
 	fmt.Fprintf(w, "connections  %d active: %d reading, %d writing, %d waiting\n", n.Active, n.Reading, n.Writing, n.Waiting)
-	fmt.Fprintf(w, "since start  %d accepted, %d handled, %d requests\n\n", n.Accepted, n.Handled, n.Requests)
+	fmt.Fprintf(w, "since start  %d accepted, %d handled, %d requests\n", n.Accepted, n.Handled, n.Requests)
+	if t := s.Temp; t != nil {
+		fmt.Fprintf(w, "temp files   %s of %s, at most %s so far, refused %d times\n",
+			sizeText(t.UsedBytes), sizeText(t.LimitBytes), sizeText(t.PeakBytes), t.Refused+t.Denied)
+	}
+	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WORKER\tGENERATION\tSLOT\tSTATE\tAGE\tRESTARTS\tCONNECTIONS\tREQUESTS")
-	for _, p := range s.Workers {
-		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%d\t%d\t%d\n",
-			p.PID, p.Generation, p.Slot, p.State, age(p.AgeMs), p.Restarts, p.Active, p.Requests)
+	fmt.Fprintln(table, "GENERATION\tSTATE\tMASTER\tWORKERS\tAGE\tMEMORY\tCONNECTIONS")
+	for _, g := range s.Generations {
+		fmt.Fprintf(table, "%d\t%s\t%d\t%d\t%s\t%s\t%d\n", g.Number, g.State, g.Master, g.Workers, age(g.AgeMs), memoryText(g.MemoryBytes), g.Active)
 	}
 	table.Flush()
-	if len(s.Zones) > 0 {
+	writeHeld(w, s.Generations)
+	fmt.Fprintln(w)
+	fmt.Fprintln(table, "WORKER\tGENERATION\tSLOT\tSTATE\tAGE\tMEMORY\tRESTARTS\tCONNECTIONS\tREQUESTS")
+	for _, p := range s.Workers {
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n",
+			p.PID, p.Generation, p.Slot, p.State, age(p.AgeMs), memoryText(p.MemoryBytes), p.Restarts, p.Active, p.Requests)
+	}
+	table.Flush()
+	writePools(w, s.Workers)
+	switch {
+	case s.ZonesBusy:
+		fmt.Fprintln(w, "\nzones: the lock of one is not to be had; is the worker that has it stopped?")
+	case len(s.Zones) > 0:
 		fmt.Fprintln(w)
 		writeZones(w, s.Zones)
 	}
 }
 
-// controlSocket finds the control socket of the weir that was started with the same options.
-func controlSocket(c command) (string, error) {
-	src, err := c.source()
+// writeHeld writes what still holds generations that drain.
+func writeHeld(w io.Writer, generations []master.GenerationStatus) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, g := range generations {
+		for i, h := range g.Held {
+			if i == 0 {
+				fmt.Fprintf(table, "\nGENERATION %d IS HELD BY\tSERVER\tLOCATION\tCOUNT\tOLDEST\n", g.Number)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", h.What, h.Server, h.Location, h.Count, (time.Duration(h.OldestMs) * time.Millisecond).Truncate(time.Second))
+		}
+	}
+	table.Flush()
+}
+
+// memoryText is a size for people.
+func memoryText(bytes int64) string { return fmt.Sprintf("%.1fM", float64(bytes)/(1<<20)) }
+
+// endpoint is where the weir is found that was started with the same options.
+type endpoint struct {
+	control string // its control socket; "": none
+	pid     string // its pid file; "": none
+	faults  error  // of the config: weir may be running with an older one
+}
+
+// findEndpoint reads the config for where weir is found.
+func findEndpoint(c command) (endpoint, error) {
+	src, err := conf.Source{Name: c.config, Overrides: c.overrides, Prefix: c.prefix}, error(nil)
+	if !c.converts() { // an nginx.conf does not name it
+		src, err = c.source()
+	}
 	if err != nil {
-		return "", err
+		return endpoint{}, err
 	}
 	config, _, err := conf.Load(src)
 	if err != nil {
 		// A reload with a faulty file must reach weir, which has the old config and answers with the faults.
-		if config = controlOnly(src); config == nil {
-			return "", err
+		if config = endpointOnly(src); config == nil {
+			return endpoint{}, err
 		}
 	}
-	if config.Control == "" {
-		return "", fmt.Errorf("%s: control is empty: this weir takes signals only (kill -HUP ...)", src.Name)
-	}
-	return config.Control, nil
+	return endpoint{config.Control, config.Pid, err}, nil
 }
 
-// ask sends one request over the control socket and reads the JSON of its answer.
+// controlSocket finds the control socket, for questions that only it answers.
+func controlSocket(c command) (string, error) {
+	at, err := findEndpoint(c)
+	if err == nil && at.control == "" {
+		err = errors.New("control is empty: this weir takes signals only (weir -s reload ...)")
+	}
+	return at.control, err
+}
+
+// patience is how long a master that is well may take to answer a question.
+const patience = 10 * time.Second
+
+// errSilent: whoever listens on the control socket does not answer.
+var errSilent = errors.New("weir does not answer; is its master process stopped?")
+
+// ask sends one request over the control socket and reads the JSON of its answer, for which it waits as long as a question may take.
 func ask(socket, method, path string, answer any) error {
+	return askFor(context.Background(), patience, socket, method, path, answer)
+}
+
+// give gives an order and waits for its outcome, which may take as long as the slowest client. Meanwhile it asks again and again how the master is: one that does not
+// answer that either is not waited for. It may still obey.
+func give(socket, path string, patience time.Duration, outcome *master.Outcome) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(patience / 10):
+			}
+			var status json.RawMessage
+			if err := askFor(ctx, patience, socket, http.MethodGet, "/status", &status); errors.Is(err, errSilent) {
+				cancel(errSilent) // the loop ends with it
+			}
+		}
+	}()
+	return askFor(ctx, 0, socket, http.MethodPost, path, outcome)
+}
+
+// askFor is ask that waits as long as it is told; 0: as long as ctx lasts.
+func askFor(ctx context.Context, patience time.Duration, socket, method, path string, answer any) error {
+	if patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, errSilent)
+		defer cancel()
+	}
+	err := exchange(ctx, socket, method, path, answer)
+	if err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return fmt.Errorf("control socket %s: %w", socket, errSilent)
+	}
+	return err
+}
+
+// exchange sends one request over the control socket and reads the JSON of its answer.
+func exchange(ctx context.Context, socket, method, path string, answer any) error {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
 	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	request, err := http.NewRequest(method, "http://weir"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://weir"+path, nil)
 	if err != nil {
 		return err
 	}
@@ -155,11 +270,14 @@ func ask(socket, method, path string, answer any) error {
 	return nil
 }
 
+// errNobody: there is no control socket, or nobody listens on it.
+var errNobody = errors.New("no weir is running with this configuration")
+
 // explainAsk says what a failed request means.
 func explainAsk(socket string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no weir is running with this configuration: nobody listens on its control socket %s", socket)
+		return fmt.Errorf("%w: nobody listens on its control socket %s", errNobody, socket)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("control socket %s: permission denied: only root and the user that runs weir may use it", socket)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
@@ -168,11 +286,12 @@ func explainAsk(socket string, err error) error {
 	return fmt.Errorf("control socket %s: %w", socket, err)
 }
 
-// controlOnly is a configuration with nothing but the control socket of one that has faults elsewhere; nil when the text
-// is not TOML.
-func controlOnly(src conf.Source) *conf.Config {
+// endpointOnly is a configuration with nothing but the control socket and the pid file of one that has faults elsewhere; nil when the
+// text is not TOML.
+func endpointOnly(src conf.Source) *conf.Config {
 	var only struct {
 		Control *string `toml:"control"`
+		Pid     *string `toml:"pid"`
 	}
 	for _, text := range []string{string(src.Text), src.Overrides} { // the later one wins
 		if _, err := toml.Decode(text, &only); err != nil {
@@ -181,7 +300,10 @@ func controlOnly(src conf.Source) *conf.Config {
 	}
 	src.Text, src.Overrides = nil, ""
 	if only.Control != nil {
-		src.Text = fmt.Appendf(nil, "control = %q\n", *only.Control)
+		src.Text = fmt.Appendf(src.Text, "control = %q\n", *only.Control)
+	}
+	if only.Pid != nil {
+		src.Text = fmt.Appendf(src.Text, "pid = %q\n", *only.Pid)
 	}
 	config, _, err := conf.Load(src)
 	if err != nil {

@@ -17,7 +17,9 @@ const usage = `usage:
   weir -t [-c FILE]        check the configuration: OK, or every fault
   weir -T [-c FILE]        the same, then print what is in effect
   weir -s reload|upgrade|reopen|drain|quit|stop [-c FILE]
-                           tell the running weir, and wait for the outcome
+                           tell the running weir, and wait for the outcome;
+                           --reset-zones: upgrade even if the new version must
+                           begin with empty limit zones
   weir status [--json] [-c FILE]
                            what runs
   weir zone list | show NAME [--top N] | del NAME KEY | check NAME  [--json]
@@ -26,10 +28,12 @@ const usage = `usage:
   weir -h                  this help
 
 options:
-  -c FILE     configuration file; relative to the prefix. Without it:
+  -c FILE     configuration file; relative to the prefix. One that is not named
+              *.toml is an nginx.conf, and converted. Without -c:
               PREFIX/conf/weir.toml, /etc/weir/weir.toml, the embedded default
   -p PREFIX   directory that relative paths start from (the current directory)
   -g 'TOML'   settings that override the file's, such as 'worker_processes = 2'
+  --lenient   leave out what is not possible of an nginx.conf, and say so
   -e FILE     error log, whatever the configuration says; or stderr
   -q          say nothing but faults
 `
@@ -60,7 +64,9 @@ type command struct {
 	overrides string // -g
 	errorLog  string // -e as given
 	quiet     bool   // -q
+	lenient   bool   // --lenient
 	json      bool   // --json of status and zone
+	reset     bool   // --reset-zones of -s upgrade
 	zone      zoneOrder
 }
 
@@ -81,7 +87,9 @@ func parseArgs(args []string) (command, error) {
 	fs.StringVar(&c.errorLog, "e", "", "")
 	fs.StringVar(&c.signal, "s", "", "")
 	fs.BoolVar(&c.quiet, "q", false, "")
+	fs.BoolVar(&c.lenient, "lenient", false, "")
 	fs.BoolVar(&c.json, "json", false, "")
+	fs.BoolVar(&c.reset, "reset-zones", false, "")
 	fs.StringVar(&top, "top", "", "")
 	fs.BoolVar(&test, "t", false, "")
 	fs.BoolVar(&dump, "T", false, "")
@@ -148,8 +156,12 @@ func (c *command) check(words []string, given map[string]bool) error {
 		return errors.New("--json goes with status and zone")
 	case given["top"] && c.zone.top == "":
 		return errors.New("--top goes with zone show, and needs a number")
+	case c.reset && c.signal != "upgrade":
+		return errors.New("--reset-zones goes with -s upgrade")
 	case given["c"] && c.config == "":
 		return errors.New("-c needs the name of a file")
+	case c.lenient && !c.converts():
+		return errors.New("--lenient goes with -c and an nginx.conf")
 	case given["e"] && c.errorLog == "":
 		return errors.New("-e needs the name of a file")
 	case c.action == actionSignal && !slices.Contains(signals, c.signal):

@@ -72,6 +72,9 @@ func runMaster(c command, stdout, stderr io.Writer) int {
 	err = master.Run(master.Options{
 		Build:      version,
 		WorkerPath: filepath.Join(filepath.Dir(self), "weir-worker"),
+		Program:    ownProgram(self),
+		Args:       os.Args,
+		Pause:      pausePoint(),
 		Read:       c.source,
 		ErrorLog:   c.errorLogPath(),
 		Quiet:      c.quiet,

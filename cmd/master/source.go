@@ -74,6 +74,9 @@ func (c command) source() (conf.Source, error) {
 	case info.Size() > maxConfigBytes:
 		return src, fmt.Errorf("configuration: %s has %d bytes, more than %d", name, info.Size(), int64(maxConfigBytes))
 	}
+	if c.converts() {
+		return c.convert()
+	}
 	if src.Text, err = os.ReadFile(name); err != nil {
 		return src, fmt.Errorf("configuration: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"weir/internal/ipc"
 	"weir/internal/master"
 )
 
@@ -132,11 +133,11 @@ func writeZones(w io.Writer, zones []master.ZoneStatus) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ZONE\tSTATE\tSIZE\tUSED\tKEYS\tPASSED\tREJECTED\tDRY RUN\tBYPASSED\tFULL\tKEY")
+	fmt.Fprintln(table, "ZONE\tKIND\tSTATE\tSIZE\tUSED\tKEYS\tPASSED\tDELAYED\tREJECTED\tDRY RUN\tBYPASSED\tFULL\tKEY")
 	for i := range zones {
 		z := &zones[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f%%\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", z.Name, zoneState(z), sizeText(z.SizeBytes), z.UsedPercent,
-			z.Keys, z.Passed, z.Rejected, z.DryRun, z.Bypassed, z.Failures, z.Key)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f%%\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", z.Name, z.Kind, zoneState(z), sizeText(z.SizeBytes), z.UsedPercent,
+			z.Keys, z.Passed, z.Delayed, z.Rejected, z.DryRun, z.Bypassed, z.Failures, z.Key)
 	}
 	err := table.Flush()
 	for i := range zones {
@@ -162,21 +163,26 @@ func zoneState(z *master.ZoneStatus) string {
 // writeZone writes one zone with its top keys.
 func writeZone(w io.Writer, z *master.ZoneDetails) error {
 	m := z.Mutex
-	fmt.Fprintf(w, "zone %s, generation %d, %s\n", z.Name, z.Generation, zoneState(&z.ZoneStatus))
+	fmt.Fprintf(w, "zone %s, %s, generation %d, %s\n", z.Name, z.Kind, z.Generation, zoneState(&z.ZoneStatus))
 	fmt.Fprintf(w, "key        %s\n", z.Key)
 	fmt.Fprintf(w, "size       %s: %d pages used, %d free\n", sizeText(z.SizeBytes), z.UsedPages, z.FreePages)
 	for _, s := range z.Slots {
 		fmt.Fprintf(w, "slots      of %d bytes: %d used, %d free in %d pages\n", s.SizeBytes, s.Used, s.Free, s.Pages)
 	}
-	fmt.Fprintf(w, "keys       %d, and %d cleared whose connections have not ended\n", z.Keys, z.DeletedKeys)
-	fmt.Fprintf(w, "requests   %d passed, %d rejected, %d in a dry run, %d bypassed, %d without room\n", z.Passed, z.Rejected, z.DryRun, z.Bypassed, z.Failures)
+	if z.Kind == ipc.KindLimitReq {
+		fmt.Fprintf(w, "keys       %d, and %d that had to leave before they were idle\n", z.Keys, z.Evicted)
+		fmt.Fprintf(w, "requests   %d passed, %d delayed, %d rejected, %d in a dry run, %d without room\n", z.Passed, z.Delayed, z.Rejected, z.DryRun, z.Failures)
+	} else {
+		fmt.Fprintf(w, "keys       %d, and %d cleared whose connections have not ended\n", z.Keys, z.DeletedKeys)
+		fmt.Fprintf(w, "requests   %d passed, %d rejected, %d in a dry run, %d bypassed, %d without room\n", z.Passed, z.Rejected, z.DryRun, z.Bypassed, z.Failures)
+	}
 	fmt.Fprintf(w, "lock       %s: taken %d times, %d contended, %d waits, held %s at most\n", m.Kind, m.Acquisitions, m.Contended, m.Waits,
 		time.Duration(m.LongestHoldNs))
 	fmt.Fprintf(w, "recovered  %d times from a dead owner, %d stores undone; %d faults, %d rebuilds, %d stale\n", m.Recoveries, m.RolledBack,
 		z.Faults, z.Rebuilds, z.Stale)
 	if len(z.Top) > 0 {
 		fmt.Fprintln(w)
-		if err := writeTop(w, z.Top); err != nil {
+		if err := writeTop(w, z.Kind, z.Top); err != nil {
 			return err
 		}
 	}
@@ -189,9 +195,16 @@ func writeZone(w io.Writer, z *master.ZoneDetails) error {
 	return nil
 }
 
-// writeTop writes the keys with the most connections, and in which workers these are.
-func writeTop(w io.Writer, keys []master.ZoneKey) error {
+// writeTop writes the keys with the most connections, and in which workers these are; of limit_req, the keys that were used last.
+func writeTop(w io.Writer, kind string, keys []master.ZoneKey) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if kind == ipc.KindLimitReq {
+		fmt.Fprintln(table, "KEY")
+		for _, k := range keys {
+			fmt.Fprintln(table, k.Key)
+		}
+		return table.Flush()
+	}
 	fmt.Fprintln(table, "KEY\tCONNECTIONS\tWORKERS")
 	for _, k := range keys {
 		var shares []string

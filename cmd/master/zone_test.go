@@ -16,7 +16,7 @@ const (
 		`"slots":[{"size_bytes":64,"pages":1,"used":3,"free":61,"requests":9,"failures":0}],` +
 		`"passed":100,"rejected":7,"rejected_dry_run":6,"bypassed":5,"failures":4,"stale":1,"faults":2,"rebuilds":1,"sound":true,` +
 		`"shared_mutex":{"kind":"atomic","acquisitions":200,"contended":20,"spins":30,"waits":2,"recoveries":1,"rolled_back":8,"longest_hold_ns":4500}`
-	oldZoneJSON = `"name":"addr","state":"draining","generation":2,"key":"$binary_remote_addr","size_bytes":32768,"slots":[],"sound":false,"shared_mutex":{"kind":"flock"}`
+	oldZoneJSON = `"name":"addr","kind":"limit_conn","state":"draining","generation":2,"key":"$binary_remote_addr","size_bytes":32768,"slots":[],"sound":false,"shared_mutex":{"kind":"flock"}`
 )
 
 func TestZoneCommands(t *testing.T) {
@@ -29,9 +29,9 @@ func TestZoneCommands(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"list", `{"zones":[{` + zoneJSON + `},{` + oldZoneJSON + `}]}`, 200, []string{"list"}, "GET /zones", 0,
-			`ZONE  STATE    SIZE  USED  KEYS  PASSED  REJECTED  DRY RUN  BYPASSED  FULL  KEY
-addr  serving  10m   0%    2     100     7         6        5         4     $binary_remote_addr
-addr  damaged  32k   0%    0     0       0         0        0         0     $binary_remote_addr
+			`ZONE  KIND        STATE    SIZE  USED  KEYS  PASSED  DELAYED  REJECTED  DRY RUN  BYPASSED  FULL  KEY
+addr  limit_conn  serving  10m   0%    2     100     0        7         6        5         4     $binary_remote_addr
+addr  limit_conn  damaged  32k   0%    0     0       0        0         0        0         0     $binary_remote_addr
 `, ""},
 		{"list none", `{"zones":[]}`, 200, []string{"list"}, "GET /zones", 0, "no zones\n", ""},
 		{"list json", `{"zones":[]}`, 200, []string{"list", "--json"}, "GET /zones", 0, `{"zones":[]}` + "\n", ""},
@@ -39,7 +39,7 @@ addr  damaged  32k   0%    0     0       0         0        0         0     $bin
 			`{"key":"127.0.0.1","connections":5,"shares":[{"slot":0,"pid":101,"connections":2},{"slot":3,"pid":104,"connections":3}]},` +
 			`{"key":"2001:db8::1","connections":1,"shares":[{"slot":0,"pid":101,"connections":1}]}],` +
 			`"older":[{` + oldZoneJSON + `,"top":[]}]}`, 200, []string{"show", "addr", "--top", "2"}, "GET /zones/addr?top=2", 0,
-			`zone addr, generation 3, serving
+			`zone addr, limit_conn, generation 3, serving
 key        $binary_remote_addr
 size       10m: 3 pages used, 2500 free
 slots      of 64 bytes: 3 used, 61 free in 1 pages
@@ -52,13 +52,28 @@ KEY          CONNECTIONS  WORKERS
 127.0.0.1    5            2 in slot 0 (process 101), 3 in slot 3 (process 104)
 2001:db8::1  1            1 in slot 0 (process 101)
 
-zone addr, generation 2, damaged
+zone addr, limit_conn, generation 2, damaged
 key        $binary_remote_addr
 size       32k: 0 pages used, 0 free
 keys       0, and 0 cleared whose connections have not ended
 requests   0 passed, 0 rejected, 0 in a dry run, 0 bypassed, 0 without room
 lock       flock: taken 0 times, 0 contended, 0 waits, held 0s at most
 recovered  0 times from a dead owner, 0 stores undone; 0 faults, 0 rebuilds, 0 stale
+`, ""},
+		{"show rates", `{"name":"rate","kind":"limit_req","state":"serving","generation":3,"key":"$uri","size_bytes":32768,"keys":2,"passed":9,"delayed":3,` +
+			`"rejected":1,"evicted":4,"sound":true,"top":[{"key":"\"/a\"","connections":0,"shares":[]},{"key":"\"/b\"","connections":0,"shares":[]}]}`, 200,
+			[]string{"show", "rate"}, "GET /zones/rate", 0,
+			`zone rate, limit_req, generation 3, serving
+key        $uri
+size       32k: 0 pages used, 0 free
+keys       2, and 4 that had to leave before they were idle
+requests   9 passed, 3 delayed, 1 rejected, 0 in a dry run, 0 without room
+lock       : taken 0 times, 0 contended, 0 waits, held 0s at most
+recovered  0 times from a dead owner, 0 stores undone; 0 faults, 0 rebuilds, 0 stale
+
+KEY
+"/a"
+"/b"
 `, ""},
 		{"show none", `{"ok":false,"error":"no zone \"adr\""}`, 404, []string{"show", "adr"}, "GET /zones/adr", 1, "", "weir: no zone \"adr\"\n"},
 		{"show bad top", `{"ok":false,"error":"top=99999: too many"}`, 400, []string{"show", "addr", "--top", "99999"}, "GET /zones/addr?top=99999", 1,

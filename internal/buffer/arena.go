@@ -15,15 +15,21 @@ type Arena struct {
 	chunks   *Block
 	large    *large
 	cleanups *cleanup
+	pool     *Pool
 	depot    *Depot
 	open     bool // between Begin and End
+	held     bool // there are chunks, large pieces or cleanups
 }
 
-// Init makes a an empty arena with memory from d.
-func (a *Arena) Init(d *Depot) { *a = Arena{free: []byte{}, depot: d} }
+// chunkClass is how urgent a chunk is: whoever asks has begun, and does without when there is none.
+const chunkClass = ClassBody
 
-// Alloc returns n bytes, whatever they contain, valid until Reset; nil if the depot's limit is reached or the kernel has
-// no memory. ngx_pnalloc.
+// Init makes a an empty arena. Its chunks are blocks of pool, whose block size is nginx's request_pool_size or
+// connection_pool_size; its large pieces are from d.
+func (a *Arena) Init(pool *Pool, d *Depot) { *a = Arena{free: []byte{}, pool: pool, depot: d} }
+
+// Alloc returns n bytes, whatever they contain, valid until Reset; nil if the limit of the pool or the depot is reached, or the
+// kernel has no memory. ngx_pnalloc.
 func (a *Arena) Alloc(n int) []byte {
 	if invariant.Enabled && a.open {
 		panic("buffer: Arena.Alloc between Begin and End")
@@ -36,13 +42,6 @@ func (a *Arena) Alloc(n int) []byte {
 	return a.allocSlowly(n)
 }
 
-// AllocZero is Alloc with all bytes 0. ngx_pcalloc.
-func (a *Arena) AllocZero(n int) []byte {
-	piece := a.Alloc(n)
-	clear(piece)
-	return piece
-}
-
 // Copy returns a copy of p; nil as Alloc. ngx_pstrdup.
 func (a *Arena) Copy(p []byte) []byte {
 	piece := a.Alloc(len(p))
@@ -52,7 +51,7 @@ func (a *Arena) Copy(p []byte) []byte {
 
 // allocSlowly is Alloc when the chunk has no n bytes left.
 func (a *Arena) allocSlowly(n int) []byte {
-	if n > a.depot.chunks.blockSize {
+	if n > a.pool.blockSize {
 		return a.depot.allocLarge(a, n)
 	}
 	b := a.addChunk()
@@ -68,10 +67,11 @@ func (a *Arena) allocSlowly(n int) []byte {
 
 // addChunk chains one more chunk; nil as Alloc.
 func (a *Arena) addChunk() *Block {
-	b := a.depot.chunks.Acquire(a.depot.class)
+	b := a.pool.Acquire(chunkClass)
 	if b != nil {
 		b.Next = a.chunks
 		a.chunks = b
+		a.held = true
 	}
 	return b
 }
@@ -80,7 +80,7 @@ func (a *Arena) addChunk() *Block {
 // bytes, or a chunk if n is more, and usually larger. End makes a piece of what was appended. Between the two the
 // arena gives no other piece.
 func (a *Arena) Begin(n int) []byte {
-	n = min(n, a.depot.chunks.blockSize)
+	n = min(n, a.pool.blockSize)
 	if n > len(a.free) {
 		if b := a.addChunk(); b != nil {
 			a.free = b.Data
@@ -113,6 +113,7 @@ func (a *Arena) Free(p []byte) bool {
 		if &l.mem[0] == first {
 			a.unlinkLarge(l)
 			a.depot.freeLarge(l)
+			a.held = a.chunks != nil || a.large != nil || a.cleanups != nil
 			return true
 		}
 	}
@@ -144,6 +145,7 @@ func (a *Arena) AddCleanup(run func(arg any), arg any) {
 	c := a.depot.newCleanup()
 	c.run, c.arg, c.next = run, arg, a.cleanups
 	a.cleanups = c
+	a.held = true
 }
 
 // Reset runs the cleanups and gives everything back; the arena can be used again. ngx_destroy_pool, ngx_reset_pool.
@@ -160,9 +162,9 @@ func (a *Arena) Reset() {
 		a.large = l.next
 		a.depot.freeLarge(l)
 	}
-	a.depot.chunks.ReleaseChain(a.chunks)
-	a.chunks, a.free, a.open = nil, []byte{}, false
+	a.pool.ReleaseChain(a.chunks)
+	a.chunks, a.free, a.open, a.held = nil, []byte{}, false, false
 }
 
-// Empty reports whether the arena holds nothing.
-func (a *Arena) Empty() bool { return a.chunks == nil && a.large == nil && a.cleanups == nil }
+// Empty reports whether the arena holds nothing since Init or the last Reset, so that Reset would do nothing.
+func (a *Arena) Empty() bool { return !a.held }

@@ -19,9 +19,9 @@ import (
 func newArena(t testing.TB, chunks, largeLimit int) *Arena {
 	t.Helper()
 	p := newPool(t, Options{BlockSize: 4096, Limit: chunks})
-	d := NewDepot(DepotOptions{Chunks: p, LargeLimit: largeLimit})
+	d := NewDepot(largeLimit)
 	a := &Arena{}
-	a.Init(d)
+	a.Init(p, d)
 	t.Cleanup(func() {
 		a.Reset()
 		require.True(t, a.Empty())
@@ -47,24 +47,24 @@ func TestArenaSmall(t *testing.T) {
 		p[i] = 0xff
 	}
 	require.Equal(t, "HELLO", string(q))
-	require.Equal(t, make([]byte, 100), a.AllocZero(100))
-	require.Equal(t, 1, a.depot.chunks.Stats().Used)
+	require.Len(t, a.Alloc(100), 100)
+	require.Equal(t, 1, a.pool.Stats().Used)
 	require.NotNil(t, a.Alloc(0))
 	require.False(t, a.Free(p), "small pieces are not freed singly")
 
 	require.Len(t, a.Alloc(4096), 4096, "a whole chunk is still small")
-	require.Equal(t, 2, a.depot.chunks.Stats().Used)
+	require.Equal(t, 2, a.pool.Stats().Used)
 	require.Len(t, a.free, 4096-115, "the chunk with more left goes on being cut")
 	require.Len(t, a.Alloc(4090), 4090)
 	require.Len(t, a.free, 4096-115)
 	require.Nil(t, a.Alloc(4096), "three chunks are the limit")
 	require.Nil(t, a.Copy(make([]byte, 4096)))
-	require.Nil(t, a.AllocZero(4096))
+	require.Nil(t, a.Alloc(4096))
 	require.Len(t, a.Alloc(1000), 1000, "what is there can be used")
 	require.Empty(t, a.Check())
 
 	a.Reset()
-	require.Zero(t, a.depot.chunks.Stats().Used, "idle: no block")
+	require.Zero(t, a.pool.Stats().Used, "idle: no block")
 	require.NotNil(t, a.Alloc(0))
 	require.True(t, a.Empty())
 }
@@ -78,7 +78,7 @@ func TestArenaLarge(t *testing.T) {
 	q := a.Copy(bytes.Repeat([]byte("x"), 100_000))
 	r := a.Alloc(8192)
 	require.Equal(t, DepotStats{LargeUsed: 8192 + 131072 + 8192, LargeLimit: 1 << 20}, d.Stats())
-	require.Zero(t, d.chunks.Stats().Used)
+	require.Zero(t, a.pool.Stats().Used)
 	require.False(t, a.Free(q[1:]), "not where a piece starts")
 	require.False(t, a.Free(nil))
 	require.False(t, a.Free([]byte("of nobody")))
@@ -146,7 +146,7 @@ func TestArenaBeginEnd(t *testing.T) {
 	a.Alloc(4000)
 	require.GreaterOrEqual(t, cap(a.Begin(100)), 100)
 	a.End(nil)
-	require.Equal(t, 2, a.depot.chunks.Stats().Used)
+	require.Equal(t, 2, a.pool.Stats().Used)
 
 	// It becomes larger than a chunk: a large piece.
 	long := bytes.Repeat([]byte("long"), 2000)
@@ -237,10 +237,10 @@ func TestArenaModel(t *testing.T) {
 		limit := rapid.IntRange(0, 4<<20).Draw(rt, "limit")
 		p, err := NewPool(Options{BlockSize: chunkSize, Limit: chunks})
 		require.NoError(rt, err)
-		d := NewDepot(DepotOptions{Chunks: p, LargeLimit: limit})
+		d := NewDepot(limit)
 		ms := make([]arenaModel, 3)
 		for i := range ms {
-			ms[i].arena.Init(d)
+			ms[i].arena.Init(p, d)
 		}
 		pick := func(rt *rapid.T) *arenaModel { return &ms[rapid.IntRange(0, len(ms)-1).Draw(rt, "arena")] }
 		size := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(0, chunkSize), rapid.IntRange(0, 3<<18))

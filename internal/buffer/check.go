@@ -4,6 +4,7 @@
 package buffer
 
 import (
+	"errors"
 	"fmt"
 
 	"weir/internal/invariant"
@@ -41,7 +42,7 @@ func (p *Pool) Check() (faults []error) {
 		{"blocks in use", p.used, count[stateUsed] + count[stateGranted]},
 		{"allocated blocks", p.allocated, mapped - count[stateCold]},
 		{"granted blocks", p.ready.n, count[stateGranted]},
-		{"waiters", p.waiting, p.wait[ClassRequest].n + p.wait[ClassBody].n + p.wait[ClassResponse].n},
+		{"waiters", p.waiting, p.wait[ClassAhead].n + p.wait[ClassRequest].n + p.wait[ClassBody].n + p.wait[ClassResponse].n},
 	} {
 		if c.got != c.want {
 			fault("%d %s on record, %d found", c.got, c.what, c.want)
@@ -131,11 +132,14 @@ func (p *Pool) checkQueue(name string, queue *list, state waiterState, fault fun
 
 // Check walks the arena and returns every fault that it finds.
 func (a *Arena) Check() (faults []error) {
+	if a.Empty() && (a.chunks != nil || a.large != nil || a.cleanups != nil) {
+		faults = append(faults, errors.New("buffer arena: it is empty, and holds something"))
+	}
 	if a.chunks == nil && len(a.free) != 0 {
 		faults = append(faults, fmt.Errorf("buffer arena: %d bytes free in no chunk", len(a.free)))
 	}
 	for b := a.chunks; b != nil; b = b.Next {
-		if b.pool != a.depot.chunks || b.state != stateUsed {
+		if b.pool != a.pool || b.state != stateUsed {
 			faults = append(faults, fmt.Errorf("buffer arena: its chunk is a block that is %v", b.state))
 			break
 		}

@@ -20,19 +20,11 @@ const (
 	maxLargeShift  = 40 // beyond any limit: what is asked for is refused before it is computed with
 )
 
-// DepotOptions of a depot.
-type DepotOptions struct {
-	Chunks     *Pool // gives the chunks; its block size is nginx's request_pool_size or connection_pool_size
-	Class      Class // with which chunks are acquired
-	LargeLimit int   // bytes of all large pieces at one time, those kept for reuse included
-}
-
-// Depot is where the arenas of one worker have their memory from. It is not for several goroutines.
+// Depot is where the arenas of one worker have their large pieces from. It is not for several goroutines.
 type Depot struct {
-	chunks   *Pool
-	class    Class
 	cleanups *cleanup // unused descriptors
 
+	changes  uint64
 	limit    int // bytes of large pieces
 	used     int // bytes in arenas
 	cached   int // bytes kept for reuse
@@ -51,13 +43,17 @@ type large struct {
 	next, prev *large
 }
 
-// NewDepot makes a depot. The pool stays the caller's.
-func NewDepot(o DepotOptions) *Depot {
-	return &Depot{chunks: o.Chunks, class: o.Class, limit: o.LargeLimit, mmap: sys.MapAnonymous}
+// NewDepot makes a depot. limit is the bytes of all large pieces at one time, those kept for reuse included.
+func NewDepot(limit int) *Depot {
+	return &Depot{changes: 1, limit: limit, mmap: sys.MapAnonymous}
 }
+
+// Changes grows whenever something in Stats may have changed.
+func (d *Depot) Changes() uint64 { return d.changes }
 
 // allocLarge gives a a large piece of n bytes; nil as Alloc.
 func (d *Depot) allocLarge(a *Arena, n int) []byte {
+	d.changes++
 	shift := max(bits.Len(uint(n-1)), minLargeShift)
 	if shift > maxLargeShift || d.used+1<<shift > d.limit {
 		d.refusals++
@@ -72,6 +68,7 @@ func (d *Depot) allocLarge(a *Arena, n int) []byte {
 		a.large.prev = l
 	}
 	a.large = l
+	a.held = true
 	return l.mem[:n:n]
 }
 
@@ -112,6 +109,7 @@ func (d *Depot) acquireLarge(shift int) *large {
 
 // freeLarge takes l, which is on no arena's list any more, back.
 func (d *Depot) freeLarge(l *large) {
+	d.changes++
 	size := len(l.mem)
 	d.used -= size
 	shift := bits.Len(uint(size)) - 1
@@ -145,6 +143,7 @@ func (d *Depot) unmapLarge(l *large) {
 
 // Trim gives the memory that is kept for reuse back to the kernel.
 func (d *Depot) Trim() {
+	d.changes++
 	for shift := range d.cache {
 		for d.cache[shift] != nil {
 			l := d.cache[shift]
@@ -214,5 +213,5 @@ func (d *Depot) Check() (faults []error) {
 		faults = append(faults, fmt.Errorf("buffer depot: %d bytes used, %d cached on record and %d found, the limit is %d",
 			d.used, d.cached, cached, d.limit))
 	}
-	return append(faults, d.chunks.Check()...)
+	return faults
 }

@@ -27,12 +27,13 @@
 //	                                                      grow: one slab (about 1 MiB) at a time
 //	      Acquire <-- warm <-- cold <-- grow              Release --> warm --> Trim --> cold
 //
-// New work (ClassRequest) gets a block while more than Reserve are left below Limit, work in hand (ClassBody) while
-// more than one is, and the step that ends it (ClassResponse) always while one is. With a reserve of two nobody waits in a circle: when
+// Reading ahead of who takes the bytes (ClassAhead) leaves a quarter of the limit, and the reserve. New work
+// (ClassRequest) gets a block while more than Reserve are left below Limit, work in hand (ClassBody) while more than one is, and the step that ends it (ClassResponse) always while one is. With a reserve of two nobody waits in a circle: when
 // heads of requests have taken all but the reserve, one of them goes on with a block of ClassBody, and the last block
 // lets it come to its end and give all back. Whoever gets none waits in the queue of its class. A block that comes back goes to the first waiter,
 // responses before requests, and belongs to it at once; the waiter is told by Wake, which the loop runs from its
-// posted work, so Release never runs anybody's code.
+// posted work, so Release never runs anybody's code. While less than a quarter of the limit is free (Pressed), who holds
+// blocks that it can do without gives them back.
 //
 // An arena:
 //
@@ -42,6 +43,10 @@
 //
 // Files: block.go the descriptor; pool.go acquire and release; slab.go growing and giving back to the kernel; wait.go
 // the queue; pools.go sharing; arena.go, depot.go; poison.go and check.go what finds misuse.
+//
+// Who uses what in a worker: bodies and heads are in blocks of the pool "buffers"; each request has an arena of its own (nginx's r->pool) and
+// one that lasts as long as its use of a connection (c->pool), with chunks from the pools of request_pool_size and connection_pool_size, and large
+// pieces from one depot.
 //
 // Owner: a worker owns its Pools and Depot; nothing here is for several goroutines. A block belongs to who acquired
 // it, or was handed it by OnBlock, until it is released; an arena's pieces belong to the arena.

@@ -16,7 +16,8 @@ type Class uint8
 
 // The classes, by the part of a pool that they may use.
 const (
-	ClassRequest  Class = iota // has to leave the reserve: new work
+	ClassAhead    Class = iota // has to leave a quarter of the limit, and the reserve: what is read before anybody takes it
+	ClassRequest               // has to leave the reserve: new work
 	ClassBody                  // has to leave one block of it: work in hand that will need another block before it ends
 	ClassResponse              // may use all up to the limit: the step that brings work to its end and needs nothing more
 	numClasses
@@ -24,8 +25,11 @@ const (
 
 // String names the class.
 func (c Class) String() string {
-	return [...]string{"request", "body", "response"}[c]
+	return [...]string{"ahead", "request", "body", "response"}[c]
 }
+
+// pressShare is the part of the limit that reading ahead has to leave, and below which the pool is pressed: one in so many.
+const pressShare = 4
 
 // Bounds of Options.
 const (
@@ -75,6 +79,7 @@ type Pool struct {
 	blockSize int
 	reserve   int
 	limit     int
+	pressAt   int // used: see Pressed
 	users     []string
 
 	mmap      func(lengthBytes int) ([]byte, error) // sys.MapAnonymous; tests have it fail
@@ -84,7 +89,8 @@ type Pool struct {
 	mapped    int // blocks that there are: used, warm and cold
 	allocated int // of these, used and warm ones
 
-	peak     int // recentPeak of all times before the last Trim
+	changes  uint64 // see Changes
+	peak     int    // recentPeak of all times before the last Trim
 	waits    uint64
 	refusals uint64
 	failures uint64
@@ -128,12 +134,36 @@ func (p *Pool) raise(reserve, limit int) error {
 
 // setLimits sets what the classes may use.
 func (p *Pool) setLimits(reserve, limit int) {
+	p.changes++
 	p.reserve, p.limit = reserve, limit
-	p.ceil = [numClasses]int{ClassRequest: limit - reserve, ClassBody: limit - min(reserve, 1), ClassResponse: limit}
+	p.pressAt = limit - limit/pressShare
+	p.ceil = [numClasses]int{
+		ClassAhead:    limit - max(reserve, limit/pressShare),
+		ClassRequest:  limit - reserve,
+		ClassBody:     limit - min(reserve, 1),
+		ClassResponse: limit,
+	}
 }
+
+// Pressed reports whether less than a quarter of the limit is free: who holds blocks that it can do without, such as a
+// response that its client does not take, gives them back. ClassAhead alone never brings a pool there.
+func (p *Pool) Pressed() bool { return p.used > p.pressAt }
+
+// AheadMax is how many blocks may be in use when one is acquired with ClassAhead, less than the limit by a quarter at least.
+func (p *Pool) AheadMax() int { return p.ceil[ClassAhead] }
 
 // BlockSize is the size of every block in bytes.
 func (p *Pool) BlockSize() int { return p.blockSize }
+
+// Used is the number of blocks with users.
+func (p *Pool) Used() int { return p.used }
+
+// Waiting is the number of waiters that have no block yet.
+func (p *Pool) Waiting() int { return p.waiting }
+
+// Changes grows whenever something in Stats other than Used and Peak may have changed, so that who publishes the
+// numbers need not look at them each time.
+func (p *Pool) Changes() uint64 { return p.changes }
 
 // Acquire takes a block, with no data in it and no Next, which the caller then owns. It is nil if the class's share of
 // the limit is used up, or the kernel has no memory: the caller may then Wait.
@@ -157,6 +187,7 @@ func (p *Pool) Acquire(class Class) *Block {
 
 // acquireSlowly is Acquire when there is no warm block or the limit is reached.
 func (p *Pool) acquireSlowly(class Class) *Block {
+	p.changes++
 	if p.used >= p.ceil[class] || p.wait[class].first != nil { // nobody overtakes those whom the kernel's refusal made wait
 		p.refusals++
 		return nil
@@ -237,9 +268,6 @@ type Stats struct {
 	Failure  error  // the last such refusal
 	Trimmed  uint64 // blocks whose memory was given back to the kernel
 }
-
-// MaxBytes is the memory that the pool can use at most.
-func (s *Stats) MaxBytes() int { return s.BlockSize * s.Limit }
 
 // Stats returns the pool's numbers.
 func (p *Pool) Stats() Stats {

@@ -68,7 +68,26 @@ func TestClasses(t *testing.T) {
 	stats := p.Stats()
 	require.Equal(t, 0, stats.Used)
 	require.Equal(t, 5, stats.Peak)
-	require.Equal(t, 320, stats.MaxBytes())
+}
+
+// What is read ahead leaves a quarter of the limit, or the reserve if that is more; more than that in use presses the pool.
+func TestAhead(t *testing.T) {
+	for _, tt := range []struct{ reserve, limit, ahead int }{{2, 16, 12}, {6, 16, 10}, {0, 3, 3}, {2, 3, 1}} {
+		p := newPool(t, Options{BlockSize: 64, Reserve: tt.reserve, Limit: tt.limit})
+		var all *Block
+		push := func(b *Block) { b.Next, all = all, b }
+		for range tt.ahead {
+			push(p.Acquire(ClassAhead))
+			require.False(t, p.Pressed(), "by reading ahead alone")
+		}
+		require.Nil(t, p.Acquire(ClassAhead))
+		for p.Stats().Used < tt.limit {
+			push(p.Acquire(ClassResponse))
+			require.Equal(t, tt.limit-p.Stats().Used < tt.limit/4, p.Pressed())
+		}
+		p.ReleaseChain(all)
+		require.False(t, p.Pressed())
+	}
 }
 
 // The block released last is acquired first: its memory may still be in the processor's caches.
@@ -260,8 +279,8 @@ func TestPools(t *testing.T) {
 
 	require.Same(t, heads, bodies, "one size, one pool")
 	require.NotSame(t, heads, chunks)
-	stats := s.AppendStats(nil)
-	require.Len(t, stats, 2)
+	require.Len(t, s.All(), 2)
+	stats := []Stats{s.All()[0].Stats(), s.All()[1].Stats()}
 	users := []string{"client heads", "proxy_buffers"}
 	require.Equal(t, Stats{BlockSize: 16384, Allocated: 3, Limit: 15, Reserve: 3, Users: users}, stats[0])
 	require.Equal(t, []string{"request_pool_size"}, stats[1].Users)
@@ -270,7 +289,7 @@ func TestPools(t *testing.T) {
 	require.EqualError(t, err, "bad: buffer pool: reserve 2 is not within 0 and 1, the limit less one")
 	_, err = s.Open("too many", Options{BlockSize: 16384, Limit: MaxBlocks})
 	require.ErrorContains(t, err, "too many: buffer pool: limit 268435471 of 3 users")
-	require.Equal(t, 15, s.AppendStats(nil)[0].Limit)
+	require.Equal(t, 15, s.All()[0].Stats().Limit)
 
 	var r receiver
 	r.waiter.Init(&r)
@@ -286,7 +305,7 @@ func TestPools(t *testing.T) {
 	require.Zero(t, s.Trim())
 	require.Empty(t, s.Check())
 	require.NoError(t, s.Close())
-	require.Empty(t, s.AppendStats(nil))
+	require.Empty(t, s.All())
 }
 
 // Check is worth something only if it finds what is wrong.

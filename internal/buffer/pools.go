@@ -34,6 +34,7 @@ func (s *Pools) Open(user string, o Options) (*Pool, error) {
 			return nil, fmt.Errorf("%s: %w", user, err)
 		}
 		p.users = append(p.users, user)
+		p.changes++
 		return p, nil
 	}
 	o.OnReady = s.OnReady
@@ -61,13 +62,8 @@ func (s *Pools) Trim() (blocks int) {
 	return blocks
 }
 
-// AppendStats appends every pool's numbers, in the order in which they were made.
-func (s *Pools) AppendStats(dst []Stats) []Stats {
-	for _, p := range s.pools {
-		dst = append(dst, p.Stats())
-	}
-	return dst
-}
+// All are the pools, in the order in which they were made; not to be changed.
+func (s *Pools) All() []*Pool { return s.pools }
 
 // Check is Pool.Check of every pool.
 func (s *Pools) Check() (faults []error) {

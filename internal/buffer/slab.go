@@ -68,6 +68,7 @@ func (p *Pool) Trim() int {
 	if p.waiting != 0 {
 		p.grant()
 	}
+	p.changes++
 	keep := max(p.recentPeak, p.reserve)
 	p.peak = max(p.peak, p.recentPeak)
 	p.recentPeak = p.used

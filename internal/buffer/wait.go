@@ -50,11 +50,16 @@ func (p *Pool) Wait(w *Waiter, class Class) {
 	p.wait[class].push(w)
 	p.waiting++
 	p.waits++
+	p.changes++
 	p.grant()
 }
 
 // Cancel ends w's wait; a block that it has got but was not told of goes to the next. Harmless if w waits for nothing.
 func (p *Pool) Cancel(w *Waiter) {
+	if w.state == waiterIdle {
+		return
+	}
+	p.changes++
 	switch w.state {
 	case waiterQueued:
 		p.wait[w.class].remove(w)
@@ -65,7 +70,6 @@ func (p *Pool) Cancel(w *Waiter) {
 		b := w.block
 		w.block, w.state = nil, waiterIdle
 		p.put(b)
-	case waiterIdle:
 	}
 }
 
@@ -85,6 +89,7 @@ func (p *Pool) grant() {
 			w := queue.first
 			queue.remove(w)
 			p.waiting--
+			p.changes++
 			w.block, w.state = b, waiterReady
 			p.ready.push(w)
 			if !p.posted && p.onReady != nil {
@@ -102,6 +107,7 @@ func (p *Pool) Wake() {
 	for n := p.ready.n; n > 0 && p.ready.first != nil; n-- {
 		w := p.ready.first
 		p.ready.remove(w)
+		p.changes++
 		b := w.block
 		w.block, w.state = nil, waiterIdle
 		b.state = stateUsed

@@ -144,6 +144,8 @@ type poolModel struct {
 func (m *poolModel) may(class Class) bool {
 	used := len(m.held) + len(m.ready)
 	switch class {
+	case ClassAhead:
+		used += max(m.reserve, m.limit/4)
 	case ClassRequest:
 		used += m.reserve
 	case ClassBody:
@@ -157,7 +159,7 @@ func (m *poolModel) hasFree() bool { return len(m.held)+len(m.ready) < m.pool.ma
 
 // grant moves those who can be served to ready.
 func (m *poolModel) grant() {
-	for _, class := range []Class{ClassResponse, ClassBody, ClassRequest} {
+	for _, class := range []Class{ClassResponse, ClassBody, ClassRequest, ClassAhead} {
 		for len(m.queue[class]) > 0 && m.may(class) {
 			m.ready = append(m.ready, m.queue[class][0])
 			m.queue[class] = m.queue[class][1:]
@@ -222,12 +224,15 @@ func (m *poolModel) cancel(i int) {
 
 func (m *poolModel) check(rt *rapid.T) {
 	stats := m.pool.Stats()
-	waiting := len(m.queue[0]) + len(m.queue[1]) + len(m.queue[2]) + len(m.ready)
+	waiting := len(slices.Concat(m.queue[:]...)) + len(m.ready)
 	if stats.Used != len(m.held)+len(m.ready) || stats.Waiting != waiting {
 		rt.Fatalf("%d used, %d wait, want %d and %d", stats.Used, stats.Waiting, len(m.held)+len(m.ready), waiting)
 	}
 	if stats.Allocated < max(stats.Used, m.reserve) || stats.Allocated > m.limit {
 		rt.Fatalf("%d allocated, with %d used, %d reserved, and a limit of %d", stats.Allocated, stats.Used, m.reserve, m.limit)
+	}
+	if free := m.limit - stats.Used; m.pool.Pressed() != (free < m.limit/4) {
+		rt.Fatalf("pressed: %v with %d free of %d", m.pool.Pressed(), free, m.limit)
 	}
 	for b, stamp := range m.stamps {
 		if binary.NativeEndian.Uint64(b.Data) != stamp || binary.NativeEndian.Uint64(b.Data[len(b.Data)-8:]) != stamp {
@@ -257,7 +262,7 @@ func TestPoolModel(t *testing.T) {
 			}
 			return mmap(n)
 		}
-		class := rapid.SampledFrom([]Class{ClassRequest, ClassResponse})
+		class := rapid.SampledFrom([]Class{ClassAhead, ClassRequest, ClassBody, ClassResponse})
 		m.rs = newReceivers(8, nil)
 		pick := rapid.IntRange(0, len(m.rs)-1)
 		for i := range m.rs {

@@ -13,6 +13,8 @@
 // offset is taken anew every 100 ms: both clocks run at the same (slewed) rate, so only a step of the wall clock can
 // set them apart, and it is seen within that time. Reading both at each turn would cost about twice as much.
 //
+// Ms and Ns begin when the clock is made: no process knows what they say in another. SharedNs is for what processes share.
+//
 // Owner: the worker's loop owns its one Clock and is the only one to call Update; there is no package state. The texts
 // are slices of the Clock's own memory: whoever keeps one past the next Update copies it.
 //

@@ -184,9 +184,12 @@ func (l *Listener) resume() syscall.Errno {
 	return errno
 }
 
-// pause takes the socket out of the loop: for longMs, or less when the reason has gone.
+// pause takes the socket out of the loop, where Drain may not find it any more: for longMs, or less when the reason has gone.
 func (l *Listener) pause(longMs int64) {
-	l.leave(listenPaused)
+	if l.state == listenActive {
+		l.leave(listenPaused)
+	}
+	l.state = listenPaused
 	l.pausedMs, l.longMs = l.nowMs(), longMs
 	first := int64(yieldMs)
 	if longMs == shortageMs {

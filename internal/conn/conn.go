@@ -16,10 +16,11 @@ type Status uint8
 
 // What a read or write came to.
 const (
-	OK     Status = iota // bytes were moved
-	Again                // nothing now; the owner is told when it is worth another try
-	EOF                  // the peer sends no more (reads only)
-	Failed               // the connection is broken; Errno says how
+	OK      Status = iota // bytes were moved
+	Again                 // nothing now; the owner is told when it is worth another try
+	EOF                   // the peer sends no more (reads only)
+	Failed                // the connection is broken; Errno says how
+	Refused               // the kernel cannot do that with such a socket (SpliceIn only); nothing has happened to it
 )
 
 // Owner gets the events of a connection.
@@ -200,6 +201,12 @@ func (c *Conn) Quiet() bool {
 
 // Close ends the connection and gives its place in the table back. c must not be used afterwards.
 func (c *Conn) Close() { c.table.close(c) }
+
+// Part is Close for a connection that another process goes on with: nothing of it is seen on the wire.
+func (c *Conn) Part() { c.table.part(c) }
+
+// Owner is who gets the connection's events.
+func (c *Conn) Owner() Owner { return c.owner }
 
 // ResetOnClose has the next Close send a reset, so that the peer does not take what it got for the whole.
 func (c *Conn) ResetOnClose() { sys.SetLingerReset(int(c.fd)) }

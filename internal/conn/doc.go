@@ -6,6 +6,7 @@
 //
 //	Table   all connections of the worker, one array made at start
 //	Conn    one of them: descriptor, readiness bits, timer, owner, the client's address
+//	        transfer.go: bytes that pass through no buffer of the process, or are only looked at
 //	List    connections in order of use (idle ones, oldest first); a Conn is on one list at most
 //	Accept  a listening socket in the loop: takes connections one at a time, yields to less busy workers
 //	Gate    accept_mutex: listening sockets are in the loop only while this worker holds a lock

@@ -92,6 +92,20 @@ func (c *Conn) setPeer(peer netip.AddrPort) {
 	c.peerLen = uint8(len(peer.Addr().AppendTo(c.peerText[:0])))
 }
 
+// At is the connection in a place of the table, 0 to Size-1; nil when there is none. It is for the rare looks at all of them.
+func (t *Table) At(i int) *Conn {
+	if c := &t.conns[i]; c.fd >= 0 {
+		return c
+	}
+	return nil
+}
+
+// part is close for a socket that stays open in another process: closing it does not take it out of the epoll instance then.
+func (t *Table) part(c *Conn) {
+	t.loop.Forget(int(c.fd))
+	t.close(c)
+}
+
 func (t *Table) close(c *Conn) {
 	if c.fd < 0 {
 		panic(fmt.Sprintf("conn: close of connection %d, which is closed", c.Serial))

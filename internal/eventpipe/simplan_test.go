@@ -40,12 +40,25 @@ type plan struct {
 	head      []byte // a message head before the body
 	abort     bool   // the sink goes away at some point
 	calm      int    // the step from which both sides do their best
+
+	busy       int
+	unbuffered bool
+	spillMax   int64
+	spillWrite int
+	quota      int // bytes of all files
+	pending    int // percent of writes that the thread does
+	failing    int // percent of writes that fail
+	sinkRate   Rate
+	sourceRate Rate
+	splice     bool
 }
 
 func (p *plan) String() string {
-	return fmt.Sprintf("framing %d damage %d payload %d wire %d extra %d chunk %v exact %v keep %v buffered %v blocks %d of %d (limit %d) prefix %d pinned %v small %v head %d abort %v calm %d",
+	return fmt.Sprintf("framing %d damage %d payload %d wire %d extra %d chunk %v exact %v keep %v buffered %v blocks %d of %d (limit %d) prefix %d pinned %v small %v head %d abort %v calm %d "+
+		"busy %d unbuffered %v spill %d/%d quota %d pending %d%% failing %d%% rates %v %v splice %v",
 		p.framing, p.damage, len(p.payload), len(p.wire), len(p.extra), p.chunk, p.exact, p.keep, p.buffered, p.blocks, p.blockSize, p.limit, p.prefix,
-		p.pinned, p.small, len(p.head), p.abort, p.calm)
+		p.pinned, p.small, len(p.head), p.abort, p.calm,
+		p.busy, p.unbuffered, p.spillMax, p.spillWrite, p.quota, p.pending, p.failing, p.sinkRate, p.sourceRate, p.splice)
 }
 
 // someBytes is n bytes that look like framing now and then.
@@ -84,15 +97,39 @@ func (s *sim) makePlan() {
 	p.abort = s.odds(15)
 	p.calm = s.rng.IntN(1 + s.pick(10, 100, 400))
 	if !p.keep {
-		p.head = s.someBytes(s.rng.IntN(p.blockSize - HeadRoom))
+		p.head = s.someBytes(s.rng.IntN(p.blockSize))
 	}
 	s.retries = s.pick(0, 0, 1, 2)
 	s.makeWire()
-	p.prefix = s.someSize(min(len(p.wire)+len(p.extra), p.blockSize-HeadRoom-TailRoom))
+	p.prefix = s.someSize(min(len(p.wire)+len(p.extra), p.blockSize))
 	if p.keep && p.framing == Length {
 		p.prefix = min(p.prefix, len(p.wire)) // the request knows where its body ends
 	}
 	p.pinned, p.small = s.odds(50), s.odds(50)
+	s.planBuffering()
+}
+
+// planBuffering decides what else the pipe may use, and what is wrong with it.
+func (s *sim) planBuffering() {
+	p := &s.plan
+	if s.odds(30) {
+		p.busy = 1 + s.someSize(8*p.blockSize)
+	}
+	p.unbuffered = !p.keep && s.odds(15)
+	if s.odds(60) {
+		p.spillMax = int64(s.pick(1, p.blockSize, 20_000, 1<<20))
+		p.spillWrite = s.pick(0, 1, p.blockSize, 3*p.blockSize)
+		p.quota = s.pick(0, p.blockSize, 10_000, 1<<20, 1<<20)
+		p.pending = s.pick(0, 0, 50, 100)
+		p.failing = s.pick(0, 0, 0, 10, 100)
+	}
+	if s.odds(20) {
+		p.sinkRate = Rate{BytesPerSecond: int64(1000 + s.someSize(100_000)), After: int64(s.someSize(3000))}
+	}
+	if s.odds(15) {
+		p.sourceRate = Rate{BytesPerSecond: int64(1000 + s.someSize(100_000))}
+	}
+	p.splice = s.odds(50)
 }
 
 // makeWire makes what the source sends from the payload.

@@ -81,27 +81,36 @@ func (c *Chunked) InTrailer() bool { return c.state >= chunkTrailerFirst && c.st
 // the bytes that follow. Done comes once the trailer section has ended; what follows in buf is not part of the body. With
 // Bad, which stays, n and data mean nothing.
 func (c *Chunked) Next(buf []byte) (n int, data []byte, v Verdict) {
+	n, from, to, v := c.Run(buf)
+	if from < to {
+		data = buf[from:to:to]
+	}
+	return n, data, v
+}
+
+// Run is Next for who wants to know where the run is: it is buf[from:to], and there is none when both are the same.
+func (c *Chunked) Run(buf []byte) (n, from, to int, v Verdict) {
 	for i := 0; ; {
 		if c.state == chunkSize || c.state == chunkDataCR {
 			i += c.usualFraming(buf[i:])
 		}
 		switch {
 		case c.state == chunkDone:
-			return i, data, Done
+			return i, from, to, Done
 		case c.state == chunkBad:
-			return 0, nil, Bad
+			return 0, 0, 0, Bad
 		case i == len(buf):
-			return i, data, More
+			return i, from, to, More
 		case c.state == chunkData:
-			if data != nil {
-				return i, data, More
+			if from < to {
+				return i, from, to, More
 			}
 			run := int(min(c.remaining, int64(len(buf)-i)))
-			data = buf[i : i+run : i+run]
+			from, to = i, i+run
 			i += run
 			c.Skip(int64(run))
 		case c.state == chunkTrailerFirst && buf[i] != '\r' && i > 0:
-			return i, data, More
+			return i, from, to, More
 		case c.state >= chunkTrailerFirst:
 			c.state = c.trailer(buf[i])
 			i++

@@ -68,6 +68,14 @@ func (h *Head) reset() {
 	h.line, h.scan, h.seen, h.again = 0, 0, 0, 0
 }
 
+// Shrink gives up the memory of Fields if there is room for more than fields of them. It is for a head that is not needed any more; Reset comes
+// before the next Parse.
+func (h *Head) Shrink(fields int) {
+	if cap(h.Fields) > fields {
+		h.Fields, h.stage, h.last.size = nil, stageBad, 0
+	}
+}
+
 func (h *Head) refuse(why Refusal) Verdict {
 	h.stage, h.Refusal = stageBad, why
 	return Bad

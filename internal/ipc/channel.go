@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"weir/internal/sys"
 )
@@ -19,16 +20,19 @@ type Kind string
 const (
 	Ready    Kind = "ready"    // serves; Build is its version
 	Failed   Kind = "failed"   // cannot serve and exits; Text says why
-	Draining Kind = "draining" // accepts no more: its copies of the listeners are closed
+	Draining Kind = "draining" // accepts no more: its copies of the listeners are closed. LeaveMs says how long it may take
 	Drained  Kind = "drained"  // nothing is left to do, exits
 	Reopened Kind = "reopened" // writes to the new files; Serial is that of the Reopen
 	Rotate   Kind = "rotate"   // got SIGUSR1: asks the master to reopen the logs
 	Damaged  Kind = "damaged"  // an operation has met a damaged zone: asks the master to check it. Once for each zone and second is enough
+	Holding  Kind = "holding"  // the answer to Report, with its Serial: Holders
 )
 
 // Messages from the master to a worker.
 const (
-	Drain  Kind = "drain"  // finish what is in flight, within worker_shutdown_timeout, and exit
+	Drain  Kind = "drain"  // finish what is in flight, within worker_shutdown_timeout, and exit. Again: HandOver and Listeners have changed
+	Cut    Kind = "cut"    // to one that drains: its time is up, as if worker_shutdown_timeout had passed
+	Report Kind = "report" // say what is held: answer Holding with the same Serial
 	Stop   Kind = "stop"   // exit at once
 	Reopen Kind = "reopen" // Paths and as many descriptors: write there from now on; answer Reopened with the same Serial
 	Forget Kind = "forget" // take no more places in the older zone with this Serial; those taken are still given back
@@ -47,10 +51,39 @@ type Message struct {
 	Build  string   `json:"build,omitempty"`
 	Text   string   `json:"text,omitempty"`
 	Paths  []string `json:"paths,omitempty"` // Reopen: one for each descriptor that comes along, in their order
+
+	// Drain: somebody newer takes idle connections from the hand-over queue. Listeners are the addresses (ListenerKey) that the newest generation
+	// has; with HandOver and none of them, all are taken to be there.
+	HandOver  bool     `json:"hand_over,omitempty"`
+	Listeners []string `json:"listeners,omitempty"`
+
+	LeaveMs int64    `json:"leave_ms,omitempty"` // Draining: the worker is gone after so many milliseconds at the latest; 0: no bound
+	Holders []Holder `json:"holders,omitempty"`  // Holding: the most numerous first, at most HoldersMax
+
+	PID int `json:"pid,omitempty"` // Holding between masters: the worker
+
+	// Ready, of a new master: its first generation, and how many workers of it serve.
+	Generation int `json:"generation,omitempty"`
+	Workers    int `json:"workers,omitempty"`
+}
+
+// HoldersMax bounds the list of a Holding message.
+const HoldersMax = 64
+
+// Holder is a group of connections that keep a worker from leaving.
+type Holder struct {
+	What     string `json:"what"`     // "request", "tunnel", "idle" or "hand-over"
+	Server   string `json:"server"`   // the virtual server's name, or the address it listens on
+	Location string `json:"location"` // as the config has it; empty: none chosen yet
+	Count    int    `json:"count"`
+	OldestMs int64  `json:"oldest_ms"` // how long the oldest of them has been there
 }
 
 // ErrAgain says that a call would have to wait: there is no message, or the peer's queue is full.
 var ErrAgain = errors.New("try again")
+
+// ErrDropped says that a message came that cannot be used, or whose descriptors this process cannot have because it has as many as it may.
+var ErrDropped = errors.New("a message is lost")
 
 // Channel is one end of the connection between the master and a worker. It never blocks. It may be
 // registered with epoll for reading through FD. It is not safe for several goroutines, except that one may call
@@ -105,8 +138,7 @@ func (c *Channel) Send(m Message, fds ...int) error {
 
 // Recv takes the next message and the descriptors that came with it, which are the caller's to close. ErrAgain:
 // there is none now. io.EOF: the peer is gone and all it sent has been taken. With edge-triggered epoll, call
-// it until ErrAgain. Any other error means a broken peer; the channel is still in step with it,
-// because messages keep their borders.
+// it until ErrAgain. ErrDropped: the channel is still in step with the peer, because messages keep their borders.
 func (c *Channel) Recv() (Message, []int, error) {
 	if c.receive == nil {
 		c.receive = make([]byte, MessageBytesMax)
@@ -115,6 +147,8 @@ func (c *Channel) Recv() (Message, []int, error) {
 	switch {
 	case errno == sys.EAGAIN:
 		return Message{}, nil, ErrAgain
+	case errno == syscall.EMSGSIZE:
+		return Message{}, nil, fmt.Errorf("recv(channel): %w: %w", ErrDropped, errno)
 	case errno != 0:
 		return Message{}, nil, fmt.Errorf("recv(channel): %w", errno)
 	case n == 0:
@@ -123,11 +157,11 @@ func (c *Channel) Recv() (Message, []int, error) {
 	var m Message
 	if err := json.Unmarshal(c.receive[:n], &m); err != nil {
 		closeAll(fds)
-		return Message{}, nil, fmt.Errorf("recv(channel): %w", err)
+		return Message{}, nil, fmt.Errorf("recv(channel): %w: %w", ErrDropped, err)
 	}
 	if m.Kind == Reopen && len(fds) != len(m.Paths) {
 		closeAll(fds)
-		return Message{}, nil, fmt.Errorf("recv(reopen): %d paths with %d descriptors", len(m.Paths), len(fds))
+		return Message{}, nil, fmt.Errorf("recv(reopen): %w: %d paths with %d descriptors", ErrDropped, len(m.Paths), len(fds))
 	}
 	return m, fds, nil
 }

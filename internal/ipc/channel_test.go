@@ -112,6 +112,7 @@ func TestBrokenMessagesLeaveNoDescriptorAndNoDamage(t *testing.T) {
 		require.Zero(t, sys.SendRights(master.FD(), []byte(c.text), []int{int(null.Fd())}))
 		_, _, err := worker.Recv()
 		require.ErrorContains(t, err, c.want)
+		require.ErrorIs(t, err, ErrDropped)
 	}
 	require.Equal(t, before, openCount(t))
 	require.NoError(t, master.Send(Message{Kind: Drain}))

@@ -48,6 +48,20 @@ type Manifest struct {
 
 	AcceptMutex int `json:"accept_mutex,omitempty"` // a segment of KindAcceptMutex, with nothing but a lock; 0: accept_mutex is off
 
+	// HandOverSend and HandOverReceive are the two ends of the queue by which workers that drain hand idle connections to those of newer generations.
+	// There is one for the whole instance, over reloads and upgrades. 0: none.
+	HandOverSend    int `json:"hand_over_send,omitempty"`
+	HandOverReceive int `json:"hand_over_receive,omitempty"`
+
+	// Probe is a connection whose client is the master: a worker of an upgraded weir serves it like any other, from a server of its own that says what the worker is. 0: none.
+	Probe int `json:"probe,omitempty"`
+
+	// Succession is there when the process is not a worker but the master of a new binary. It has no slot, config, worker, probe or log of its own then.
+	Succession *Succession `json:"succession,omitempty"`
+
+	Temp  int `json:"temp,omitempty"`  // the directory of temporary files; 0: there is none
+	Quota int `json:"quota,omitempty"` // their budget, package quota; 0: with Temp
+
 	Listeners []Listener `json:"listeners"` // that this worker accepts from
 	Zones     []Zone     `json:"zones"`     // of shared memory, beside Stats and Table
 	Logs      []Log      `json:"logs"`      // access logs and the error log, each once
@@ -60,6 +74,7 @@ type Listener struct {
 	Address   string `json:"address"`             // "127.0.0.1:80", "[::]:80", "/run/weir.http"
 	IPv6Only  bool   `json:"ipv6only,omitempty"`  // tcp6: takes no IPv4 clients
 	ReusePort bool   `json:"reuseport,omitempty"` // this worker's own socket, not shared with the others
+	Passed    bool   `json:"passed,omitempty"`    // for a new master: opened by the service manager, whose the file of a unix socket is
 	FD        int    `json:"fd"`
 }
 
@@ -75,11 +90,18 @@ func AddressKey(ip netip.AddrPort, path string) (protocol, address string) {
 	return "tcp6", ip.String()
 }
 
+// ListenerKey names a listening address in one word, as Message.Listeners and Connection.Listener have it.
+func ListenerKey(protocol, address string) string { return protocol + " " + address }
+
 // KindAcceptMutex is the kind of the segment behind Manifest.AcceptMutex.
 const KindAcceptMutex = "accept_mutex"
 
-// KindLimitConn is the Kind of a zone in which connections are counted: package limitconn.
-const KindLimitConn = "limit_conn"
+// The kinds of zones.
+const (
+	KindLimitConn = "limit_conn" // connections are counted: package limitconn
+	KindLimitReq  = "limit_req"  // rates of requests are kept: package limitreq
+	KindMaxConns  = "max_conns"  // attempts with origins that have max_conns are counted: package limitconn
+)
 
 // Zone is one shared memory zone. Of each name there is one that is not Older.
 //
@@ -88,7 +110,7 @@ const KindLimitConn = "limit_conn"
 // One without room for a key answers as the zone itself would. The message Forget ends it.
 type Zone struct {
 	Name   string `json:"name"`
-	Kind   string `json:"kind"`            // KindLimitConn
+	Kind   string `json:"kind"`            // KindLimitConn, KindLimitReq, KindMaxConns
 	Serial int    `json:"serial"`          // no other zone of this master has it
 	Older  bool   `json:"older,omitempty"` // counted in beside the zone of the same name
 	FD     int    `json:"fd"`
@@ -136,12 +158,19 @@ func (m *Manifest) CheckBuild(own string) error {
 // Check returns the first fault of a manifest that has the right build: a number out of range, or a
 // descriptor that stands for two things.
 func (m *Manifest) Check() error {
+	if m.Succession != nil {
+		return m.checkDescriptors()
+	}
 	if m.Slot < 0 || m.Slot >= m.Slots {
 		return fmt.Errorf("manifest: slot %d of %d", m.Slot, m.Slots)
 	}
 	if m.Worker < 0 || m.Worker >= m.Workers {
 		return fmt.Errorf("manifest: worker %d of %d", m.Worker, m.Workers)
 	}
+	return m.checkDescriptors()
+}
+
+func (m *Manifest) checkDescriptors() error {
 	seen := map[int]string{ManifestFD: "manifest"}
 	for _, d := range m.descriptors() {
 		if d.fd <= ManifestFD {
@@ -162,9 +191,30 @@ type descriptor struct {
 
 // descriptors lists what is open in a new worker above ManifestFD.
 func (m *Manifest) descriptors() []descriptor {
-	list := []descriptor{{"config", m.Config}, {"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}}
+	list := []descriptor{{"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}}
+	switch {
+	case m.Succession == nil:
+		list = append(list, descriptor{"config", m.Config})
+	case m.Succession.Control != 0:
+		list = append(list, descriptor{"control socket", m.Succession.Control})
+	}
 	if m.AcceptMutex != 0 {
 		list = append(list, descriptor{"accept_mutex", m.AcceptMutex})
+	}
+	if m.Probe != 0 {
+		list = append(list, descriptor{"probe", m.Probe})
+	}
+	if m.HandOverSend != 0 {
+		list = append(list, descriptor{"hand-over, send", m.HandOverSend})
+	}
+	if m.HandOverReceive != 0 {
+		list = append(list, descriptor{"hand-over, receive", m.HandOverReceive})
+	}
+	if m.Temp != 0 {
+		list = append(list, descriptor{"directory of temporary files", m.Temp})
+	}
+	if m.Quota != 0 {
+		list = append(list, descriptor{"quota of temporary files", m.Quota})
 	}
 	for _, l := range m.Listeners {
 		list = append(list, descriptor{"listener " + l.Address, l.FD})

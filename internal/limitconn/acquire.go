@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/shm"
 	"weir/internal/shmtx"
+	"weir/internal/zonekey"
 )
 
 // Verdict is what came of asking for a place under a limit.
@@ -90,7 +91,7 @@ func Acquire(holds []Hold, limits []Limit) (taken []Hold, verdict Verdict, faile
 }
 
 // Release gives back places, each once: the holds are zeroed. It never fails: a place that is not there any more (its zone was
-// rebuilt without it) is counted as stale.
+// rebuilt without it, or who moved it to itself died before it could say so) is counted as stale.
 func Release(holds []Hold) {
 	for i := range holds {
 		if h := &holds[i]; h.zone != nil {
@@ -110,30 +111,11 @@ func (z *Zone) guard(tx **shmtx.Tx, verdict *Verdict) {
 	if fault == nil {
 		return
 	}
-	if _, ok := fault.(*shm.Fault); !ok {
-		panic(fault) // a bug; the process ends, and the next owner of the lock undoes what it has done
-	}
+	z.mutex.Undo(fault, *tx)
 	*verdict = Damaged
-	if *tx == nil { // met in Lock, while undoing what a dead owner left; Lock has dropped the undo log
-		*tx = z.mutex.Lock()
-	}
-	z.rollback(*tx)
 	z.h.counters.faults++
 	z.h.state = max(z.h.state, stateDamaged)
 	z.mutex.Unlock()
-}
-
-// rollback undoes the transaction as far as the undo log itself is sound.
-func (z *Zone) rollback(tx *shmtx.Tx) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			if _, ok := fault.(*shm.Fault); !ok {
-				panic(fault)
-			}
-			tx.Forget() // the zone is marked as damaged in any case
-		}
-	}()
-	tx.Rollback()
 }
 
 // Acquire takes a place under one limit of this zone: see Limit for the parameters. hold, the caller's, holds nothing before, and afterwards only when the
@@ -145,9 +127,9 @@ func (z *Zone) Acquire(hold *Hold, key []byte, most uint32, dryRun bool) Verdict
 		return Passed
 	}
 	if len(key) > KeyMax {
-		key = shortened(key)
+		key = zonekey.Shorten(key)
 	}
-	hash := hashOf(key)
+	hash := zonekey.Hash(key)
 	tx := z.mutex.LockFree()
 	if tx == nil || !z.another(tx, hold, hash, key, most) {
 		return z.acquireAny(tx, hold, hash, key, most, dryRun)
@@ -245,8 +227,12 @@ func (z *Zone) release(h *Hold) {
 
 // oneLess is the inverse of another: false when the share or its node ends with this connection, the share is not the node's own, or what it meets is not sound.
 func (z *Zone) oneLess(tx *shmtx.Tx, h *Hold) bool {
-	s := shm.Look[share](z.shm, h.share)
-	if s == nil || h.epoch != z.h.epoch || z.h.state == stateRebuilding || s.node+ownOffset != h.share || s.count() < 2 || s.counts.node() < 2 {
+	n := shm.Look[node](z.shm, h.share-ownOffset)
+	if n == nil || h.epoch != z.h.epoch || z.h.state == stateRebuilding {
+		return false
+	}
+	s := &n.own
+	if s.node+ownOffset != h.share || s.slot != uint32(z.slot) || n.tree.Key != h.hash || s.count() < 2 || s.counts.node() < 2 {
 		return false
 	}
 	s.put(tx, s.counts-ofNode-ofShare)
@@ -270,26 +256,35 @@ func (z *Zone) releaseAny(tx *shmtx.Tx, h *Hold) {
 	z.mutex.Unlock()
 }
 
-// holds says whether a hold still is what it was when it was taken. It always is, unless the zone was rebuilt since and the share
-// was lost; then anything may stand in its place.
+// holds says whether a hold still is what it was when it was taken. It always is, but in two cases, in which anything may stand in its place by now: the
+// zone was rebuilt since and the share was lost, or another process has moved the place to itself, was killed before it could say so, and was
+// reaped. The second one is told by what take is about to read anyway: the share's slot, and the node's hash. What cannot be read is left to take, which faults.
 func (z *Zone) holds(h *Hold) bool {
-	if h.epoch == z.h.epoch && z.h.state != stateRebuilding {
+	switch {
+	case z.h.state == stateRebuilding:
+		return false
+	case h.epoch != z.h.epoch:
+		return z.survived(h)
+	}
+	s := shm.Look[share](z.shm, h.share)
+	if s == nil {
 		return true
 	}
-	return z.h.state != stateRebuilding && z.survived(h)
+	n := shm.Look[node](z.shm, s.node)
+	return n == nil || s.slot == uint32(z.slot) && s.count() > 0 && n.tree.Key == h.hash
 }
 
-func (z *Zone) survived(h *Hold) (survived bool) {
+func (z *Zone) survived(h *Hold) bool { return z.survivedIn(h, z.slot) }
+
+// survivedIn looks at a hold of a slot that may be anything by now.
+func (z *Zone) survivedIn(h *Hold, slot int) (survived bool) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			if _, ok := fault.(*shm.Fault); !ok {
-				panic(fault)
-			}
+		if shm.FaultOf(recover()) != nil {
 			survived = false
 		}
 	}()
 	s := z.share(h.share)
-	if s.count() == 0 || s.slot != uint32(z.slot) {
+	if s.count() == 0 || s.slot != uint32(slot) {
 		return false
 	}
 	n, own := z.node(s.node), h.share == s.node+ownOffset

@@ -8,47 +8,22 @@ import (
 	"fmt"
 
 	"weir/internal/shm"
-	"weir/internal/shmtx"
 	"weir/internal/slab"
+	"weir/internal/zonekey"
 )
 
 // Check walks the whole zone and returns every fault. It works on a copy, while the others go on: the lock is held for as long as it takes to copy what is in use, about
 // a millisecond for 10 MB. A zone found sound is no longer due for a check; one with faults is marked, for Rebuild.
 func (z *Zone) Check() []error {
-	private, err := z.shm.Fork()
-	if err != nil {
-		return []error{fmt.Errorf("zone %q: copy for the check: %w", z.Name(), err)}
-	}
-	recoveries, verdict := z.copyTo(private)
-	faults := []error{fmt.Errorf("zone %q: copy for the check: %w", z.Name(), ErrDamaged)}
-	if verdict != Damaged {
-		faults = over(private, nil, NoSlot).check()
-	}
-	if err := private.Close(); err != nil {
-		faults = append(faults, err)
-	}
-	z.mark(recoveries, len(faults) == 0)
-	return faults
-}
-
-func (z *Zone) copyTo(private *shm.Zone) (recoveries uint64, verdict Verdict) {
-	var tx *shmtx.Tx
-	defer z.guard(&tx, &verdict)
-	tx = z.mutex.Lock()
-	recoveries = z.mutex.Recoveries()
-	z.pool.CopyTo(private)
-	z.mutex.Unlock()
-	return recoveries, Passed
-}
-
-func (z *Zone) mark(recoveries uint64, sound bool) {
+	faults, recoveries := z.CheckCopy(z.pool, func(private *shm.Zone) []error { return over(private, nil, NoSlot).check() })
 	tx := z.mutex.Lock()
-	if sound {
+	if len(faults) == 0 {
 		tx.Put64(&z.h.checked, recoveries)
 	} else {
 		tx.Put32(&z.h.state, max(z.h.state, stateDamaged))
 	}
 	z.mutex.Unlock()
+	return faults
 }
 
 // checker collects the faults of a zone that nobody changes.
@@ -69,11 +44,7 @@ func (z *Zone) check() (faults []error) {
 	c := &checker{z: z, nodes: make(map[shm.Offset]bool), shares: make(map[shm.Offset]bool), used: make(map[int]int)}
 	c.faults = append(z.shm.Check(), z.pool.Check()...)
 	defer func() {
-		if fault := recover(); fault != nil {
-			err, ok := fault.(*shm.Fault)
-			if !ok {
-				panic(fault)
-			}
+		if err := shm.FaultOf(recover()); err != nil {
 			faults = append(c.faults, err) // what comes after it cannot be reached
 		}
 	}()
@@ -108,8 +79,8 @@ func (c *checker) node(at shm.Offset, inTree bool) {
 	switch {
 	case n.keyLen() == 0:
 		c.report("node %#x has no key", at)
-	case n.tree.Key != hashOf(z.keyAt(at, n)):
-		c.report("node %#x: hash %#x, its key has %#x", at, n.tree.Key, hashOf(z.keyAt(at, n)))
+	case n.tree.Key != zonekey.Hash(z.keyAt(at, n)):
+		c.report("node %#x: hash %#x, its key has %#x", at, n.tree.Key, zonekey.Hash(z.keyAt(at, n)))
 	case !z.pool.Allocated(at, size):
 		c.report("node %#x of %d bytes is not allocated", at, size)
 	case n.orphan() == inTree:

@@ -23,6 +23,8 @@
 //	holds, verdict, failed := limitconn.Acquire(holds[:0], limits)     when the request's head is complete
 //	limitconn.Release(holds)                                          when the request ends
 //
+//	hold, verdict := zone.Move(place, slot, still)                    when a connection comes from a worker that leaves, with its place
+//
 // and in the master:
 //
 //	z, err := limitconn.Create(options, owner)      at start; workers inherit z.FD() and Attach
@@ -30,7 +32,7 @@
 //	z.Status(), z.Top(20), z.Delete(key)            for those who look
 //	if z.Status().CheckDue { z.Check(); z.Rebuild(...) if it found something }
 //
-// Everything but the plain counters is written under the zone's lock, through its transaction (package shmtx). Acquire, Release and Delete are
+// Everything but the plain counters is written under the zone's lock, through its transaction (package shmtx). Acquire, Release, Move and Delete are
 // one transaction each, Reap is one for each share. Several limits are one Acquire after the other: a worker killed between two holds the first, and
 // Reap gives it back like any other.
 //
@@ -48,5 +50,5 @@
 // Invariants (Check): each node's total is the sum of its shares and not 0; each share with connections is in its slot's list, once; each node is in the tree, or
 // is an orphan and counted as one; the hash is the key's; every slot allocated in the zone is one of these; the tree's and the slab's own.
 //
-// What is not here: which requests are limited by what key (package request), what is answered and logged, how often, the bypass list; which slot is whose (package slots).
+// What is not here: rates (package limitreq); which requests are limited by what key (package request), which origins by max_conns (package upstream), what is answered and logged, how often, the bypass list; which slot is whose (package slots).
 package limitconn

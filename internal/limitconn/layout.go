@@ -6,14 +6,15 @@ package limitconn
 import (
 	"weir/internal/rbtree"
 	"weir/internal/shm"
+	"weir/internal/zonekey"
 )
 
 const (
 	kind       = "limit_conn"
 	kindLayout = 2
 
-	// KeyMax is the longest key that is stored as it is. A longer one is stored as its first 223 bytes and the SHA-256 of the whole.
-	KeyMax = 255
+	// KeyMax is the longest key that is stored as it is: see package zonekey.
+	KeyMax = zonekey.Max
 	// SlotsMax is how many worker slots a zone can tell apart, of all generations together.
 	SlotsMax = 1024
 )

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"weir/internal/crashtest"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
 )
@@ -37,23 +38,41 @@ type ledger struct {
 	slots      [loadSlots]struct {
 		paused           uint32 // number of the last pause that the process has been in
 		passed, rejected uint32
-		held             [loadKeys]uint32
+		held             [loadKeys]uint32 // connections, and above heldMask how often they have changed
 	}
 }
 
 func newLedger() (*shm.Zone, *ledger) {
 	segment, err := shm.Create(shm.Options{Name: "load", Kind: ledgerKind, SizeBytes: ledgerBytes})
-	must(err)
+	crashtest.Must(err)
 	return segment, shm.At[ledger](segment, shm.DataArea)
 }
 
-// sum is how many connections of a key all processes say to hold.
-func (l *ledger) sum(key int) uint32 {
-	n := uint32(0)
-	for i := range l.slots {
-		n += atomic.LoadUint32(&l.slots[i].held[key])
+const heldMask = 1<<8 - 1
+
+// change books a connection of a process that has been acquired (1) or is to be released (-1). Only that process does.
+func (l *ledger) change(slot, key int, by uint32) {
+	held := &l.slots[slot].held[key]
+	now := atomic.LoadUint32(held)
+	atomic.StoreUint32(held, (now+heldMask+1)&^heldMask|(now+by)&heldMask)
+}
+
+// sum is how many connections of a key all processes said to hold at one moment: while it is read, a place must not go from a process that has
+// been counted to one that has not. So it is read until it is the same twice; 0: it never was.
+func (l *ledger) sum(key int) (n uint32) {
+	var last, now [loadSlots]uint32
+	for range 100 {
+		last = now
+		n = 0
+		for i := range now {
+			now[i] = atomic.LoadUint32(&l.slots[i].held[key])
+			n += now[i] & heldMask
+		}
+		if now == last {
+			return n
+		}
 	}
-	return n
+	return 0
 }
 
 func loadKey(key int) []byte { return fmt.Appendf(nil, "key-%d", key) }
@@ -62,21 +81,21 @@ func loadKey(key int) []byte { return fmt.Appendf(nil, "key-%d", key) }
 func runLoader(argument string) {
 	var slot int
 	_, err := fmt.Sscanf(argument, "%d", &slot)
-	must(err)
+	crashtest.Must(err)
 	runtime.LockOSThread()
 	owner, err := shmtx.NewOwner()
-	must(err)
+	crashtest.Must(err)
 	z, err := Attach(3, owner, slot)
-	must(err)
+	crashtest.Must(err)
 	segment, err := shm.Attach(4, ledgerKind, 0)
-	must(err)
+	crashtest.Must(err)
 	l := shm.At[ledger](segment, shm.DataArea)
 	own := &l.slots[slot]
 	random := rand.New(rand.NewPCG(uint64(slot), uint64(time.Now().UnixNano())))
 	var keys []int
 	var holds []Hold
 	release := func(i int) {
-		atomic.AddUint32(&own.held[keys[i]], ^uint32(0))
+		l.change(slot, keys[i], ^uint32(0))
 		Release(holds[i : i+1])
 		keys, holds = slices.Delete(keys, i, i+1), slices.Delete(holds, i, i+1)
 	}
@@ -97,7 +116,7 @@ func runLoader(argument string) {
 			continue
 		}
 		keys = append(keys, key)
-		atomic.AddUint32(&own.held[key], 1)
+		l.change(slot, key, 1)
 		atomic.AddUint32(&own.passed, 1)
 		if l.sum(key) > loadLimit {
 			atomic.AddUint32(&l.over, 1)
@@ -119,7 +138,7 @@ func TestKilledUnderLoad(t *testing.T) {
 			defer segment.Close()
 			workers := make([]*exec.Cmd, 4)
 			for slot := range workers {
-				workers[slot] = spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
+				workers[slot] = crashtest.Spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
 			}
 			end := time.Now().Add(3 * time.Second)
 			kills, reaped := 0, 0
@@ -133,7 +152,7 @@ func TestKilledUnderLoad(t *testing.T) {
 				require.NoError(t, err)
 				reaped += n
 				compareLedger(t, z, l, len(workers), slot, uint32(kills+1))
-				workers[slot] = spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
+				workers[slot] = crashtest.Spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
 			}
 			atomic.StoreUint32(&l.stop, 1)
 			for _, w := range workers {

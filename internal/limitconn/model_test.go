@@ -15,6 +15,7 @@ import (
 
 	"weir/internal/shm"
 	"weir/internal/shmtx"
+	"weir/internal/zonekey"
 )
 
 // model is what a zone should hold: connections by key and slot, and each hold that was given out.
@@ -53,7 +54,7 @@ func (m *model) add(key string, slot, n int) {
 // stored is key as the zone lists it.
 func stored(key string) string {
 	if len(key) > KeyMax {
-		return string(shortened([]byte(key)))
+		return string(zonekey.Shorten([]byte(key)))
 	}
 	return key
 }
@@ -129,6 +130,31 @@ func runModel(t *rapid.T, z *Zone) {
 			require.Equal(t, Hold{}, taken[0])
 			if !h.cleared {
 				m.add(h.key, h.slot, -1)
+			}
+		},
+		"move": func(t *rapid.T) {
+			if len(m.holds) == 0 {
+				return
+			}
+			h := &m.holds[rapid.IntRange(0, len(m.holds)-1).Draw(t, "hold")]
+			to, still := rapid.IntRange(0, 4).Draw(t, "to"), rapid.IntRange(0, 3).Draw(t, "still") > 0
+			if to == h.slot {
+				return
+			}
+			z.slot = to
+			hold, v := z.Move(h.hold.Place(), h.slot, func() bool { return still })
+			switch {
+			case !still:
+				require.Equal(t, Rejected, v)
+			case v == Full:
+				require.Zero(t, z.pool.Stats().FreePages, "there was room")
+			default:
+				require.Equal(t, Passed, v)
+				if !h.cleared {
+					m.add(h.key, h.slot, -1)
+					m.add(h.key, to, 1)
+				}
+				h.hold, h.slot = hold, to
 			}
 		},
 		"reap": func(t *rapid.T) {

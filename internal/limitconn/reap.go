@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/shm"
 	"weir/internal/shmtx"
+	"weir/internal/zonekey"
 )
 
 // ErrDamaged says that the zone's bytes contradict each other: Rebuild is wanted. What was asked for has not happened.
@@ -97,9 +98,9 @@ func (z *Zone) find(key []byte) shm.Offset {
 		shm.Faultf(z.shm, shm.UserArea, "limitconn: a rebuild has begun and not ended")
 	}
 	if len(key) > KeyMax {
-		key = shortened(key)
+		key = zonekey.Shorten(key)
 	}
-	at, _ := z.tree.Seek(hashOf(key), func(other shm.Offset) int { return bytes.Compare(key, z.keyAt(other, z.node(other))) })
+	at, _ := z.tree.Seek(zonekey.Hash(key), func(other shm.Offset) int { return bytes.Compare(key, z.keyAt(other, z.node(other))) })
 	return at
 }
 

@@ -10,6 +10,7 @@ import (
 	"weir/internal/shm"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
+	"weir/internal/zonekey"
 )
 
 // Rebuilt is what Rebuild has found.
@@ -108,7 +109,7 @@ func (r *rebuilder) isNode(off shm.Offset, slotBytes int) bool {
 	}
 	n := r.z.node(off)
 	return n.keyLen() > 0 && slab.SlotBytes(nodeBytes+n.keyLen()) == slotBytes && n.own.node == off &&
-		n.tree.Key == hashOf(r.z.keyAt(off, n))
+		n.tree.Key == zonekey.Hash(r.z.keyAt(off, n))
 }
 
 // keep says whether an allocation is one of those found to be in use.

@@ -27,7 +27,7 @@ type Status struct {
 	DryRun    uint64 // over the limit, or no room, in a dry run
 	Bypassed  uint64 // let through by the bypass list
 	Full      uint64 // no room in the zone
-	Stale     uint64 // places given back that a rebuild had lost
+	Stale     uint64 // places given back that were not there any more: see Release
 	Faults    uint64 // operations that met a damaged zone
 	Rebuilds  int
 	Sound     bool // no operation has met a fault since the last Rebuild

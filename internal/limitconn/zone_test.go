@@ -22,49 +22,21 @@ import (
 
 	"weir/internal/shm"
 	"weir/internal/shmtx"
+	"weir/internal/zonekey"
 )
-
-func TestXXH64(t *testing.T) {
-	// From the specification's test vectors (sanity checks of the reference implementation, seed 0).
-	const prime32 = 2654435761
-	data := make([]byte, 222)
-	gen := uint64(prime32)
-	for i := range data {
-		data[i] = byte(gen >> 56)
-		gen *= 11400714785074694797
-	}
-	for n, want := range map[int]uint64{0: 0xEF46DB3751D8E999, 1: 0xE934A84ADB052768, 4: 0x9136A0DCA57457EE, 14: 0x8282DCC4994E35C8, 222: 0xB641AE8CB691C174} {
-		require.Equal(t, want, xxh64(data[:n]), "%d bytes", n)
-	}
-}
-
-// TestHashOf: IPv4 addresses never collide, and neither do the networks of IPv6 that one client has.
-func TestHashOf(t *testing.T) {
-	seen := map[uint32]bool{}
-	for n := range 1 << 16 {
-		seen[hashOf(key4(n*65537))] = true
-	}
-	require.Len(t, seen, 1<<16)
-	clear(seen)
-	for n := range 1 << 12 {
-		seen[hashOf(fmt.Appendf(nil, "\x20\x01\x0d\xb8\x00\x00%c%c", n>>6, n&63))] = true
-		seen[hashOf(fmt.Appendf(nil, "\x20\x01\x0d\xb8\x00\x00%c%c\x00\x00\x00\x00\x00\x00\x00\x00", n>>6, n&63))] = true
-	}
-	require.Greater(t, len(seen), 2<<12-16)
-}
 
 // TestKeysOfOneHash: who chooses keys with one hash gets no wrong count, nor a tree that is higher.
 func TestKeysOfOneHash(t *testing.T) {
 	z := newZone(t, 1<<20, shmtx.Atomic, 0)
 	key := func(n int) []byte { // the one half makes the product 0, whatever the other is
-		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, prime1), uint64(n))
+		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 0x9E3779B185EBCA87), uint64(n))
 	}
 	const keys = 2000
 	holds := make([]Hold, 3*keys)
 	for i := range holds {
 		require.Equal(t, Passed, z.Acquire(&holds[i], key(i%keys), 3, false))
 	}
-	require.Equal(t, hashOf(key(0)), hashOf(key(1)))
+	require.Equal(t, zonekey.Hash(key(0)), zonekey.Hash(key(1)))
 	var none Hold
 	for n := range keys {
 		require.Equal(t, Rejected, z.Acquire(&none, key(n), 3, false))

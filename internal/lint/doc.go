@@ -9,6 +9,7 @@
 //	      ->  variables   no package-level state that changes
 //	      ->  lengths     files and functions, with the exceptions named in exceptions.txt
 //	      ->  documents   licence lines, doc.go, a comment on what is exported
+//	      ->  references  numbers and tests of INVARIANTS.md; links, files and names in documents
 //	      ->  words       nothing of the machine it was written on, nothing left undone
 //
 // A tree is parsed once (syntax only: no type checking, no build) and each rule is a function from the tree to findings.

@@ -9,7 +9,6 @@ import (
 	"go/ast"
 	"go/token"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -165,35 +164,6 @@ func checkWords(t *tree) []finding {
 	}
 	for _, f := range t.texts {
 		check(f.path, f.text)
-	}
-	return found
-}
-
-// testName is what a document calls a test by. Read-only.
-var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
-
-// checkNamedTests finds tests that INVARIANTS.md names and the tree does not have.
-func checkNamedTests(t *tree) []finding {
-	have := make(map[string]bool)
-	for _, f := range t.files {
-		for _, declaration := range f.syntax.Decls {
-			if function, ok := declaration.(*ast.FuncDecl); ok && f.test {
-				have[function.Name.Name] = true
-			}
-		}
-	}
-	var found []finding
-	for _, f := range t.texts {
-		if f.path != "INVARIANTS.md" {
-			continue
-		}
-		for number, line := range strings.Split(string(f.text), "\n") {
-			for _, match := range testName.FindAllStringSubmatch(line, -1) {
-				if !have[match[1]] {
-					found = append(found, finding{path: f.path, line: number + 1, text: "no test " + match[1]})
-				}
-			}
-		}
 	}
 	return found
 }

@@ -214,11 +214,34 @@ func TestWords(t *testing.T) {
 	}, checkWords)
 }
 
-func TestNamedTests(t *testing.T) {
+func TestInvariants(t *testing.T) {
 	const test = "package event\n\nfunc TestThere(*testing.T) {}\n"
+	with := func(text string) map[string]string {
+		return map[string]string{"INVARIANTS.md": text, "internal/event/a_test.go": test, "internal/event/a.go": "package event\n\nfunc TestNot() {}\n"}
+	}
 	checkRules(t, []rule{
-		{"there", map[string]string{"INVARIANTS.md": "Test: `TestThere`.\n", "internal/event/a_test.go": test}, nil},
-		{"gone", map[string]string{"INVARIANTS.md": "\nTest: `FuzzGone`.\n", "internal/event/a_test.go": test}, []string{"INVARIANTS.md:2: no test FuzzGone"}},
-		{"not in a test file", map[string]string{"INVARIANTS.md": "`TestThere`\n", "internal/event/a.go": test}, []string{"no test TestThere"}},
-	}, checkNamedTests)
+		{"there", with("1. **It holds.**\n   Test: `TestThere`\n   (internal/event).\n"), nil},
+		{"gone", with("\n1. x `FuzzGone` (internal/event)\n"), []string{"INVARIANTS.md:2: no test FuzzGone in internal/event"}},
+		{"elsewhere", with("1. `TestThere` (internal/event, tests/e2e)\n"), []string{"none of these tests is in tests/e2e: `TestThere`"}},
+		{"not in a test file", with("1. `TestNot` (internal/event)\n"), []string{"no test TestNot in internal/event"}},
+		{"no folder", with("1. `TestThere`\n"), []string{"say in which folder"}},
+		{"no test", with("1. It holds.\n2. `TestThere` (internal/event)\n"), []string{"INVARIANTS.md:1: names no test"}},
+		{"a number twice", with("1. `TestThere` (internal/event)\n1. `TestThere` (internal/event)\n"), []string{"INVARIANTS.md:2: invariant 1 stands where number 2 is due"}},
+	}, checkInvariants)
+}
+
+func TestReferences(t *testing.T) {
+	const text = "package event\n\n// Loop is.\ntype Loop struct{ maxTasks int }\n\nfunc (*Loop) Turn() {}\n"
+	with := func(path, words string) map[string]string {
+		return map[string]string{path: words, "internal/event/loop.go": text, "docs/a.md": ""}
+	}
+	checkRules(t, []rule{
+		{"there", with("ARCHITECTURE.md", "[a](docs/a.md), [b](docs/a.md#x), [c](https://example.org/x), [d](#d)\n`event.Loop`, `Loop.Turn`, `maxTasks`, `loop.go`, `internal/event`, `proxy_pass`, `GOMEMLIMIT`\n"), nil},
+		{"a link", with("docs/b.md", "\n[a](a.md), [b](c.md)\n"), []string{"docs/b.md:2: the link leads nowhere: c.md"}},
+		{"a name", with("ARCHITECTURE.md", "`Loop.Spin`\n`minTasks`\n"), []string{"ARCHITECTURE.md:1: the code has no Loop.Spin", "ARCHITECTURE.md:2: the code has no minTasks"}},
+		{"a file", with("INVARIANTS.md", "`turn.go` and `internal/gone`\n"), []string{"no file or folder internal/gone", "no file turn.go"}},
+		{"a file that doc.go names", map[string]string{"internal/event/doc.go": licence + "// Package event.\n//\n//	loop.go  the loop\n//	turn.go, other.go\npackage event\n", "internal/event/loop.go": "package event\n", "internal/event/other.go": "package event\n"},
+			[]string{"internal/event/doc.go:7: no file turn.go in this folder"}},
+		{"a name in a document for users", with("docs/b.md", "`Loop.Spin`\n"), nil},
+	}, checkReferences)
 }

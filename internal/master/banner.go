@@ -32,7 +32,9 @@ func (m *master) banner(took time.Duration) {
 		line("try", "%s", try)
 	}
 	line("logs", "%s", logText(config))
-	line("pid file", "%s", config.Pid)
+	if config.Pid != "" {
+		line("pid file", "%s", config.Pid)
+	}
 	if config.Control != "" {
 		line("control", "weir status, weir -s reload, weir -s quit (with the same -c, -p and -g)")
 	}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"weir/conf"
+	"weir/internal/ipc"
 )
 
 // change is a config on its way to be the one that serves: the start, or a reload. It is decided once, by commit or by abort.
@@ -66,7 +67,12 @@ func (m *master) beginChange(askers []asker) {
 		m.answer(askers, errLeaving, time.Now())
 		return
 	}
+	if m.beside() { // as with nginx: the old master brings its workers back, and does not read the config anew
+		m.restoreWorkers(askers)
+		return
+	}
 	m.log.Notice("reload")
+	m.notifyReloading()
 	now := time.Now()
 	limit := m.current.config.ReloadTimeout
 	c := &change{askers: askers, began: now, limit: limit, deadline: now.Add(limit)}
@@ -78,6 +84,15 @@ func (m *master) beginChange(askers []asker) {
 		case <-m.left:
 		}
 	}()
+}
+
+// restoreWorkers starts workers with the config that this master has.
+func (m *master) restoreWorkers(askers []asker) {
+	m.log.Notice("new workers with the present config")
+	now := time.Now()
+	limit := m.current.config.ReloadTimeout
+	m.change = &change{askers: askers, began: now, limit: limit, deadline: now.Add(limit)}
+	m.prepare(loaded{change: m.change, source: m.current.source, config: m.current.config})
 }
 
 // onLoaded goes on with a reload when its config has been read.
@@ -113,12 +128,10 @@ func (m *master) prepare(l loaded) {
 		c.limit = l.config.ReloadTimeout
 		c.deadline = time.Now().Add(c.limit)
 	}
-	number := 1
-	if m.current != nil {
-		number = m.current.number + 1
-	}
+	number := m.table.NextGeneration()
 	g, err := newGeneration(number, l)
 	if err != nil {
+		m.table.UndoGeneration(number)
 		list.close(m.sockets)
 		m.abort(err)
 		return
@@ -135,23 +148,32 @@ func (m *master) prepare(l loaded) {
 
 // startWorkers starts the workers of a change for which everything is there.
 func (m *master) startWorkers(c *change) {
-	if m.freeSlots() < len(c.gen.places) {
+	g := c.gen
+	if m.freeSlots() < len(g.places) {
 		m.abort(errNoSlot)
 		return
 	}
-	for i := range c.gen.places {
-		if err := m.startWorker(c.gen, i); err != nil {
+	if m.predecessor.undecided() {
+		if err := g.openProofs(); err != nil {
 			m.abort(err)
 			return
 		}
 	}
+	for i := range g.places {
+		if err := m.startWorker(g, i); err != nil {
+			m.abort(err)
+			return
+		}
+	}
+	g.passProofs()
+	m.atChange("started")
 }
 
 // mayComeFree says whether to try an address again that is in use: the workers of a master that was killed close their
 // listeners as soon as they notice, and a start must not lose that race; and workers of our own that were
 // told to leave may not have closed an address yet that they had and we dropped.
 func (m *master) mayComeFree(c *change) bool {
-	if c.first {
+	if c.first && m.predecessor == nil {
 		return time.Since(c.began) < bindPatience
 	}
 	for _, g := range m.live {
@@ -165,18 +187,20 @@ func (m *master) mayComeFree(c *change) bool {
 // openFor opens the files of a change; what it opened before an error is closed when the change is given up.
 func (m *master) openFor(c *change, config *conf.Config) (err error) {
 	g := c.gen
+	g.heapBytes = m.heapBound(config)
 	for _, path := range logPathsOf(config) {
 		if err := m.logs.open(path); err != nil {
-			return err
+			return explainPath("log", path, err)
 		}
 		g.logs = append(g.logs, path)
 	}
 	if err := openAcceptMutex(g); err != nil {
 		return err
 	}
+	m.openTemp(g)
 	if !c.first && config.Pid != m.pid.path {
 		if c.pid, err = lockPidFile(config.Pid); err != nil {
-			return err
+			return explainPath("pid", config.Pid, err)
 		}
 	}
 	if !c.first && config.Control != m.control.path() {
@@ -190,10 +214,12 @@ func (m *master) openFor(c *change, config *conf.Config) (err error) {
 // commit makes a change the present: its generation serves, and the one before drains.
 func (m *master) commit() {
 	c := m.change
+	m.atChange("commit")
 	m.change = nil
 	old, oldSockets := m.current, m.sockets
 	m.current, m.sockets = c.gen, c.gen.sockets
 	c.gen.become(genServing)
+	c.gen.boundHeap()
 	for _, err := range m.sockets.tune() {
 		m.log.Warn("listening socket keeps its old option", zap.Error(err))
 	}
@@ -210,10 +236,18 @@ func (m *master) commit() {
 	}
 	m.switchLog(c.gen.config)
 	m.tellNews(c.gen)
-	if old != nil {
+	m.keeper.setQuota(int64(c.gen.config.Buffers.TempQuota))
+	switch {
+	case old != nil:
 		m.drainGeneration(old)
 		oldSockets.close(m.sockets)
+		m.predecessor.tell(ipc.Message{Kind: ipc.Serving, Listeners: m.sockets.keys()})
+	case m.predecessor != nil:
+		m.becomeTaken(oldSockets)
+	default:
+		m.settleActivation(oldSockets)
 	}
+	m.redrain()
 	m.boundGenerations(c.gen.config.MaxGenerations)
 	m.logs.retain(m.logPaths())
 	m.leaveZones()
@@ -221,13 +255,14 @@ func (m *master) commit() {
 	m.log.Notice("serving", zap.Int("generation", c.gen.number), zap.Int("workers", c.gen.ready()),
 		zap.String("config", c.gen.source.Name), zap.Duration("took", took.Round(time.Millisecond)))
 	m.switched = append(m.switched, switched{change: c, from: old, deadline: time.Now().Add(settleLimit)})
-	if c.first && !m.opts.Quiet {
+	m.atChange("committed")
+	if c.first && !m.opts.Quiet && m.predecessor == nil {
 		m.banner(took)
 	}
 }
 
 // abort gives a change up and puts everything back as it was. New workers that were not ready have done nothing yet
-// and are killed; those that were may have accepted a connection, and finish what is in flight.
+// and are killed; those that were, whether this process has heard of it or not, may have accepted a connection, and finish what is in flight.
 func (m *master) abort(reason error) {
 	c := m.change
 	if c.failed != nil {
@@ -236,10 +271,12 @@ func (m *master) abort(reason error) {
 	c.failed = reason
 	c.deadline, c.retry, c.opening = time.Now().Add(settleLimit), time.Time{}, nil
 	if c.gen != nil {
+		m.table.UndoGeneration(c.gen.number)
 		c.gen.sockets.close(m.sockets)
 		c.gen.sockets = nil
+		c.gen.closeProofs()
 		for _, w := range c.gen.workers {
-			if w.state == workerStarting {
+			if w.state == workerStarting && (w.exit != nil || m.table.Revoke(w.slot, w.pid)) {
 				w.become(workerStopping, time.Time{})
 				m.killWorker(w)
 			}
@@ -248,6 +285,10 @@ func (m *master) abort(reason error) {
 	}
 	c.pid.remove()
 	c.control.close()
+	if c.first && m.predecessor.undecided() && m.predecessor.lives() && m.ending == staying {
+		m.withdraw(reason)
+		return
+	}
 	if !c.first {
 		m.log.Error("reload failed: the generation before goes on", zap.Int("generation", m.current.number), zap.Error(reason))
 	} else if m.ending == staying {
@@ -278,6 +319,7 @@ func (m *master) settle(now time.Time) {
 			return false
 		}
 		m.answer(s.change.askers, nil, s.change.began)
+		m.notifySettled(nil)
 		return true
 	})
 	c := m.change
@@ -286,6 +328,7 @@ func (m *master) settle(now time.Time) {
 	}
 	m.change = nil
 	m.answer(c.askers, c.failed, c.began)
+	m.notifySettled(c.failed)
 }
 
 // late says what a change that ran into its deadline was waiting for.

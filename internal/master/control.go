@@ -13,8 +13,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"weir/internal/ipc"
 	"weir/internal/sys"
 )
 
@@ -23,7 +25,8 @@ import (
 type control struct {
 	name   string // as the config has it; "": there is none
 	file   ownFile
-	server *http.Server
+	fd     int            // the listening socket; two masters have it during an upgrade, and one of them serves
+	server *controlServer // nil: it does not serve at present
 }
 
 const controlBacklog = 16
@@ -34,62 +37,135 @@ func (m *master) openControl(path string) (*control, error) {
 	if path == "" {
 		return c, nil
 	}
-	listener, err := listenControl(path)
-	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+	var err error
+	if c.fd, err = listenControl(path); err != nil {
+		return nil, fmt.Errorf("control socket: %w", explainPath("control", path, err))
 	}
 	c.file = ownFileAt(path)
-	c.server = &http.Server{
+	if err := m.serveControl(c); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// adoptControl is the control socket of an old master, which serves it until serveControl is called.
+func adoptControl(path string, fd int) *control {
+	return &control{name: path, fd: fd, file: ownFileAt(path)}
+}
+
+func listenControl(path string) (int, error) {
+	if err := makeParent(path); err != nil {
+		return -1, err
+	}
+	if err := clearStaleSocket(path); err != nil {
+		return -1, err
+	}
+	to, err := sys.SockaddrUnix(path)
+	if err != nil {
+		return -1, err
+	}
+	return sys.Listen(&to, &sys.ListenOptions{Backlog: controlBacklog, UnixMode: 0o600})
+}
+
+// serveControl answers who connects. It does nothing when that happens already, or when there is no control socket.
+func (m *master) serveControl(c *control) error {
+	if c.name == "" || c.server != nil {
+		return nil
+	}
+	again, err := sys.DupAbove(c.fd, ipc.ManifestFD)
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(again), c.name)
+	defer file.Close()
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	s := &controlServer{accept: listener}
+	s.http = &http.Server{
+		ConnState:         s.onState,
 		Handler:           m.controlHandler(),
 		ConnContext:       rememberPeer,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
-	go c.server.Serve(listener)
-	return c, nil
+	c.server = s
+	go s.http.Serve(listener)
+	return nil
 }
 
-func listenControl(path string) (net.Listener, error) {
-	if err := makeParent(path); err != nil {
-		return nil, err
-	}
-	if err := clearStaleSocket(path); err != nil {
-		return nil, err
-	}
-	to, err := sys.SockaddrUnix(path)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := sys.Listen(&to, &sys.ListenOptions{Backlog: controlBacklog, UnixMode: 0o600})
-	if err != nil {
-		return nil, err
-	}
-	file := os.NewFile(uintptr(fd), path)
-	defer file.Close()
-	return net.FileListener(file)
+// pause leaves those who connect to another master. Who has been accepted already is answered, by the server that is returned: it is not shut down, because that
+// closes connections whose request has not been read yet.
+func (c *control) pause() *controlServer {
+	paused := c.server
+	paused.end()
+	c.server = nil
+	return paused
 }
 
 // close takes the socket away. Answers that are under way are still given.
 func (c *control) close() {
-	if c == nil || c.server == nil {
+	if c == nil || c.name == "" {
 		return
 	}
 	c.file.remove()
-	c.file = ownFile{}
-	c.server.SetKeepAlivesEnabled(false)
-	go c.server.Shutdown(context.Background())
+	c.leave()
 }
 
-// wait waits until the answers under way are given, but not for ever for an asker that does not read.
-func (c *control) wait() {
-	if c == nil || c.server == nil {
+// leave is close for a master that another one has the socket from: its file stays.
+func (c *control) leave() {
+	if c == nil || c.name == "" {
 		return
 	}
-	patience, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if c.server.Shutdown(patience) != nil {
-		c.server.Close()
+	c.file = ownFile{}
+	if c.fd > 0 {
+		sys.Close(c.fd)
+		c.fd = -1
+	}
+	c.server.end()
+}
+
+// controlServer answers on the control socket, from when it is opened until it is closed or left to another master.
+type controlServer struct {
+	http   *http.Server
+	accept net.Listener
+	open   atomic.Int32 // connections
+}
+
+// onState counts connections.
+func (s *controlServer) onState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.open.Add(-1)
+	}
+}
+
+// end takes no more connections. Those that are there get an answer and end; [http.Server.Shutdown] would close some whose request has not been read yet.
+func (s *controlServer) end() {
+	if s != nil {
+		s.http.SetKeepAlivesEnabled(false)
+		s.accept.Close()
+	}
+}
+
+// busy says whether somebody may still wait for an answer.
+func (s *controlServer) busy() bool { return s != nil && s.open.Load() > 0 }
+
+// How long who has asked is waited for when the process ends, and how often that is looked at.
+const (
+	answerPatience = time.Second
+	answerInterval = 2 * time.Millisecond
+)
+
+// drain waits until the answers under way are given, but not for ever for an asker that does not read.
+func (s *controlServer) drain() {
+	for deadline := time.Now().Add(answerPatience); s.busy() && time.Now().Before(deadline); {
+		time.Sleep(answerInterval)
 	}
 }
 
@@ -150,6 +226,9 @@ func (m *master) controlHandler() http.Handler {
 			refuse(w, http.StatusNotFound, fmt.Sprintf("no such path %q; there are GET /status, POST /reload, /reopen, /drain, /quit, /stop, /upgrade, and %s",
 				r.URL.Path, zonePaths))
 		case allow(w, r, http.MethodPost):
+			if o == orderUpgrade && r.URL.Query().Get("reset_zones") == "true" {
+				o = orderUpgradeReset
+			}
 			m.serveOrder(w, r, o)
 		}
 	})
@@ -178,10 +257,7 @@ func (m *master) serveOrder(w http.ResponseWriter, r *http.Request, o order) {
 	select {
 	case outcome := <-answer:
 		code := http.StatusOK
-		switch {
-		case outcome.Error == ErrUpgrade.Error():
-			code = http.StatusNotImplemented
-		case !outcome.OK:
+		if !outcome.OK {
 			code = http.StatusInternalServerError
 		}
 		reply(w, code, outcome)
@@ -191,14 +267,15 @@ func (m *master) serveOrder(w http.ResponseWriter, r *http.Request, o order) {
 
 // serveStatus has the loop describe itself between two turns, and adds the zones.
 func (m *master) serveStatus(w http.ResponseWriter, r *http.Request) {
+	m.askHolders()
 	l := m.borrow(w, r)
 	if l == nil {
 		return
 	}
 	defer l.giveBack()
 	status := l.status
-	status.Zones = l.all()
-	status.ZonesBusy = slices.ContainsFunc(status.Zones, func(z ZoneStatus) bool { return z.Busy != "" })
+	status.Zones, status.Temp = l.all(), l.keeper.tempStatus()
+	status.ZonesBusy = status.Temp == nil || slices.ContainsFunc(status.Zones, func(z ZoneStatus) bool { return z.Busy != "" })
 	reply(w, http.StatusOK, status)
 }
 

@@ -28,7 +28,6 @@ func TestControlSocketRefusesWhatIsNotAnOrder(t *testing.T) {
 		{"GET", "/reload", 405, "/reload wants method POST"},
 		{"DELETE", "/status", 405, "/status wants method GET"},
 		{"POST", "/nonsense", 404, `no such path "/nonsense"`},
-		{"POST", "/upgrade", 501, ErrUpgrade.Error()},
 	} {
 		request, err := http.NewRequest(c.method, "http://weir"+c.path, nil)
 		require.NoError(t, err)
@@ -41,7 +40,6 @@ func TestControlSocketRefusesWhatIsNotAnOrder(t *testing.T) {
 		require.False(t, o.OK)
 		require.Contains(t, o.Error, c.want)
 	}
-	require.Contains(t, w.errors(), "upgrade refused")
 }
 
 func TestControlSocketKnowsItsUsers(t *testing.T) {

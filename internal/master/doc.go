@@ -20,8 +20,20 @@
 //
 // Files: master.go the loop; orders.go what signals and the control socket ask for; change.go the transaction;
 // generation.go and worker.go the two pictures above; spawn.go the manifest and the start of a process; sockets.go, logs.go,
-// pidfile.go, zones.go what is owned; keeper.go who looks after the zones; control.go, status.go and the zone* files the
-// control socket; banner.go, hint.go words for people.
+// pidfile.go, temp.go, zones.go what is owned; zonekind.go in what the kinds of zones differ; keeper.go who looks after the zones; control.go, status.go, memorystatus.go, holders.go and
+// the other zone* files the control socket; successor.go, predecessor.go, proof.go, peer.go, together.go the upgrade; notify.go, activation.go the service manager; pid1.go, processors.go, memory.go containers; running.go who owns a pid file;
+// banner.go, hint.go words for people.
+//
+// An upgrade is a transaction between two masters. The old one starts the new one (successor.go), which goes through a start like any other, but with what it was handed
+// (predecessor.go): openSockets goes on with the old master's sockets as if they were those of a generation before, zones likewise. When its workers have
+// answered it (proof.go) it says ready, and commits when the old one says so, or has ended.
+//
+//	old:  beginUpgrade -> trying --ready--> taking --serving--> becomeLeaving, or beside it until an operator decides
+//	          any failure, or upgrade_timeout -> giveUp: all as before; the new one ends later -> onSuccessorGone: goOn
+//	new:  prepare -> every worker ready -> beginProof -> onProof (ready) --take-over--> commit, becomeTaken (serving)
+//	          any failure -> abort, withdraw: the old one hears why, the process leaves
+//
+// What both have is closed, but never removed, by one while the other lives (together.go). Each reaps the slots that it has claimed.
 //
 // Zones are the exception to "one goroutine": their locks are shared with the workers, and a worker that is stopped keeps one as long as
 // it likes. So the loop takes none, and leaves it to goroutines to make zones and to close them (makezones.go), which takes seconds for large ones. A keeper gives back what dead workers held, checks and rebuilds, in two
@@ -43,9 +55,9 @@
 // commit that does not name them. A slot is not used while a zone holds something of its last worker. A worker that dies is started again, at once the first time, later when it keeps dying young.
 //
 // On failure: of a worker: logged with the way it died, its counts given back within milliseconds, a new one started. Of a zone: rebuilt
-// from what the live workers hold. Of a reload: the old generation
+// from what the live workers hold, or emptied (limit_req). Of a reload: the old generation
 // goes on and the asker reads why. Of this process: the kernel closes the channels and the workers drain; the pid file's lock is gone
 // with it, so the next start knows that the file is stale.
 //
-// Not here: the upgrade of a running binary; who is counted in a zone, and when (package request); parsing (package conf).
+// Not here: who is counted in a zone, and when (package request); parsing (package conf).
 package master

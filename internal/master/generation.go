@@ -5,6 +5,7 @@ package master
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -34,18 +35,21 @@ func (s genState) String() string {
 
 // generation is one accepted config and the workers that run it.
 type generation struct {
-	number   int
-	state    genState
-	source   conf.Source
-	config   *conf.Config
-	configFD int // sealed memory file with source.Text
-	logs     []string
-	sockets  sockets    // what its workers listen on
-	zones    []counting // that its workers count in
-	accept   *shm.Zone  // its workers' accept_mutex; nil: off
-	news     []news     // to be said when it serves
-	served   bool       // it was the current one
+	number    int
+	state     genState
+	source    conf.Source
+	config    *conf.Config
+	configFD  int // sealed memory file with source.Text
+	logs      []string
+	sockets   sockets    // what its workers listen on
+	temp      *os.File   // directory of its temporary files; nil: there is none
+	zones     []counting // that its workers count in
+	accept    *shm.Zone  // its workers' accept_mutex; nil: off
+	heapBytes int64      // bound on a worker's Go heap; 0: none. See heapBound
+	news      []news     // to be said when it serves
+	served    bool       // it was the current one
 
+	proofs  []proof   // by Manifest.Worker, of the first generation of a new master until they are asked
 	places  []place   // by Manifest.Worker: who serves
 	workers []*worker // all that live, those that leave included
 
@@ -89,7 +93,7 @@ func newGeneration(number int, l loaded) (*generation, error) {
 	}
 	return &generation{
 		number: number, source: l.source, config: l.config, configFD: fd,
-		places: make([]place, workersOf(l.config)),
+		places: make([]place, Workers(l.config)),
 	}, nil
 }
 
@@ -102,6 +106,45 @@ func (m *master) drainGeneration(g *generation) {
 	g.become(genDraining)
 	for _, w := range slices.Clone(g.workers) {
 		m.drainWorker(w)
+	}
+}
+
+// drainMessage tells workers to drain, and whether somebody takes idle connections from them: workers of a newer generation, or those of another master.
+func (m *master) drainMessage() ipc.Message {
+	message := ipc.Message{Kind: ipc.Drain}
+	switch {
+	case m.successor != nil && m.successor.state == successorServing && !m.successor.withdrawn:
+		message.HandOver, message.Listeners = true, m.successor.keys
+	case m.predecessor.undecided() && m.predecessor.lives(),
+		m.ending == staying && m.current != nil && m.current.state == genServing:
+		message.HandOver, message.Listeners = true, m.sockets.keys()
+	}
+	return message
+}
+
+// redrain tells the workers that drain already when that has changed, the oldest first.
+func (m *master) redrain() {
+	message := m.drainMessage()
+	for _, g := range m.live {
+		for _, w := range g.workers {
+			if w.state == workerDraining && !w.hungUp {
+				m.tell(w, message, 0)
+			}
+		}
+	}
+}
+
+// cutGrace is how long a worker whose time is up may take to close what it has.
+const cutGrace = 3 * time.Second
+
+// cutGeneration tells workers that drain that their time is up.
+func (m *master) cutGeneration(g *generation) {
+	g.become(genStopping)
+	for _, w := range slices.Clone(g.workers) {
+		if w.state < workerStopping {
+			w.become(workerStopping, time.Now().Add(cutGrace))
+			m.tell(w, ipc.Message{Kind: ipc.Cut}, syscall.SIGTERM)
+		}
 	}
 }
 
@@ -126,7 +169,7 @@ func (m *master) boundGenerations(limit int) {
 		if g != m.current && g.state < genStopping {
 			m.log.Warn("more generations than max_generations still have connections: the oldest is stopped",
 				zap.Int("generation", g.number), zap.Int("max_generations", limit))
-			m.stopGeneration(g)
+			m.cutGeneration(g)
 		}
 		excess--
 	}
@@ -141,6 +184,7 @@ func (m *master) bury() {
 		}
 		sys.Close(g.configFD)
 		m.closeAcceptMutex(g)
+		g.temp.Close()
 		if g.served {
 			m.log.Notice("generation has left", zap.Int("generation", g.number))
 		}
@@ -153,6 +197,7 @@ func (m *master) bury() {
 		m.leaveZones()
 	}
 	m.settle(time.Now())
+	m.settleUpgrade(time.Now())
 }
 
 // logPaths lists the logs that any generation, or the master, writes to.
@@ -248,7 +293,10 @@ func (m *master) expire(now time.Time) {
 			}
 		}
 	}
+	m.expireSuccessor(now)
+	m.forgetForebears()
 	m.fill(now)
+	m.notifyBeat(now)
 }
 
 // never is a time that no loop waits for.
@@ -256,7 +304,7 @@ const never = 24 * time.Hour
 
 // nextDue is when expire has something to do next.
 func (m *master) nextDue() time.Time {
-	if m.wanted[orderReload] && m.change == nil || m.wanted[orderReopen] && m.rotation == nil {
+	if m.waiting() {
 		return time.Now() // what it had to wait for has ended in this turn
 	}
 	due := time.Now().Add(never)
@@ -265,6 +313,7 @@ func (m *master) nextDue() time.Time {
 			due = t
 		}
 	}
+	sooner(m.notifyDue())
 	if m.change != nil {
 		sooner(m.change.deadline)
 		sooner(m.change.retry)
@@ -272,6 +321,7 @@ func (m *master) nextDue() time.Time {
 	for _, s := range m.switched {
 		sooner(s.deadline)
 	}
+	m.dueOfMasters(sooner)
 	if m.rotation != nil {
 		sooner(m.rotation.deadline)
 	}

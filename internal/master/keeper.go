@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"weir/internal/limitconn"
+	"weir/internal/ipc"
 	"weir/internal/logfile"
+	"weir/internal/quota"
 	"weir/internal/slots"
 )
 
@@ -20,8 +22,11 @@ import (
 // stopped, and so it works in goroutines of its own: one gives back what dead workers held, the other checks. The loop never waits for
 // them; a slot is not used again before the first of them has freed it.
 type keeper struct {
-	zones *zones
-	table *slots.Table
+	zones  *zones
+	table  *slots.Table
+	retire func(slot int) // ends the counting of a slot's dead worker
+	quota  *quota.Zone
+	limit  atomic.Int64 // what the quota's is to be
 
 	deaths   chan struct{} // has one when a slot may be dead
 	looks    chan struct{} // has one when zones are to be looked at before their time
@@ -44,12 +49,13 @@ const (
 )
 
 // startKeeper begins the work on the zones.
-func startKeeper(z *zones, table *slots.Table, loop chan<- func(), say func(logfile.Level, string, ...zap.Field)) *keeper {
+func startKeeper(z *zones, q *quota.Zone, table *slots.Table, retire func(slot int), loop chan<- func(), say func(logfile.Level, string, ...zap.Field)) *keeper {
 	k := &keeper{
-		zones: z, table: table, loop: loop, say: say,
+		zones: z, quota: q, table: table, retire: retire, loop: loop, say: say,
 		deaths: make(chan struct{}, 1), looks: make(chan struct{}, 1),
 		quit: make(chan struct{}), gone: make(chan struct{}),
 	}
+	k.limit.Store(q.Status().Limit)
 	k.work.Go(k.reapDead)
 	k.work.Go(k.lookAround)
 	return k
@@ -99,15 +105,8 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-// onDeath frees the slots of workers that were found dead. Without zones there is nothing to wait for, nor to log. The
-// loop calls it.
-func (k *keeper) onDeath() {
-	if k.zones.none() {
-		k.reap()
-		return
-	}
-	wake(k.deaths)
-}
+// onDeath has the slots of workers that were found dead freed. The loop calls it.
+func (k *keeper) onDeath() { wake(k.deaths) }
 
 // reapDead frees slots until the keeper stops, and then what is left.
 func (k *keeper) reapDead() {
@@ -128,6 +127,7 @@ func (k *keeper) reap() {
 	used := k.zones.use()
 	var lines []news // for afterwards: the loop may be busy
 	freed, err := k.table.Reap(func(slot int) error {
+		k.retire(slot)
 		for _, z := range used {
 			line, err := k.reapZone(z, slot)
 			if err != nil {
@@ -135,7 +135,9 @@ func (k *keeper) reap() {
 			}
 			lines = append(lines, line...)
 		}
-		return nil
+		line, err := k.reapQuota(slot)
+		lines = append(lines, line...)
+		return err
 	})
 	k.zones.done(used)
 	for _, l := range lines {
@@ -145,7 +147,7 @@ func (k *keeper) reap() {
 		wake(k.looks)
 		k.log(logAlert, "a slot stays out of use", zap.Error(err))
 	}
-	if len(freed) > 0 && len(used) > 0 {
+	if len(freed) > 0 {
 		wake(k.looks)
 	}
 }
@@ -153,18 +155,18 @@ func (k *keeper) reap() {
 // reapZone gives back what a dead worker held in a zone, and returns what is to be logged about it.
 func (k *keeper) reapZone(z *zone, slot int) ([]news, error) {
 	began := time.Now()
-	connections, err := z.Reap(slot)
-	if errors.Is(err, limitconn.ErrDamaged) {
+	connections, err := z.reap(slot)
+	if errDamaged(err) {
 		k.check(z)
 		var more int
-		more, err = z.Reap(slot)
+		more, err = z.reap(slot)
 		connections += more
 	}
 	if connections == 0 {
 		return nil, err
 	}
 	return []news{{
-		logfile.LevelNotice, fmt.Sprintf("zone %q: the connections of a dead worker are given back", z.options.Name),
+		logfile.LevelNotice, fmt.Sprintf("zone %q: the connections of a dead worker are given back", z.options.name),
 		[]zap.Field{zap.Int("slot", slot), zap.Int("connections", connections), zap.Duration("took", time.Since(began))},
 	}}, err
 }
@@ -177,12 +179,14 @@ func (k *keeper) lookAround() {
 		select {
 		case <-k.looks:
 		case <-ticks.C:
-			if k.anyDead() {
+			// Workers that outlive their master are nobody's children here: their end is only seen by looking.
+			if k.table.OthersAlive() && k.table.Sweep() > 0 || k.anyDead() {
 				wake(k.deaths)
 			}
 		case <-k.quit:
 			return
 		}
+		k.lookAtQuota()
 		used := k.zones.use()
 		for _, z := range used {
 			k.look(z)
@@ -202,18 +206,19 @@ func (k *keeper) anyDead() bool {
 
 // look checks a zone if something has happened to it, and warns when it is nearly full.
 func (k *keeper) look(z *zone) {
-	s := z.Status()
-	if s.CheckDue {
+	s, _ := z.numbers(false)
+	if s.checkDue {
 		k.check(z)
 	}
 	z.inspection.Lock()
 	defer z.inspection.Unlock()
 	switch {
-	case s.UsedPart >= nearlyFull && !z.warned:
+	case z.options.kind == ipc.KindLimitReq: // full is what it is meant to be: the key used longest ago leaves
+	case s.usedPart >= nearlyFull && !z.warned:
 		z.warned = true
-		k.log(logfile.LevelWarn, fmt.Sprintf("zone %q is nearly full: give it a larger size", z.options.Name),
-			zap.Int("used_percent", int(100*s.UsedPart)), zap.Int("keys", s.Keys), zap.Int64("size", s.SizeBytes))
-	case s.UsedPart < halfFull:
+		k.log(logfile.LevelWarn, fmt.Sprintf("zone %q is nearly full: give it a larger size", z.options.name),
+			zap.Int("used_percent", int(100*s.usedPart)), zap.Int("keys", s.Keys), zap.Int64("size", z.SizeBytes()))
+	case s.usedPart < halfFull:
 		z.warned = false
 	}
 }
@@ -236,10 +241,10 @@ func (k *keeper) check(z *zone) ZoneCheck {
 	z.inspection.Lock()
 	defer z.inspection.Unlock()
 	began := time.Now()
-	name := z.options.Name
-	recoveries := z.Status().Lock.Recoveries
+	name := z.options.name
+	before, _ := z.numbers(false)
 	faults := z.Check()
-	s := z.Status()
+	s, _ := z.numbers(false)
 	result := ZoneCheck{OK: len(faults) == 0, Zone: name}
 	for _, fault := range faults[:min(len(faults), faultsMax)] {
 		result.Faults = append(result.Faults, fault.Error())
@@ -248,12 +253,12 @@ func (k *keeper) check(z *zone) ZoneCheck {
 	switch {
 	case result.OK:
 		k.log(logfile.LevelNotice, fmt.Sprintf("zone %q is checked: sound", name), zap.Int("keys", s.Keys),
-			zap.Uint64("recoveries", recoveries), zap.Duration("took", time.Since(began)))
+			zap.Uint64("recoveries", before.lock.Recoveries), zap.Duration("took", time.Since(began)))
 	case s.Sound: // it could not be looked at: no memory for the copy
 		k.log(logfile.LevelError, fmt.Sprintf("zone %q could not be checked", name))
 	default:
 		result.Rebuilt = k.rebuild(z, len(faults))
-		s = z.Status()
+		s, _ = z.numbers(false)
 	}
 	result.Keys, result.TookMs = s.Keys, time.Since(began).Milliseconds()
 	return result
@@ -262,9 +267,9 @@ func (k *keeper) check(z *zone) ZoneCheck {
 // rebuild makes a sound zone of a damaged one, and says whether that went well.
 func (k *keeper) rebuild(z *zone, faults int) bool {
 	began := time.Now()
-	name := z.options.Name
-	k.log(logAlert, fmt.Sprintf("zone %q is damaged: it is rebuilt from what the live workers hold", name), zap.Int("faults", faults))
-	done, err := z.Rebuild(k.table.Alive)
+	name := z.options.name
+	k.log(logAlert, fmt.Sprintf("zone %q is damaged: it is made anew from what can be saved", name), zap.Int("faults", faults))
+	saved, err := z.rebuild(k.table.Alive)
 	if err == nil {
 		err = errors.Join(z.Check()...)
 	}
@@ -272,8 +277,7 @@ func (k *keeper) rebuild(z *zone, faults int) bool {
 		k.log(logfile.LevelEmerg, fmt.Sprintf("zone %q could not be rebuilt: a restart makes a new one", name), zap.Error(err))
 		return false
 	}
-	k.log(logAlert, fmt.Sprintf("zone %q is rebuilt and sound", name), zap.Int("keys", done.Keys),
-		zap.Int("connections", done.Connections), zap.Int("lost", done.Lost), zap.Duration("took", time.Since(began)))
+	k.log(logAlert, fmt.Sprintf("zone %q is rebuilt and sound", name), append(saved, zap.Duration("took", time.Since(began)))...)
 	return true
 }
 

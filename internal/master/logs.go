@@ -185,6 +185,9 @@ type rotation struct {
 	began    time.Time
 	deadline time.Time
 	faults   []error
+
+	elsewhere int   // serial of the message that asks an old master for the same; 0: it has answered, or there is none
+	owed      []int // serials of a new master's messages that ask this one
 }
 
 // rotationLimit is how long workers may take to switch to new log files.
@@ -201,6 +204,9 @@ func (m *master) beginRotation(askers []asker) {
 	now := time.Now()
 	r := &rotation{askers: askers, began: now, deadline: now.Add(rotationLimit)}
 	m.rotation = r
+	if m.successor != nil {
+		m.successor.rotated = true
+	}
 	changed, old, faults := m.logs.reopen()
 	r.faults = faults
 	m.log.SetFD(m.ownLogFD())
@@ -214,6 +220,12 @@ func (m *master) beginRotation(askers []asker) {
 			}
 		}
 	}
+	if p := m.predecessor; p.lives() && !p.undecided() {
+		m.serial++
+		r.elsewhere = m.serial
+		p.tell(ipc.Message{Kind: ipc.Reopen, Serial: m.serial})
+	}
+	r.owed, m.owedReopens = m.owedReopens, nil
 	m.settleRotation()
 }
 
@@ -257,9 +269,28 @@ func (m *master) onReopened(w *worker, serial int) {
 
 // settleRotation ends a rotation when no worker is left to switch.
 func (m *master) settleRotation() {
-	if len(m.unswitched()) == 0 {
+	if len(m.unswitched()) == 0 && m.rotation.elsewhere == 0 {
 		m.endRotation()
 	}
+}
+
+// onReopenedElsewhere notes that an old master's workers have switched, or that it has left with them.
+func (m *master) onReopenedElsewhere(serial int, fault string) {
+	r := m.rotation
+	if r == nil || r.elsewhere == 0 || serial != r.elsewhere {
+		return
+	}
+	r.elsewhere = 0
+	if fault != "" {
+		r.faults = append(r.faults, fmt.Errorf("the old master, process %d: %s", m.predecessor.pid, fault))
+	}
+	m.settleRotation()
+}
+
+// reopenFor reopens the logs because a new master asks for it, whose workers write to the same files.
+func (m *master) reopenFor(serial int) {
+	m.owedReopens = append(m.owedReopens, serial)
+	m.want(orderReopen, nil)
 }
 
 func (m *master) unswitched() (pids []int) {
@@ -280,11 +311,28 @@ func (m *master) endRotation() {
 	if pids := m.unswitched(); len(pids) > 0 {
 		r.faults = append(r.faults, fmt.Errorf("workers %v still write to the old log files after %s", pids, rotationLimit))
 	}
+	if r.elsewhere != 0 {
+		r.faults = append(r.faults, fmt.Errorf("the old master, process %d, has not answered within %s", m.predecessor.pid, rotationLimit))
+	}
 	err := errors.Join(r.faults...)
+	m.tellReopened(r.owed, err)
 	if err != nil {
 		m.log.Error("log files reopened, but not all", zap.Error(err))
 	} else {
 		m.log.Notice("log files reopened")
 	}
 	m.answer(r.askers, err, r.began)
+}
+
+// tellReopened tells the new master that has asked for it how a rotation went.
+func (m *master) tellReopened(serials []int, err error) {
+	answer := ipc.Message{Kind: ipc.Reopened}
+	if err != nil {
+		answer.Text = shortened(err.Error())
+	}
+	for _, serial := range serials {
+		if answer.Serial = serial; m.successor != nil {
+			m.successor.tell(answer)
+		}
+	}
 }

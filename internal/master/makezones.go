@@ -3,10 +3,6 @@
 
 package master
 
-import (
-	"weir/internal/limitconn"
-)
-
 // made is the zones that were made for a change, or why one of them could not be.
 type made struct {
 	change *change
@@ -17,9 +13,9 @@ type made struct {
 // makeZones makes the zones that a change asks for and that the present generation does not have, in another goroutine: meanwhile the loop does what it has to do
 // for those who serve. When they are there, onMade goes on.
 func (m *master) makeZones(c *change) {
-	var wanted []limitconn.Options
+	var wanted []zoneOptions
 	for _, o := range wantedZones(c.gen.config) {
-		if present := m.current.zone(o.Name); present == nil || !present.Matches(o) {
+		if present := m.presentGeneration().zone(o.name); present == nil || !present.matches(&o) {
 			wanted = append(wanted, o)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/logfile"
+	"weir/internal/quota"
 	"weir/internal/slots"
 	"weir/internal/stats"
 	"weir/internal/sys"
@@ -28,6 +29,9 @@ import (
 type Options struct {
 	Build      string                      // version of this binary; workers must have the same
 	WorkerPath string                      // file of weir-worker
+	Program    string                      // file of weir, as it was started: an upgrade starts what lies there then
+	Args       []string                    // arguments of this process, its name first; those of the next one too
+	Pause      func(point string)          // for tests: called at named points of a reload and an upgrade; may be nil
 	WorkerEnv  []string                    // added to the workers' environment
 	Read       func() (conf.Source, error) // reads the config's text anew: called at start and at each reload, from another goroutine
 	ErrorLog   string                      // -e: the error log's file, whatever the config says; "": as the config says
@@ -44,10 +48,13 @@ type master struct {
 	logs      *logFiles
 	logConfig conf.ErrorLog // of log
 	pid       *pidFile
+	notify    notifier
 	control   *control
 	stats     *stats.Segment
+	handOver  [2]int // the queue of connections from workers that drain to others: the end to send, the end to receive; 0: none
 	table     *slots.Table
 	zones     *zones
+	quota     *quota.Zone
 	keeper    *keeper
 
 	signals chan os.Signal
@@ -55,24 +62,33 @@ type master struct {
 	asked   chan request   // orders from the control socket
 	inspect chan func()    // questions from the control socket, answered between two turns
 	said    chan event     // from workers
+	heard   chan word      // from other masters
 	loads   chan loaded    // configs that were read
 	made    chan made      // zones that were made
 	left    chan struct{}  // closed when the loop has ended
 
-	wanted   [orders]bool
-	askers   [orders][]asker
-	change   *change    // a start or reload that is not decided yet
-	switched []switched // those that have been decided, while their askers wait
-	endBegan time.Time  // when it was told to end
-	current  *generation
-	live     []*generation // all that have workers or are starting, oldest first
-	sockets  sockets       // of the current generation
-	rotation *rotation     // a reopening of the logs that not every worker has confirmed
-	serial   int           // of the last reopen message
+	wanted      [orders]bool
+	askers      [orders][]asker
+	change      *change    // a start or reload that is not decided yet
+	switched    []switched // those that have been decided, while their askers wait
+	endBegan    time.Time  // when it was told to end
+	current     *generation
+	live        []*generation // all that have workers or are starting, oldest first
+	sockets     sockets       // of the current generation
+	rotation    *rotation     // a reopening of the logs that not every worker has confirmed
+	owedReopens []int         // serials of a new master's messages that ask for the next reopening
+	serial      int           // of the last reopen message or inquiry
+	inquiries   []*inquiry
+
+	predecessor *predecessor // the old master, when this one was started by an upgrade
+	successor   *successor   // the new master, when there is an upgrade
+	departing   []*successor // new masters of upgrades that have failed, which have not ended
 
 	ending  ending
 	enders  []asker // who asked for the end
 	failure error   // why the process ends, when it never served
+
+	owedSince time.Time // when it could have ended, but for askers; zero: not yet
 }
 
 // ending is whether and how the process is leaving.
@@ -80,6 +96,7 @@ type ending uint8
 
 const (
 	staying  ending = iota
+	leaving         // the same as quitting, but another master goes on
 	quitting        // workers finish what is in flight
 	stopping        // workers leave at once
 )
@@ -90,14 +107,24 @@ const stopGrace = 3 * time.Second
 // Run starts weir, serves until a signal or an order ends it, and returns nil then. An error says why it could not start;
 // a [conf.Faults] among them is every fault of the config. It is called once, from the main goroutine, and locks it to
 // its thread: workers get a signal when the thread that started them ends.
-func Run(o Options) error {
+func Run(o Options) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	p, err := findPredecessor()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			p.tellFailure(err)
+		}
+	}()
 	first := load(o, nil)
 	if first.err != nil {
 		return first.err
 	}
-	if err := sys.CloseOnExecFrom(ipc.ManifestFD); err != nil { // what a careless parent left open must not reach the workers
+	err = sys.CloseOnExecFrom(ipc.ManifestFD) // what a careless parent left open must not reach the workers
+	if err != nil {
 		return err
 	}
 	m := &master{
@@ -109,9 +136,12 @@ func Run(o Options) error {
 		asked:   make(chan request),
 		inspect: make(chan func()),
 		said:    make(chan event, 64),
+		heard:   make(chan word, 16),
 		loads:   make(chan loaded, 1),
 		made:    make(chan made),
 		left:    make(chan struct{}),
+
+		predecessor: p,
 	}
 	defer close(m.left)
 	signal.Ignore(syscall.SIGPIPE)
@@ -119,9 +149,17 @@ func Run(o Options) error {
 	signal.Notify(m.childs, syscall.SIGCHLD)
 	defer signal.Stop(m.signals)
 	defer signal.Stop(m.childs)
+	m.notify, err = openNotifier()
+	if err != nil {
+		return err
+	}
 	if err := m.open(first); err != nil {
 		m.close()
 		return err
+	}
+	if p != nil {
+		m.notify.upgraded = true
+		go p.listen(m.heard, m.left)
 	}
 	m.change = &change{began: m.started, first: true}
 	m.prepare(first)
@@ -135,7 +173,7 @@ func (m *master) run() error {
 	for {
 		m.act()
 		m.bury()
-		if m.ending != staying && len(m.live) == 0 {
+		if m.ending != staying && len(m.live) == 0 && !m.owesAnswers() && !m.awaitsOld() {
 			m.finish()
 			return m.failure
 		}
@@ -149,6 +187,8 @@ func (m *master) run() error {
 			m.want(r.order, r.asker)
 		case e := <-m.said:
 			m.onEvent(e)
+		case w := <-m.heard:
+			m.onWord(w)
 		case l := <-m.loads:
 			m.onLoaded(l)
 		case made := <-m.made:
@@ -175,20 +215,31 @@ func (m *master) act() {
 	if askers, ok := m.take(orderDrain); ok {
 		m.drainCurrent(askers)
 	}
-	if askers, ok := m.take(orderUpgrade); ok {
-		m.refuseUpgrade(askers)
-	}
 	if m.rotation == nil {
 		if askers, ok := m.take(orderReopen); ok {
 			m.beginRotation(askers)
 		}
 	}
-	if m.change == nil {
-		if askers, ok := m.take(orderReload); ok {
-			m.beginChange(askers)
+	m.actOnChanges()
+	m.expire(time.Now())
+}
+
+// actOnChanges begins a reload or an upgrade, if none is under way.
+func (m *master) actOnChanges() {
+	if askers, ok := m.takeIf(m.mayChange(), orderReload); ok {
+		m.takeTheWheel()
+		m.beginChange(askers)
+	}
+	for _, o := range []order{orderUpgrade, orderUpgradeReset, orderBeside} {
+		if askers, ok := m.takeIf(m.change == nil, o); ok {
+			m.beginUpgrade(askers, o == orderBeside, o == orderUpgradeReset)
 		}
 	}
-	m.expire(time.Now())
+}
+
+// mayChange says whether a reload can begin: nothing else is undecided.
+func (m *master) mayChange() bool {
+	return m.change == nil && (m.successor == nil || m.successor.state >= successorServing)
 }
 
 // open makes what lives as long as the process, in the order in which a second start of weir should fail.
@@ -196,9 +247,17 @@ func (m *master) open(l loaded) error {
 	if err := m.openLog(l.config); err != nil {
 		return err
 	}
-	var err error
-	if m.pid, err = lockPidFile(l.config.Pid); err != nil {
+	if err := checkProc(); err != nil {
 		return err
+	}
+	var err error
+	if p := m.predecessor; p != nil {
+		if err := m.adopt(p); err != nil {
+			return err
+		}
+	}
+	if m.pid, err = m.openPidFile(l.config.Pid); err != nil {
+		return explainPath("pid", l.config.Pid, err)
 	}
 	if m.pid.stale != 0 {
 		m.log.Notice(fmt.Sprintf("pid file of process %d, which is gone, is taken over", m.pid.stale))
@@ -206,15 +265,54 @@ func (m *master) open(l loaded) error {
 	if m.program, err = openProgram(m.opts.WorkerPath); err != nil {
 		return err
 	}
-	if err := m.openShared(slotsFor(l.config)); err != nil {
+	if err := m.activate(); err != nil {
 		return err
+	}
+	if err := m.openShared(l.config); err != nil {
+		return err
+	}
+	if p := m.predecessor; p != nil && l.config.Control != "" && l.config.Control == p.manifest.Succession.ControlPath {
+		m.control = adoptControl(l.config.Control, p.manifest.Succession.Control)
+		return nil
 	}
 	m.control, err = m.openControl(l.config.Control)
 	return err
 }
 
-// openShared makes the memory that the processes share for as long as this one lives. Zones follow with the generations.
-func (m *master) openShared(count int) (err error) {
+// openPidFile takes the pid file. That of an old master is taken when this one takes over.
+func (m *master) openPidFile(path string) (*pidFile, error) {
+	if p := m.predecessor; p != nil && path != "" && path == p.manifest.Succession.PidPath {
+		return lockNewPidFile(path)
+	}
+	return lockPidFile(path)
+}
+
+// openShared makes the memory that the processes share for as long as this one lives, or goes on with that of an old master. Zones follow with the generations.
+func (m *master) openShared(config *conf.Config) error {
+	count := slotsFor(config)
+	var err error
+	if m.predecessor != nil {
+		err = m.attachShared(m.predecessor, config, count)
+	} else {
+		err = errors.Join(m.createShared(config, count), m.openHandOver())
+	}
+	if err != nil {
+		return err
+	}
+	m.keeper = startKeeper(m.zones, m.quota, m.table, m.stats.Retire, m.inspect, func(level logfile.Level, message string, fields ...zap.Field) {
+		m.log.Log(level, message, fields...)
+	})
+	m.zones.complain = m.keeper.complain
+	return nil
+}
+
+// openHandOver makes the queue by which workers hand connections to those of newer generations.
+func (m *master) openHandOver() (err error) {
+	m.handOver[0], m.handOver[1], err = sys.SeqpacketPair()
+	return err
+}
+
+func (m *master) createShared(config *conf.Config, count int) (err error) {
 	if m.stats, err = stats.Create("weir", count); err != nil {
 		return err
 	}
@@ -222,11 +320,7 @@ func (m *master) openShared(count int) (err error) {
 		return err
 	}
 	m.zones = new(zones)
-	m.keeper = startKeeper(m.zones, m.table, m.inspect, func(level logfile.Level, message string, fields ...zap.Field) {
-		m.log.Log(level, message, fields...)
-	})
-	m.zones.complain = m.keeper.complain
-	return nil
+	return m.openQuota(config)
 }
 
 // closeShared gives back what openShared made, all of it or a part, and the zones that are left.
@@ -236,6 +330,9 @@ func (m *master) closeShared() {
 	if m.zones != nil {
 		m.zones.retain(func(*zone) bool { return false })
 		m.zones.closing.Wait()
+	}
+	if m.quota != nil {
+		faults = append(faults, m.quota.Close())
 	}
 	if m.table != nil {
 		faults = append(faults, m.table.Close())
@@ -251,16 +348,21 @@ func (m *master) closeShared() {
 // slotsFor is the size of the slot table: room for all generations that may live at once, one that is starting,
 // and workers that are on their way out, as far as zones can tell slots apart.
 func slotsFor(c *conf.Config) int {
-	return min(max(64, workersOf(c)*(c.MaxGenerations+2)), limitconn.SlotsMax)
+	return min(max(64, Workers(c)*(c.MaxGenerations+2)), limitconn.SlotsMax)
 }
 
 // close gives back what open made, in the reverse order. It takes what open had not reached.
 func (m *master) close() {
-	m.sockets.close(nil)
-	m.control.close()
+	m.closeSockets()
+	for _, fd := range m.handOver {
+		if fd > 0 {
+			sys.Close(fd)
+		}
+	}
+	m.closeControl()
 	m.closeShared()
 	m.program.close()
-	m.pid.remove()
+	m.closePid()
 	m.logs.close()
 }
 
@@ -271,9 +373,10 @@ func (m *master) finish() {
 	if m.failure == nil {
 		m.log.Notice("exit")
 	}
+	server := m.answering()
 	m.close()
 	m.answer(m.enders, m.failure, m.endBegan)
-	m.control.wait()
+	server.drain()
 }
 
 // becomeStopping tells every worker to leave at once.
@@ -286,8 +389,15 @@ func (m *master) becomeStopping(askers []asker) {
 		m.endBegan = time.Now()
 	}
 	m.ending = stopping
+	m.notifyStopping()
 	m.cancelChange()
-	m.sockets.close(nil)
+	if m.successor != nil && m.successor.state != successorServing {
+		m.giveUp(errLeaving, true)
+	}
+	if m.predecessor.lives() && m.predecessor.leaving {
+		m.predecessor.tell(ipc.Message{Kind: ipc.Stop})
+	}
+	m.closeSockets()
 	for _, g := range m.live {
 		m.stopGeneration(g)
 	}
@@ -296,13 +406,21 @@ func (m *master) becomeStopping(askers []asker) {
 // becomeQuitting tells every worker to finish what is in flight and leave.
 func (m *master) becomeQuitting(askers []asker) {
 	m.enders = append(m.enders, askers...)
+	if m.successor != nil && m.successor.state < successorServing {
+		m.giveUp(errLeaving, true)
+	}
+	if m.beside() {
+		m.becomeLeaving()
+	}
 	if m.ending != staying {
 		return
 	}
 	m.ending, m.endBegan = quitting, time.Now()
 	m.log.Notice("gracefully shutting down")
+	m.notifyStopping()
 	m.cancelChange()
-	m.sockets.close(nil)
+	m.closeSockets()
+	m.withdrawTakers()
 	for _, g := range m.live {
 		m.drainGeneration(g)
 	}
@@ -326,7 +444,9 @@ var caught = []os.Signal{
 // onSignal sets the flag that a signal stands for.
 func (m *master) onSignal(s os.Signal) {
 	switch s {
-	case syscall.SIGTERM, syscall.SIGINT:
+	case syscall.SIGTERM:
+		m.want(m.terminate(), nil)
+	case syscall.SIGINT:
 		m.want(orderStop, nil)
 	case syscall.SIGQUIT:
 		m.want(orderQuit, nil)
@@ -335,7 +455,7 @@ func (m *master) onSignal(s os.Signal) {
 	case syscall.SIGUSR1:
 		m.want(orderReopen, nil)
 	case syscall.SIGUSR2:
-		m.want(orderUpgrade, nil)
+		m.want(orderBeside, nil)
 	case syscall.SIGWINCH:
 		if sys.TerminalForeground() {
 			m.log.Info("the terminal's window changed its size: SIGWINCH ignored (weir -s drain drains the workers)")

@@ -22,7 +22,16 @@ type pidFile struct {
 	file  *os.File
 	own   ownFile
 	stale int // the number that was found in it; 0: none
+
+	pending string // the name that the file has until write gives it path, over that of another master; "": it has path
+	aside   bool   // it has the name with oldSuffix too
 }
+
+// Names beside that of the pid file: of an old master's while a new one has the name, as with nginx, and of a new master's before that.
+const (
+	oldSuffix = ".oldbin"
+	newSuffix = ".new"
+)
 
 // lockPidFile takes the pid file, or says which process has it. The file keeps its content until write. An empty
 // path means that there is none.
@@ -33,6 +42,8 @@ func lockPidFile(path string) (*pidFile, error) {
 	if err := makeParent(path); err != nil {
 		return nil, err
 	}
+	removeUnlocked(path + oldSuffix)
+	removeUnlocked(path + newSuffix)
 	for {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
 		if err != nil {
@@ -84,11 +95,103 @@ func (p *pidFile) write() error {
 	if p.file == nil {
 		return nil
 	}
+	if err := p.put(); err != nil || p.pending == "" {
+		return err
+	}
+	err := os.Rename(p.pending, p.path)
+	p.pending, p.own = "", ownFileAt(p.path)
+	return err
+}
+
+// put writes the number.
+func (p *pidFile) put() error {
 	text := strconv.Itoa(os.Getpid()) + "\n"
 	if _, err := p.file.WriteAt([]byte(text), 0); err != nil {
 		return err
 	}
 	return p.file.Truncate(int64(len(text)))
+}
+
+// lockNewPidFile makes the pid file of a new master, which takes the name of the old one's when it is written: there is no moment without one.
+func lockNewPidFile(path string) (*pidFile, error) {
+	p := &pidFile{path: path, pending: path + newSuffix}
+	removeUnlocked(p.pending)
+	var err error
+	if p.file, err = os.OpenFile(p.pending, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644); err != nil {
+		return nil, err
+	}
+	p.own = ownFileAt(p.pending)
+	if errno := sys.FlockTry(int(p.file.Fd())); errno != 0 {
+		p.remove()
+		return nil, fmt.Errorf("flock(%s): %w", p.pending, errno)
+	}
+	if err := p.put(); err != nil { // a full disk is found out before the upgrade is decided
+		p.remove()
+		return nil, err
+	}
+	return p, nil
+}
+
+// removeUnlocked removes a pid file that a dead master has left behind.
+func removeUnlocked(path string) {
+	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if sys.FlockTry(int(file.Fd())) == 0 {
+		os.Remove(path)
+	}
+}
+
+// stepAside gives the file its second name, so that a new master can take the first one. A file system without links gets it renamed.
+func (p *pidFile) stepAside() error {
+	if p.file == nil || p.aside {
+		return nil
+	}
+	temporary := p.path + oldSuffix + ".tmp" // the name may be that of a still older master, who is about to leave: rename replaces it, link does not
+	os.Remove(temporary)
+	from := temporary
+	if os.Link(p.path, temporary) != nil {
+		from = p.path
+	}
+	if err := os.Rename(from, p.path+oldSuffix); err != nil {
+		return err
+	}
+	p.aside = true
+	return nil
+}
+
+// stepBack takes the name back from a new master that has gone, and gives the second one up.
+func (p *pidFile) stepBack() error {
+	if p.file == nil || !p.aside {
+		return nil
+	}
+	removeUnlocked(p.path + newSuffix)
+	p.aside = false
+	if p.own.there() { // the new one had not taken it: two names of one file, which rename would leave as they are
+		return os.Remove(p.path + oldSuffix)
+	}
+	return os.Rename(p.path+oldSuffix, p.path)
+}
+
+// unlock gives the lock back; the file stays.
+func (p *pidFile) unlock() {
+	if p != nil && p.file != nil {
+		p.file.Close()
+	}
+}
+
+// leave gives the lock back and removes the second name, for a master whose successor has the first one.
+func (p *pidFile) leave() {
+	if p == nil || p.file == nil {
+		return
+	}
+	p.own.remove() // unless the new master has the name
+	if p.aside {
+		ownFile{p.path + oldSuffix, p.own.device, p.own.inode}.remove()
+	}
+	p.file.Close()
 }
 
 // remove removes the file and gives the lock back, in this order: nobody can take the file in between.

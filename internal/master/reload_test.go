@@ -118,7 +118,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 }
 
 func TestAReloadThatHangsIsGivenUp(t *testing.T) {
-	w := newWeir(t, "ok", twoWorkers+"reload_timeout = '1s'\n").start()
+	w := newWeir(t, "ok", twoWorkers+"reload_timeout = '3s'\n").start()
 	w.configure("hang", twoWorkers)
 	waiting := make(chan Outcome)
 	began := time.Now()
@@ -131,8 +131,8 @@ func TestAReloadThatHangsIsGivenUp(t *testing.T) {
 	_, second := w.post("/reload") // waits for its turn
 	first := <-waiting
 	require.False(t, first.OK)
-	require.Contains(t, first.Error, "2 of 2 new workers were not ready within reload_timeout (1s)")
-	require.GreaterOrEqual(t, time.Since(began), time.Second)
+	require.Contains(t, first.Error, "2 of 2 new workers were not ready within reload_timeout (3s)")
+	require.GreaterOrEqual(t, time.Since(began), 3*time.Second)
 	require.True(t, second.OK, second.Error)
 	require.Equal(t, 2, second.Generation)
 	w.eventually("hanging workers are killed", func() bool { return len(w.status().Workers) == 2 })

@@ -30,7 +30,9 @@ type socket struct {
 	protocol, address string // as in ipc.Listener
 	to                sys.Sockaddr
 	options           sys.ListenOptions
-	fds               []int // one; with reuseport at least one for each worker
+	fds               []int  // one; with reuseport at least one for each worker
+	passed            bool   // opened by the service manager, which owns its file
+	name              string // the service manager's for it
 	file              ownFile
 }
 
@@ -53,12 +55,12 @@ func openSockets(config *conf.Config, present sockets) (sockets, error) {
 			return nil, err
 		}
 		if kept := present.find(s); kept != nil {
-			s.fds, s.file = slices.Clone(kept.fds), kept.file
+			s.fds, s.file, s.passed, s.name = slices.Clone(kept.fds), kept.file, kept.passed, kept.name
 		}
 		opened = append(opened, s)
 		count := 1
 		if s.options.ReusePort {
-			count = workersOf(config)
+			count = Workers(config)
 		}
 		for len(s.fds) < count {
 			if err := s.bind(present); err != nil {
@@ -106,6 +108,9 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 // are fixed once a socket is bound. A unix socket whose file somebody has removed cannot be reached any more.
 func (list sockets) find(want *socket) *socket {
 	for _, s := range list {
+		if s.serves(want) {
+			return s
+		}
 		if s.protocol == want.protocol && s.address == want.address && s.options.IPv6Only == want.options.IPv6Only && s.file.there() {
 			return s
 		}

@@ -24,8 +24,12 @@ type program struct {
 	number int
 }
 
-// programFD is the lowest descriptor for program.number, and so the bound on what a worker can inherit.
-const programFD = 4000
+// The lowest descriptor for program.number, and so the bound on what a worker can inherit: programFD, or less where this process may not have as many
+// descriptors. programRoom are left above it, for others that have to be out of the way.
+const (
+	programFD   = 4000
+	programRoom = 16
+)
 
 // openProgram opens the worker's binary. The errors say what a user can do.
 func openProgram(path string) (*program, error) {
@@ -33,10 +37,11 @@ func openProgram(path string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (weir finds weir-worker beside itself; `make build` makes both)", err)
 	}
-	number, err := sys.DupAbove(int(file.Fd()), programFD)
+	limit := sys.DescriptorLimit()
+	number, err := sys.DupAbove(int(file.Fd()), max(min(programFD, limit-programRoom), 0))
 	if err != nil {
 		file.Close()
-		return nil, err
+		return nil, fmt.Errorf("%w (the limit on descriptors, RLIMIT_NOFILE, is %d)", err, limit)
 	}
 	return &program{path: path, file: file, number: number}, nil
 }
@@ -68,7 +73,7 @@ func workerEnv(extra []string) []string {
 		debug = value + "," + debug
 	}
 	env := []string{"GODEBUG=" + debug}
-	for _, name := range []string{"TZ", "GOTRACEBACK", "GOCOVERDIR"} {
+	for _, name := range []string{"TZ", "GOTRACEBACK", "GOCOVERDIR", "GORACE", "GOMEMLIMIT"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
@@ -130,6 +135,7 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 	if g.accept != nil {
 		acceptMutex = inherit(g.accept.FD())
 	}
+	temp, budget := m.inheritTemp(g, inherit)
 	manifest := &ipc.Manifest{
 		Build: m.opts.Build,
 		Slot:  slot, Slots: m.table.Slots(),
@@ -137,16 +143,18 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		MasterPID: os.Getpid(),
 		Prefix:    g.source.Prefix, ConfigName: g.source.Name, Overrides: g.source.Overrides,
 		Config: inherit(g.configFD), Channel: inherit(channel), Stats: inherit(m.stats.FD()), Table: inherit(m.table.FD()),
-		AcceptMutex: acceptMutex,
-		Listeners:   g.listenersOf(index, inherit),
-		Zones:       g.zonesOf(inherit),
-		Logs:        m.logs.inherit(g.logs, inherit), ErrorLog: g.config.ErrorLog.Path,
+		AcceptMutex:  acceptMutex,
+		HandOverSend: inherit(m.handOver[0]), HandOverReceive: inherit(m.handOver[1]), Probe: g.probeFor(index, inherit),
+		Listeners: g.listenersOf(index, inherit),
+		Zones:     g.zonesOf(inherit), Temp: temp, Quota: budget,
+		Logs: m.logs.inherit(g.logs, inherit), ErrorLog: g.config.ErrorLog.Path,
 	}
 	if err := manifest.Check(); err != nil {
 		panic(err) // it is all our own doing
 	}
-	if len(files) > programFD {
-		return 0, fmt.Errorf("a worker would inherit %d descriptors, at most %d are possible", len(files), programFD)
+	if len(files) > m.program.number {
+		return 0, fmt.Errorf("a worker would inherit %d descriptors, at most %d are possible (the limit on descriptors, RLIMIT_NOFILE, is %d)",
+			len(files), m.program.number, sys.DescriptorLimit())
 	}
 	sealed, err := manifest.Seal()
 	if err != nil {
@@ -155,7 +163,7 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 	defer sys.Close(sealed)
 	files[ipc.ManifestFD] = uintptr(sealed)
 	title := fmt.Sprintf("weir-worker: generation %d slot %d", g.number, slot)
-	pid, err = sys.Spawn(m.program.executable(), []string{title}, workerEnv(m.opts.WorkerEnv), files)
+	pid, err = sys.Spawn(m.program.executable(), []string{title}, workerEnv(append(g.heapEnv(), m.opts.WorkerEnv...)), files)
 	return pid, explainSpawn(err)
 }
 

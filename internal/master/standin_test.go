@@ -119,11 +119,23 @@ func standin() {
 		}
 	}()
 	fail(channel.Send(ipc.Message{Kind: ipc.Ready, Build: own}))
-	standinObey(channel, manifest, mode, listeners, zones)
+	standinObey(channel, manifest, mode, listeners, zones, standinLeave(string(config)))
+}
+
+// standinTimeout is the setting that says how long a stand-in may take to leave.
+var standinTimeout = regexp.MustCompile(`(?m)^worker_shutdown_timeout = '(\S+)'$`)
+
+func standinLeave(config string) time.Duration {
+	if found := standinTimeout.FindStringSubmatch(config); found != nil {
+		d, err := time.ParseDuration(found[1])
+		exitOn(err)
+		return d
+	}
+	return 30 * time.Second
 }
 
 // standinObey does what the master says, until it says or is the end.
-func standinObey(channel *ipc.Channel, manifest *ipc.Manifest, mode string, listeners []net.Listener, zones *standinZones) {
+func standinObey(channel *ipc.Channel, manifest *ipc.Manifest, mode string, listeners []net.Listener, zones *standinZones, leave time.Duration) {
 	for {
 		message, fds, err := waitForMaster(channel)
 		if errors.Is(err, io.EOF) {
@@ -131,7 +143,7 @@ func standinObey(channel *ipc.Channel, manifest *ipc.Manifest, mode string, list
 		}
 		exitOn(err)
 		switch message.Kind {
-		case ipc.Stop:
+		case ipc.Stop, ipc.Cut:
 			if mode != "deaf" {
 				os.Exit(0)
 			}
@@ -139,12 +151,16 @@ func standinObey(channel *ipc.Channel, manifest *ipc.Manifest, mode string, list
 			for _, l := range listeners {
 				l.Close()
 			}
-			channel.Send(ipc.Message{Kind: ipc.Draining})
+			channel.Send(ipc.Message{Kind: ipc.Draining, LeaveMs: leave.Milliseconds()})
 			if mode == "slow" || mode == "deaf" {
 				continue // something is in flight
 			}
 			channel.Send(ipc.Message{Kind: ipc.Drained})
 			os.Exit(0)
+		case ipc.Report:
+			channel.Send(ipc.Message{Kind: ipc.Holding, Serial: message.Serial, Holders: []ipc.Holder{
+				{What: "request", Server: "example.com", Location: "/", Count: 1, OldestMs: 1000},
+			}})
 		case ipc.Forget:
 			zones.forget(message.Serial)
 		case ipc.Reopen:

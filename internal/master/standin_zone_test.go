@@ -16,6 +16,7 @@ import (
 
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
+	"weir/internal/quota"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
 	"weir/internal/slots"
@@ -26,6 +27,7 @@ import (
 type standinZones struct {
 	manifest *ipc.Manifest
 	channel  *ipc.Channel
+	temp     *quota.Zone
 	own      map[string]*limitconn.Zone
 	older    map[string][]olderZone
 	holds    map[string][][]limitconn.Hold // by "ZONE KEY"
@@ -86,6 +88,11 @@ func (s *standinZones) attach() error {
 			s.own[entry.Name] = z
 		}
 	}
+	if s.manifest.Quota != 0 {
+		if s.temp, err = quota.Attach(s.manifest.Quota, owner, s.manifest.Slot); err != nil {
+			return err
+		}
+	}
 	table, err := slots.Attach(s.manifest.Table)
 	if err == nil && !table.Ready(s.manifest.Slot) {
 		err = fmt.Errorf("slot %d is not this worker's any more", s.manifest.Slot)
@@ -110,7 +117,7 @@ func (s *standinZones) serve(l net.Listener) {
 func (s *standinZones) do(words []string) string {
 	z := s.own[words[1]]
 	key := []byte(nil)
-	if len(words) > 2 {
+	if len(words) > 2 && z != nil {
 		var err error
 		key, err = parseKey(z.Key(), words[2])
 		exitOn(err)
@@ -118,6 +125,18 @@ func (s *standinZones) do(words []string) string {
 	switch words[0] {
 	case "acquire": // ZONE KEY MAX
 		return s.acquire(words[1], key, number(words[3])).String()
+	case "take": // temp BYTES, of the quota
+		return strconv.FormatBool(s.temp.Acquire(int64(number(words[2]))))
+	case "break": // temp BYTES STORE: die right before a store while taking
+		left := number(words[3])
+		s.temp.Mutex().HookStores(func() {
+			if left--; left == 0 {
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+		})
+		s.temp.Acquire(int64(number(words[2])))
+		return standinOutlived
 	case "release": // ZONE KEY
 		held := s.holds[words[1]+" "+string(key)]
 		limitconn.Release(held[len(held)-1])

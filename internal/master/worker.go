@@ -50,14 +50,16 @@ type worker struct {
 	channel *ipc.Channel
 	socket  *os.File // owns the channel's descriptor, and waits on it in a goroutine
 
-	deadline time.Time // when it is killed, unless it has moved on; zero: none
-	killed   bool      // by us
-	served   bool      // it was ready once
-	released bool      // it has said that its listeners are closed
-	failure  string    // why it could not start, in its own words
-	exit     *sys.Exit // how it ended; nil: it was not reaped yet
-	hungUp   bool      // its channel is at its end
-	owes     []int     // serials of reopen messages that it has not confirmed
+	deadline time.Time    // when it is killed, unless it has moved on; zero: none
+	killed   bool         // by us
+	served   bool         // it was ready once
+	released bool         // it has said that its listeners are closed
+	failure  string       // why it could not start, in its own words
+	exit     *sys.Exit    // how it ended; nil: it was not reaped yet
+	hungUp   bool         // its channel is at its end
+	holders  []ipc.Holder // what held it when it was asked last
+	heldAt   time.Time    // when that was
+	owes     []int        // serials of reopen messages that it has not confirmed
 }
 
 // become moves a worker on; it never goes back.
@@ -79,7 +81,7 @@ type event struct {
 // channel, or when the master has left the loop.
 func (w *worker) listen(said chan<- event, left <-chan struct{}) {
 	for {
-		message, err := w.receive()
+		message, err := receive(w.socket, w.channel)
 		select {
 		case said <- event{worker: w, message: message, end: err != nil}:
 		case <-left:
@@ -91,27 +93,11 @@ func (w *worker) listen(said chan<- event, left <-chan struct{}) {
 	}
 }
 
-// receive waits for one message. An error means that there will be no more.
-func (w *worker) receive() (ipc.Message, error) {
-	raw, err := w.socket.SyscallConn()
-	if err != nil {
-		return ipc.Message{}, err
-	}
-	var message ipc.Message
-	var fault error
-	err = raw.Read(func(uintptr) bool {
-		var fds []int
-		message, fds, fault = w.channel.Recv()
-		for _, fd := range fds { // a worker has nothing to give us
-			sys.Close(fd)
-		}
-		return !errors.Is(fault, ipc.ErrAgain)
-	})
-	return message, errors.Join(err, fault)
-}
-
 // tell sends a message. A worker that does not read its channel gets a signal in place of it, if there is one.
 func (m *master) tell(w *worker, message ipc.Message, instead syscall.Signal, fds ...int) error {
+	if w.hungUp { // the channel's number may be another descriptor's by now
+		return io.EOF
+	}
 	err := w.channel.Send(message, fds...)
 	if err == nil || errors.Is(err, io.EOF) || instead == 0 { // at EOF it is dying, or dead
 		return err
@@ -132,7 +118,7 @@ func (m *master) drainWorker(w *worker) {
 		deadline = time.Now().Add(limit + killMargin)
 	}
 	w.become(workerDraining, deadline)
-	m.tell(w, ipc.Message{Kind: ipc.Drain}, syscall.SIGQUIT)
+	m.tell(w, m.drainMessage(), syscall.SIGQUIT)
 }
 
 func (m *master) stopWorker(w *worker) {
@@ -181,7 +167,9 @@ func (m *master) onEvent(e event) {
 	case ipc.Failed:
 		m.onFailed(w, e.message.Text)
 	case ipc.Draining:
-		m.onDraining(w)
+		m.onDraining(w, time.Duration(e.message.LeaveMs)*time.Millisecond)
+	case ipc.Holding:
+		m.onHolding(w, e.message)
 	case ipc.Drained:
 		if w.state < workerStopping {
 			w.become(workerDraining, time.Now().Add(stopGrace))
@@ -211,6 +199,10 @@ func (m *master) onReady(w *worker, build string) {
 	m.log.Info(fmt.Sprintf("worker process %d is ready", w.pid),
 		zap.Int("generation", w.gen.number), zap.Int("slot", w.slot), zap.Duration("took", time.Since(w.started)))
 	if m.change.awaits(w.gen) && w.gen.allReady() {
+		if m.predecessor.undecided() {
+			m.beginProof()
+			return
+		}
 		m.commit()
 	}
 }
@@ -224,23 +216,33 @@ func (m *master) onFailed(w *worker, reason string) {
 }
 
 // onDraining: when the worker was not told to, somebody sent it SIGQUIT, and it needs a successor now, not when it has gone.
-func (m *master) onDraining(w *worker) {
+// bound is when it will have left at the latest by its own clock; 0: it does not know.
+func (m *master) onDraining(w *worker, bound time.Duration) {
 	w.released = true
+	var deadline time.Time
+	if bound > 0 {
+		deadline = time.Now().Add(bound + killMargin)
+	}
 	if w.state >= workerDraining {
+		if w.state == workerDraining {
+			w.deadline = deadline
+		}
 		return
 	}
 	m.log.Notice(fmt.Sprintf("worker process %d drains by itself", w.pid), zap.Int("generation", w.gen.number))
-	w.become(workerDraining, time.Time{})
+	w.become(workerDraining, deadline)
 	w.gen.vacate(w, time.Now())
 }
 
 // reap asks for every worker whether it has ended.
 func (m *master) reap() {
+	m.reapSuccessor()
 	for _, g := range m.live {
 		for _, w := range slices.Clone(g.workers) {
 			m.reapWorker(w)
 		}
 	}
+	m.reapStrangers()
 }
 
 // reapWorker reaps a worker that has ended. It is dead when it is reaped and its channel is at its end, so that its last
@@ -269,7 +271,6 @@ func (m *master) reapWorker(w *worker) {
 // vacateSlot begins to give back what a worker had in shared memory. Its last words are not waited for: until it has happened, others are
 // refused on account of connections that are gone.
 func (m *master) vacateSlot(w *worker) {
-	m.stats.Retire(w.slot)
 	if !m.table.Died(w.slot, w.pid) {
 		m.log.Alert("the slot table does not have the worker that has ended: its slot stays out of use",
 			zap.Int("worker", w.pid), zap.Int("slot", w.slot), zap.Stringer("state", m.table.Get(w.slot).State))

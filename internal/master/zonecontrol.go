@@ -13,9 +13,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"weir/internal/ipc"
-	"weir/internal/limitconn"
 	"weir/internal/logfile"
+	"weir/internal/slots"
 )
 
 // loan is the zones in the hands of a goroutine of the control socket: taking their locks may take longer than the loop may wait.
@@ -54,11 +53,9 @@ func (m *master) lend() *loan {
 	m.keeper.work.Add(1)
 	l := &loan{keeper: m.keeper, status: m.status(), used: m.zones.use(), pids: make(map[int]int)}
 	l.own, l.others = m.zoneViews(l.used)
-	for _, g := range m.live {
-		for _, w := range g.workers {
-			if w.exit == nil {
-				l.pids[w.slot] = w.pid
-			}
+	for _, s := range m.table.All() { // those of another master too
+		if m.table.Alive(s.Index) && s.State != slots.Claimed {
+			l.pids[s.Index] = s.PID
 		}
 	}
 	return l
@@ -78,8 +75,8 @@ func (l *loan) all() []ZoneStatus {
 			v := &views[i]
 			s, err := v.statusBy(deadline)
 			if err != nil {
-				list = append(list, ZoneStatus{Name: v.options.Name, Kind: ipc.KindLimitConn, State: v.state.String(), Generation: v.generation,
-					Key: v.options.Key, SizeBytes: v.SizeBytes(), Sound: true, Busy: err.Error()})
+				list = append(list, ZoneStatus{Name: v.options.name, Kind: v.options.kind, State: v.state.String(), Generation: v.generation,
+					Key: v.options.key, SizeBytes: v.SizeBytes(), Sound: true, Busy: err.Error()})
 				continue
 			}
 			list = append(list, v.describe(&s))
@@ -96,23 +93,28 @@ const (
 )
 
 // statusBy is the zone's status, when its lock is to be had in time. The error says who has it.
-func (z *zone) statusBy(deadline time.Time) (limitconn.Status, error) {
-	for {
-		s, ok := z.TryStatus()
-		if ok {
-			return s, nil
-		}
-		if time.Now().After(deadline) {
-			break
-		}
-		time.Sleep(lockInterval)
+func (z *zone) statusBy(deadline time.Time) (zoneNumbers, error) {
+	var s zoneNumbers
+	if tryUntil(deadline, func() (ok bool) { s, ok = z.numbers(true); return ok }) {
+		return s, nil
 	}
 	who := "by a process"
 	if holder := z.Mutex().Holder(); holder != 0 {
 		who = fmt.Sprintf("by process %d", holder)
 	}
-	return limitconn.Status{}, fmt.Errorf("zone %q: its lock is held %s and was not to be had within %s: if that process is stopped (SIGSTOP), let it go on or kill it",
-		z.options.Name, who, lockPatience)
+	return zoneNumbers{}, fmt.Errorf("zone %q: its lock is held %s and was not to be had within %s: if that process is stopped (SIGSTOP), let it go on or kill it",
+		z.options.name, who, lockPatience)
+}
+
+// tryUntil tries until it succeeds, or the time is up.
+func tryUntil(deadline time.Time, try func() bool) bool {
+	for !try() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(lockInterval)
+	}
+	return true
 }
 
 // find returns the zone of a name that the serving generation has, or else any of that name; and the others of that name.
@@ -120,7 +122,7 @@ func (l *loan) find(name string) (found *zoneView, others []zoneView) {
 	for _, views := range [][]zoneView{l.own, l.others} {
 		for i := range views {
 			switch {
-			case views[i].options.Name != name:
+			case views[i].options.name != name:
 			case found == nil:
 				found = &views[i]
 			default:
@@ -247,19 +249,19 @@ type ZoneDeleted struct {
 // serveDelete clears a key, in the zones of older generations too. There it stands with the connections of all generations, so the
 // largest number is the number.
 func (l *loan) serveDelete(w http.ResponseWriter, r *http.Request, z *zoneView, others []zoneView, text string) {
-	template := z.options.Key
+	template := z.options.key
 	key, err := parseKey(template, text)
 	if err != nil || len(key) == 0 {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("key %s: must be an address, a quoted string, or plain text", text))
 		return
 	}
-	deleted := ZoneDeleted{OK: true, Zone: z.options.Name, Key: keyText(template, key)}
+	deleted := ZoneDeleted{OK: true, Zone: z.options.name, Key: keyText(template, key)}
 	anywhere := false
 	for _, v := range append([]zoneView{*z}, others...) {
-		if v.options.Key != template {
+		if v.options.key != template {
 			continue
 		}
-		n, found, err := v.Delete(key)
+		n, found, err := v.clear(key)
 		if err != nil {
 			wake(l.keeper.looks)
 			refuse(w, http.StatusInternalServerError, err.Error())

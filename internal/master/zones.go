@@ -5,6 +5,7 @@ package master
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 
@@ -12,7 +13,6 @@ import (
 
 	"weir/conf"
 	"weir/internal/ipc"
-	"weir/internal/limitconn"
 	"weir/internal/logfile"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
@@ -20,9 +20,9 @@ import (
 
 // zone is one zone of shared memory, open in the master as long as a generation counts in it.
 type zone struct {
-	*limitconn.Zone
+	content
 	serial  int // ipc.Zone.Serial; 0: not among those that are open
-	options limitconn.Options
+	options zoneOptions
 	owner   *shmtx.Owner // of its lock: who waits for that of another zone is not in the way
 
 	users int  // under zones.mu: who looks into it at present, outside of the loop
@@ -45,16 +45,14 @@ type zones struct {
 }
 
 // create makes a new zone, that nobody sees before add. To reserve some GB takes seconds: it is not for the loop.
-func (s *zones) create(o limitconn.Options) (*zone, error) {
+func (s *zones) create(o zoneOptions) (*zone, error) {
 	owner, err := s.takeOwner()
 	if err != nil {
 		return nil, err
 	}
 	z := &zone{options: o, owner: owner}
-	if z.Zone, err = limitconn.Create(o, owner); err != nil {
-		s.mu.Lock()
-		s.spare = append(s.spare, owner)
-		s.mu.Unlock()
+	if z.content, err = createContent(&o, owner); err != nil {
+		s.giveOwner(owner)
 		return nil, err
 	}
 	return z, nil
@@ -69,6 +67,12 @@ func (s *zones) takeOwner() (*shmtx.Owner, error) {
 		return owner, nil
 	}
 	return shmtx.NewSharedOwner()
+}
+
+func (s *zones) giveOwner(owner *shmtx.Owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spare = append(s.spare, owner)
 }
 
 // add puts a new zone among those that are open. The loop calls it.
@@ -87,9 +91,7 @@ func (s *zones) close(list ...*zone) {
 			if err := z.Close(); err != nil {
 				s.complain(err)
 			}
-			s.mu.Lock()
-			s.spare = append(s.spare, z.owner)
-			s.mu.Unlock()
+			s.giveOwner(z.owner)
 		}
 	})
 }
@@ -153,7 +155,7 @@ func (g *generation) zone(name string) *zone {
 		return nil
 	}
 	for _, c := range g.zones {
-		if !c.older && c.zone.options.Name == name {
+		if !c.older && c.zone.options.name == name {
 			return c.zone
 		}
 	}
@@ -170,17 +172,36 @@ func (g *generation) zonesOf(inherit func(fd int) int) []ipc.Zone {
 	var list []ipc.Zone
 	for _, c := range g.zones {
 		list = append(list, ipc.Zone{
-			Name: c.zone.options.Name, Kind: ipc.KindLimitConn, Serial: c.zone.serial, Older: c.older, FD: inherit(c.zone.FD()),
+			Name: c.zone.options.name, Kind: c.zone.options.kind, Serial: c.zone.serial, Older: c.older, FD: inherit(c.zone.FD()),
 		})
 	}
 	return list
 }
 
+// zoneManifest lists zones for a new master.
+func zoneManifest(list []*zone, inherit func(fd int) int) []ipc.Zone {
+	var all []ipc.Zone
+	for _, z := range list {
+		all = append(all, ipc.Zone{Name: z.options.name, Kind: z.options.kind, Serial: z.serial, FD: inherit(z.FD())})
+	}
+	return all
+}
+
+// maxConnsName is the zone of max_conns. No zone of a config can have its name.
+const maxConnsName = "upstream max_conns"
+
 // wantedZones are the zones that a config asks for.
-func wantedZones(config *conf.Config) []limitconn.Options {
-	list := make([]limitconn.Options, 0, len(config.HTTP.LimitConnZones))
+func wantedZones(config *conf.Config) []zoneOptions {
+	var list []zoneOptions
+	mutex := mutexOf(config)
 	for _, z := range config.HTTP.LimitConnZones {
-		list = append(list, limitconn.Options{Name: z.Name, Key: string(z.Key), SizeBytes: int64(z.Size), Mutex: mutexOf(config)})
+		list = append(list, zoneOptions{ipc.KindLimitConn, z.Name, string(z.Key), int64(z.Size), mutex})
+	}
+	for _, z := range config.HTTP.LimitReqZones {
+		list = append(list, zoneOptions{ipc.KindLimitReq, z.Name, string(z.Key), int64(z.Size), mutex})
+	}
+	if size := config.MaxConnsBytes(); size > 0 {
+		list = append(list, zoneOptions{ipc.KindMaxConns, maxConnsName, "group, origin", int64(size), mutex})
 	}
 	return list
 }
@@ -215,9 +236,9 @@ func (m *master) closeAcceptMutex(g *generation) {
 // openZones gives a generation its zones: those of the present one that it can go on with, and those that were made for it.
 func (m *master) openZones(g *generation, made []*zone) {
 	for _, o := range wantedZones(g.config) {
-		present := m.current.zone(o.Name)
+		present := m.presentGeneration().zone(o.name)
 		z := present
-		if present == nil || !present.Matches(o) {
+		if present == nil || !present.matches(&o) {
 			z, made = made[0], made[1:]
 			m.zones.add(z)
 			m.zoneNews(g, z, present)
@@ -230,9 +251,9 @@ func (m *master) openZones(g *generation, made []*zone) {
 // addOlder adds the zones with the same name and key in which other generations count and z is unknown: while these live, only
 // such a zone holds the connections of all.
 func (m *master) addOlder(g *generation, z *zone) {
-	for _, other := range m.live {
-		old := other.zone(z.options.Name)
-		if old != nil && old.options.Key == z.options.Key && !other.countsIn(z) && !g.countsIn(old) {
+	for _, other := range m.countingGenerations() {
+		old := other.zone(z.options.name)
+		if old != nil && z.options.kind != ipc.KindLimitReq && old.options.kind == z.options.kind && old.options.key == z.options.key && !other.countsIn(z) && !g.countsIn(old) {
 			g.zones = append(g.zones, counting{zone: old, older: true})
 		}
 	}
@@ -248,19 +269,21 @@ type news struct {
 // zoneNews notes why a zone was made, in place of which one.
 func (m *master) zoneNews(g *generation, z, before *zone) {
 	o := &z.options
-	n := news{level: logfile.LevelNotice, message: fmt.Sprintf("zone %q", o.Name), fields: []zap.Field{
-		zap.Int64("size", z.SizeBytes()), zap.String("key", o.Key), zap.Stringer("shared_mutex", o.Mutex),
-		zap.Int("ipv4_keys", limitconn.Capacity(z.SizeBytes(), 4)),
+	n := news{level: logfile.LevelNotice, message: fmt.Sprintf("zone %q", o.name), fields: []zap.Field{
+		zap.Int64("size", z.SizeBytes()), zap.String("key", o.key), zap.Stringer("shared_mutex", o.mutex),
+		zap.Int("ipv4_keys", o.capacity(net.IPv4len)),
 	}}
 	switch {
 	case before == nil:
-	case before.options.Key != o.Key:
+	case before.options.key != o.key || before.options.kind != o.kind:
 		n.level = logfile.LevelWarn
-		n.message += " has another key: it starts empty, and does not count the connections of the generations before"
-		n.fields = append(n.fields, zap.String("key_before", before.options.Key))
+		n.message += " has another key: it starts empty, and does not know what the generations before have counted"
+		n.fields = append(n.fields, zap.String("key_before", before.options.key))
+	case o.kind == ipc.KindLimitReq:
+		n.message += " has another size or lock: it starts empty"
 	default:
 		n.message += " has another size or lock: the generations before go on with the old zone, and until they have left, connections are counted in both"
-		n.fields = append(n.fields, zap.Int64("size_before", before.SizeBytes()), zap.Stringer("shared_mutex_before", before.options.Mutex))
+		n.fields = append(n.fields, zap.Int64("size_before", before.SizeBytes()), zap.Stringer("shared_mutex_before", before.options.mutex))
 	}
 	g.news = append(g.news, n)
 }
@@ -290,15 +313,15 @@ func (m *master) leaveZones() {
 		})
 	}
 	left := m.zones.retain(func(z *zone) bool {
-		return m.current.zone(z.options.Name) == z || // it may have drained
-			slices.ContainsFunc(m.live, func(g *generation) bool { return g.countsIn(z) })
+		return m.current.zone(z.options.name) == z || // it may have drained
+			slices.ContainsFunc(m.countingGenerations(), func(g *generation) bool { return g.countsIn(z) })
 	})
 	for _, z := range left {
-		m.log.Info(fmt.Sprintf("zone %q is closed: no generation counts in it", z.options.Name), zap.Int64("size", z.options.SizeBytes))
+		m.log.Info(fmt.Sprintf("zone %q is closed: no generation counts in it", z.options.name), zap.Int64("size", z.options.sizeBytes))
 	}
 }
 
 // isOwn says whether a live generation has the zone as its own.
 func (m *master) isOwn(z *zone) bool {
-	return slices.ContainsFunc(m.live, func(g *generation) bool { return g.zone(z.options.Name) == z })
+	return slices.ContainsFunc(m.countingGenerations(), func(g *generation) bool { return g.zone(z.options.name) == z })
 }

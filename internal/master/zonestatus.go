@@ -4,7 +4,6 @@
 package master
 
 import (
-	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
@@ -13,7 +12,7 @@ import (
 // ZoneStatus is one zone: in the answers to GET /zones, GET /zones/NAME and GET /status.
 type ZoneStatus struct {
 	Name       string `json:"name"`
-	Kind       string `json:"kind"`       // limit_conn
+	Kind       string `json:"kind"`       // limit_conn, limit_req, max_conns
 	State      string `json:"state"`      // of its generation: starting, serving; draining or stopping: an older zone of that name
 	Generation int    `json:"generation"` // the latest that has it as its own
 	Key        string `json:"key"`
@@ -29,9 +28,11 @@ type ZoneStatus struct {
 	Slots []ZoneSlots `json:"slots"` // by size, of those in use
 
 	Passed   uint64 `json:"passed"`           // counted
+	Delayed  uint64 `json:"delayed"`          // limit_req: let through after a delay
 	Rejected uint64 `json:"rejected"`         // over the limit
 	DryRun   uint64 `json:"rejected_dry_run"` // over the limit or without room, and let through
 	Bypassed uint64 `json:"bypassed"`         // by limit_conn_bypass
+	Evicted  uint64 `json:"evicted"`          // limit_req: keys that had to leave a full zone before they were idle
 	Failures uint64 `json:"failures"`         // the zone had no room
 	Stale    uint64 `json:"stale"`            // connections that ended after a rebuild had lost them
 	Faults   uint64 `json:"faults"`           // operations that met a damaged zone
@@ -66,7 +67,7 @@ type MutexStatus struct {
 // ZoneDetails is the answer to GET /zones/NAME.
 type ZoneDetails struct {
 	ZoneStatus
-	Top   []ZoneKey     `json:"top"`             // the keys with the most connections
+	Top   []ZoneKey     `json:"top"`             // the keys with the most connections; of limit_req, those used last
 	Older []ZoneDetails `json:"older,omitempty"` // zones of that name in which older generations count
 }
 
@@ -96,11 +97,11 @@ func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
 	for _, z := range used {
 		v := zoneView{zone: z, state: genDraining}
 		for _, g := range m.live {
-			if g.zone(z.options.Name) == z && g.number > v.generation {
+			if g.zone(z.options.name) == z && g.number > v.generation {
 				v.state, v.generation = g.state, g.number
 			}
 		}
-		if m.current.zone(z.options.Name) == z {
+		if m.current.zone(z.options.name) == z {
 			v.state, v.generation = m.current.state, m.current.number
 			own = append(own, v)
 			continue
@@ -111,16 +112,13 @@ func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
 }
 
 // describe is a zone's status for those who ask.
-func (v *zoneView) describe(s *limitconn.Status) ZoneStatus {
-	return ZoneStatus{
-		Name: s.Name, Kind: ipc.KindLimitConn, State: v.state.String(), Generation: v.generation, Key: s.Key, SizeBytes: s.SizeBytes,
-		Keys: s.Keys, DeletedKeys: s.Orphans,
-		UsedPages: s.Slab.UsedPages(), FreePages: s.Slab.FreePages, UsedPercent: 100 * s.UsedPart,
-		Slots:  slotsOf(&s.Slab),
-		Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Failures: s.Full,
-		Stale: s.Stale, Faults: s.Faults, Rebuilds: s.Rebuilds, Sound: s.Sound,
-		Mutex: mutexStatus(v.options.Mutex, s.Lock),
-	}
+func (v *zoneView) describe(n *zoneNumbers) ZoneStatus {
+	s := n.ZoneStatus
+	s.Name, s.Kind, s.State, s.Generation = v.options.name, v.options.kind, v.state.String(), v.generation
+	s.Key, s.SizeBytes = v.options.key, v.SizeBytes()
+	s.UsedPages, s.FreePages, s.UsedPercent = n.slab.UsedPages(), n.slab.FreePages, 100*n.usedPart
+	s.Slots, s.Mutex = slotsOf(&n.slab), mutexStatus(v.options.mutex, n.lock)
+	return s
 }
 
 func slotsOf(s *slab.Stats) []ZoneSlots {
@@ -145,13 +143,9 @@ func mutexStatus(kind shmtx.Kind, c shmtx.Counters) MutexStatus {
 
 // details is the zone's status with its top keys; pids says who is in which slot.
 func (v *zoneView) details(top int, pids map[int]int) (ZoneDetails, error) {
-	s := v.Status()
-	d := ZoneDetails{ZoneStatus: v.describe(&s), Top: []ZoneKey{}}
-	entries, err := v.Top(top)
-	for i := range entries {
-		d.Top = append(d.Top, zoneKey(v.options.Key, &entries[i], pids))
-	}
-	return d, err
+	n, _ := v.numbers(false)
+	list, err := v.top(top, v.options.key, pids)
+	return ZoneDetails{ZoneStatus: v.describe(&n), Top: list}, err
 }
 
 func zoneKey(template string, e *limitconn.Entry, pids map[int]int) ZoneKey {

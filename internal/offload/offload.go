@@ -19,8 +19,9 @@ type Waker interface {
 type Queue struct {
 	waker Waker
 
-	mu   sync.Mutex
-	done []func() // results that wait for the loop, in order
+	mu     sync.Mutex
+	done   []func() // results that wait for the loop, in order
+	worked jobList  // jobs that have been done, in order
 }
 
 // Bind names the loop that is woken. Call it once, before Signals.
@@ -40,12 +41,23 @@ func (q *Queue) Signals(onSignal func(os.Signal), signals ...os.Signal) {
 // Drain runs what has been posted. The loop calls it after each wake-up.
 func (q *Queue) Drain() {
 	q.mu.Lock()
-	done := q.done
-	q.done = nil
+	done, worked := q.done, q.worked
+	q.done, q.worked = nil, jobList{}
 	q.mu.Unlock()
 	for _, f := range done {
 		f()
 	}
+	for worked.first != nil {
+		worked.pop().owner.OnWorked()
+	}
+}
+
+// onWorked has the loop told of a job that has been done.
+func (q *Queue) onWorked(j *Job) {
+	q.mu.Lock()
+	q.worked.push(j)
+	q.mu.Unlock()
+	q.waker.Wake()
 }
 
 func (q *Queue) post(f func()) {

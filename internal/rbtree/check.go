@@ -14,11 +14,7 @@ import (
 func (t *Tree) Check(visit func(node shm.Offset), compare func(a, b shm.Offset) int) (faults []error) {
 	c := checker{t: t, visit: visit, compare: compare}
 	defer func() {
-		if fault := recover(); fault != nil {
-			err, ok := fault.(*shm.Fault)
-			if !ok {
-				panic(fault)
-			}
+		if err := shm.FaultOf(recover()); err != nil {
 			faults = append(c.faults, err) // what comes after it cannot be reached
 		}
 	}()

@@ -14,17 +14,35 @@ import (
 
 // answer holds what this process answers by itself: the body and what goes into the head.
 type answer struct {
-	body        []byte // used again for the next one
+	body        []byte // in the request's arena
 	contentType string
-	location    []byte // value of the field Location; empty: none
+	location    []byte // value of the field Location, likewise; empty: none
 	hasLocation bool
 	allow       string
 }
 
 func (a *answer) reset() {
-	a.body = a.body[:0]
-	a.contentType, a.allow = "", ""
-	a.location, a.hasLocation = a.location[:0], false
+	*a = answer{}
+}
+
+// errorBodyRoom is about the size of a built-in page.
+const errorBodyRoom = 256
+
+// errorBody is the built-in page for a status. Without memory for it the answer has no body.
+func (r *Request) errorBody(status int) []byte {
+	return r.arena.End(appendErrorBody(r.arena.Begin(errorBodyRoom), status, r.loc.ServerField))
+}
+
+// render is a template's text for this request, in its arena; nil: there is no memory for it.
+func (r *Request) render(t *vars.Template) []byte {
+	return r.arena.End(t.Append(r.arena.Begin(errorBodyRoom), r))
+}
+
+// noMemory ends a request for whose values there is no memory.
+func (r *Request) noMemory() verdict {
+	r.logShortage()
+	r.fixed, r.closeClient = true, true
+	return r.answer(503)
 }
 
 // answer ends the request with a status: by an error page, or the built-in one. The status is nginx's, its internal
@@ -38,7 +56,7 @@ func (r *Request) answer(status int) verdict {
 	}
 	r.status = publicStatus(status)
 	switch r.status {
-	case 400, 413, 414, 500, 501, 505: // as nginx: what comes next on this connection is not to be trusted, or not worth it
+	case 400, 413, 414, 500, 501: // as nginx: what comes next on this connection is not to be trusted, or not worth it
 		r.closeClient = true
 	}
 	a := &r.answerPage
@@ -47,16 +65,19 @@ func (r *Request) answer(status int) verdict {
 		a.allow = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
 	}
 	if hasErrorBody(r.status) {
-		a.body = appendErrorBody(a.body, status, r.loc.ServerField)
+		a.body = r.errorBody(status)
 		a.contentType = "text/html"
 	}
 	return r.sendAnswer()
 }
 
-// answerEmpty ends the request with a status and no body.
-func (r *Request) answerEmpty(status int) verdict {
+// answerEmpty ends the request with a status and a body of no bytes.
+func (r *Request) answerEmpty(status int, contentType string) verdict {
 	r.status = status
 	r.answerPage.reset()
+	if bodyAllowed(status) {
+		r.answerPage.contentType = contentType
+	}
 	return r.sendAnswer()
 }
 
@@ -74,13 +95,15 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		return r.answerRedirect(ret.Code, ret.URL)
 	case ret.Text != nil:
 		a.reset()
-		a.body = ret.Text.Append(a.body, r)
+		if a.body = r.render(ret.Text); a.body == nil {
+			return r.noMemory()
+		}
 		a.contentType = "text/plain"
 		r.status = ret.Code
 		return r.sendAnswer()
 	}
 	if ret.Code < 300 {
-		return r.answerEmpty(ret.Code)
+		return r.answerEmpty(ret.Code, "text/plain")
 	}
 	return r.answer(ret.Code)
 }
@@ -89,30 +112,33 @@ func (r *Request) answerReturn(ret *Return) verdict {
 // absolute_redirect does.
 func (r *Request) answerRedirect(status int, to *vars.Template) verdict {
 	r.status = status
-	a := &r.answerPage
-	target := to.Append(nil, r)
-	clean(target)
-	a.location = r.absolute(a.location[:0], target)
-	a.hasLocation = true
-	a.body = appendErrorBody(a.body[:0], status, r.loc.ServerField)
-	a.contentType = "text/html"
-	return r.sendAnswer()
+	return r.redirectClient(status, r.render(to))
 }
 
 // answerSlash sends the client from "/x" to "/x/".
 func (r *Request) answerSlash() verdict {
-	a := &r.answerPage
-	a.reset()
-	target := http1.AppendEscapedPath(nil, r.path)
+	r.answerPage.reset()
+	target := http1.AppendEscapedPath(r.arena.Begin(len(r.path)+len(r.args)+len("/?")), r.path)
 	target = append(target, '/')
 	if len(r.args) > 0 {
 		target = append(append(target, '?'), r.args...)
 	}
-	clean(target)
-	a.location = r.absolute(a.location[:0], target)
-	a.hasLocation = true
 	r.status = 301
-	a.body = appendErrorBody(a.body[:0], 301, r.loc.ServerField)
+	return r.redirectClient(301, r.arena.End(target))
+}
+
+// redirectClient sends the client to target, which is in the arena; nil: there was no memory for it.
+func (r *Request) redirectClient(status int, target []byte) verdict {
+	if target == nil {
+		return r.noMemory()
+	}
+	a := &r.answerPage
+	clean(target)
+	if a.location = r.arena.End(r.absolute(r.arena.Begin(len(target)+errorBodyRoom), target)); a.location == nil {
+		return r.noMemory()
+	}
+	a.hasLocation = true
+	a.body = r.errorBody(status)
 	a.contentType = "text/html"
 	return r.sendAnswer()
 }
@@ -154,10 +180,25 @@ func (r *Request) writeAnswer() verdict {
 	if r.methodID != http1.MethodHead && bodyAllowed(r.status) {
 		head = append(head, a.body...)
 	}
-	if r.openRelay(eventpipe.Options{Framing: eventpipe.NoBody}, b, head) == nil {
-		return r.abortResponse()
+	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false), SpillMax: answerSpillMax, Owner: r}
+	if !r.openRelay(&o, b, head) {
+		return r.answerShort()
 	}
 	return r.become(StateRelay)
+}
+
+// answerSpillMax bounds the temporary file of an answer of this process, which only gets one when memory is short and the client takes nothing.
+const answerSpillMax = 1 << 30
+
+// answerShort gives up an answer that takes several blocks, for which there are none: 503 without a body takes one.
+func (r *Request) answerShort() verdict {
+	if r.earlyCut || len(r.answerPage.body) == 0 {
+		return r.abortResponse()
+	}
+	r.relayPipe.Close()
+	r.answerPage.reset()
+	r.status, r.headSent, r.closeClient = 503, false, true
+	return again
 }
 
 // appendAnswerHead makes the head of an answer of this process.
@@ -178,6 +219,7 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	if a.allow != "" {
 		dst = http1.AppendFieldString(dst, "Allow", a.allow)
 	}
+	dst = r.appendRetryAfter(dst)
 	dst = r.appendConnection(dst)
 	dst = r.appendAddHeaders(dst)
 	return append(dst, '\r', '\n')
@@ -246,15 +288,15 @@ func appendOriginal(dst []byte, f *http1.Field, text []byte) []byte {
 	return http1.AppendFieldBytes(dst, f.Name.Of(text), f.Value.Of(text))
 }
 
-// openRelay starts a response: head, which may have grown out of the block b that it was begun in, goes first. It gives the last
-// block of the head; nil: there are no blocks for all of it, and b is back in the pool.
-func (r *Request) openRelay(o eventpipe.Options, b *buffer.Block, head []byte) (last *buffer.Block) {
+// openRelay starts a response: head, which may have grown out of the block b that it was begun in, goes first. False: there are no
+// blocks for all of it, and b is back in the pool.
+func (r *Request) openRelay(o *eventpipe.Options, b *buffer.Block, head []byte) bool {
 	o.Sink = r.client
 	o.Class = buffer.ClassBody
 	if o.Blocks == 0 {
 		o.Blocks = 2
 	}
-	r.relayPipe.Open(r.engine.Pool, o)
+	r.relayPipe.Open(r.engine.Pipes, o)
 	for r.early != nil {
 		e := r.early
 		r.early = e.Next
@@ -262,48 +304,54 @@ func (r *Request) openRelay(o eventpipe.Options, b *buffer.Block, head []byte) (
 	}
 	r.headSent = true
 	if !r.keepLong(b, head) {
-		return nil
+		return false
 	}
 	for b != nil {
 		next := b.Next
 		r.relayPipe.PushHead(b)
-		last, b = b, next
+		b = next
 	}
-	return last
+	return true
 }
 
 // headSpace is the memory of an empty block to append a head to.
 func headSpace(b *buffer.Block) []byte { return b.Data[:0:len(b.Data)] }
 
 // keepLong makes head, which was appended to headSpace(b), the data of b. One that has outgrown the block is spread over a
-// chain of them; the last has room for a chunk head. False: there are no blocks for that, and b is back in the pool.
+// chain of them. False: there are no blocks for that, and b is back in the pool.
 func (r *Request) keepLong(b *buffer.Block, head []byte) bool {
-	most := len(b.Data) - eventpipe.HeadRoom
-	if len(head) <= most {
-		b.W = len(head)
-		return true
+	if len(head) > len(b.Data) || cap(head) != len(b.Data) {
+		return r.spread(b, head)
 	}
-	if len(head) <= len(b.Data) {
-		head = append([]byte(nil), head...)
+	b.W = len(head)
+	return true
+}
+
+// spread is keepLong for a head that does not fit into b, or did not for a moment, and is on the Go heap since.
+func (r *Request) spread(b *buffer.Block, head []byte) bool {
+	most := len(b.Data)
+	if cap(head) == len(b.Data) {
+		b.W = most
+		head = head[most:]
 	}
-	for first := b; ; {
-		n := b.Append(head[:min(len(head), most)])
-		if head = head[n:]; len(head) == 0 {
-			return true
+	for first := b; len(head) > 0; {
+		if b.W == most {
+			if b.Next = r.engine.Pool.Acquire(buffer.ClassResponse); b.Next == nil {
+				r.logShortage()
+				r.engine.Pool.ReleaseChain(first)
+				return false
+			}
+			b = b.Next
 		}
-		if b.Next = r.engine.Pool.Acquire(buffer.ClassResponse); b.Next == nil {
-			r.logShortage()
-			r.engine.Pool.ReleaseChain(first)
-			return false
-		}
-		b = b.Next
+		head = head[b.Append(head[:min(len(head), most-b.W)]):]
 	}
+	return true
 }
 
 // decideKeepAlive decides whether the client's connection goes on after this response.
 func (r *Request) decideKeepAlive() {
 	c, loc := r.client, r.loc
-	if r.closeClient || !r.head.KeepAlive || r.engine.draining || loc.KeepaliveTimeoutMs == 0 ||
+	if r.closeClient || !r.head.KeepAlive || r.engine.lastAnswer(c) || loc.KeepaliveTimeoutMs == 0 ||
 		c.Requests >= loc.KeepaliveRequests || r.nowMs()-c.OpenedMs >= loc.KeepaliveTimeMs || r.bodyUnread() ||
 		r.bodyOpen && r.body.LostExtra() {
 		r.closeClient = true

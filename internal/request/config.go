@@ -6,6 +6,7 @@ package request
 import (
 	"net/netip"
 
+	"weir/internal/buffer"
 	"weir/internal/http1"
 	"weir/internal/logfile"
 	"weir/internal/route"
@@ -24,6 +25,8 @@ type Bind struct {
 	Local netip.AddrPort
 	// ByLocal are the binds that take over for connections to one of a wildcard's addresses; mostly nil.
 	ByLocal map[netip.AddrPort]*Bind
+	// Address is what it listens on, for people.
+	Address string
 	// Unix says that it is a unix socket; Path is its path.
 	Unix bool
 	Path string
@@ -47,6 +50,9 @@ type Server struct {
 	HeaderTimeoutMs int64
 	// Limits are those of request heads.
 	Limits http1.Limits
+	// RequestPool and ConnectionPool give the small pieces of requests' memory (request_pool_size, connection_pool_size), where this is the
+	// default server of the address.
+	RequestPool, ConnectionPool *buffer.Pool
 }
 
 // Location is how a set of paths is handled.
@@ -56,8 +62,11 @@ type Location struct {
 	Return *Return // an answer given at once; may be nil
 	Proxy  *Proxy  // where requests are passed; may be nil
 
-	// Limits hold for a request; may be nil.
+	// Rates are asked first, then Limits, which hold for the request; both may be nil.
+	Rates  *Rates
 	Limits *Limits
+	// RetryAfter is limit_retry_after.
+	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
 
@@ -65,7 +74,11 @@ type Location struct {
 	KeepaliveTimeMs    int64  // keepalive_time
 	KeepaliveRequests  uint32 // keepalive_requests
 	BodyTimeoutMs      int64  // client_body_timeout
+	BodyBlocks         int    // client_body_buffer_size, in blocks; at least 2
 	SendTimeoutMs      int64  // send_timeout
+	ShutdownMs         int64  // worker_shutdown_timeout; 0: no bound
+	LimitRate          Size   // limit_rate: bytes per second to the client; 0: no limit
+	LimitRateAfter     Size   // limit_rate_after
 	MaxBody            int64  // client_max_body_size; 0: not checked
 
 	Linger          Linger // lingering_close
@@ -76,6 +89,12 @@ type Location struct {
 	AddHeaders  []AddHeader
 	ErrorPages  []ErrorPage
 	Logs        []Log // access logs
+}
+
+// Size is a number of bytes that may depend on the request.
+type Size struct {
+	Bytes    int64          // unless there is a template
+	Template *vars.Template // gives a size such as "16k" for each request; nil: Bytes
 }
 
 // Linger says when a client's connection is read to its end before it is closed.
@@ -132,8 +151,18 @@ type Proxy struct {
 	ReadTimeoutMs    int64 // proxy_read_timeout: between two reads
 	SendTimeoutMs    int64 // proxy_send_timeout: between two writes
 
-	HTTP10           bool         // requests are HTTP/1.0
-	Blocks           int          // most blocks that one response may hold
+	HTTP10 bool // requests are HTTP/1.0
+
+	Buffering       bool  // proxy_buffering
+	Blocks          int   // most blocks that one response may hold (proxy_buffers)
+	BusyBytes       int   // most bytes in them that wait for the client before further ones go to the file (proxy_busy_buffers_size)
+	FirstPartBytes  int   // proxy_buffer_size
+	SpillMax        int64 // largest temporary file (proxy_max_temp_file_size); 0: none
+	SpillWrite      int   // bytes written to it at a time (proxy_temp_file_write_size)
+	LimitRate       Size  // proxy_limit_rate: bytes per second from the origin; 0: no limit
+	IgnoreBuffering bool  // X-Accel-Buffering is not acted on (proxy_ignore_headers)
+	IgnoreLimitRate bool  // nor X-Accel-Limit-Rate
+
 	Limits           http1.Limits // of response heads
 	RequestBuffering bool
 

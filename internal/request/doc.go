@@ -4,11 +4,11 @@
 // Package request takes a request from its first byte to its log line: it reads the head, finds server and location, asks an
 // origin or answers by itself, relays the response, and hands the client's connection back.
 //
-//	            .-> answer ---------------------------------.
-//	            |                                           v
-//	read head -> route -> [read body] -> pick -> connect -> exchange -> relay -> finish -> (next request | linger | close)
-//	                                      ^                  |    \                ^
-//	                                      '--- next origin --'     '--> tunnel ----'
+//	               .-> answer ----------------------------------------------------------------.
+//	               |                                                                          v
+//	read head -> route -> [delay] -> [read body] -> pick -> connect -> exchange -> relay -> finish -> (next request | linger | close)
+//	                                                 ^                   |   \                ^
+//	                                                 '--- next origin ---'    '--> tunnel ----'
 //
 // A Request is a table of steps and one short driver (state.go). A step does what can be done now and says "again", "wait" or
 // "done"; it never blocks, and every loop over network data has a bound for one turn. Whatever event arrives, the driver runs the step of
@@ -23,19 +23,26 @@
 //	exchange.go   the request goes out, the head of the response comes in
 //	sendhead.go   the head that the origin gets
 //	respond.go    the head that the client gets; relaying the body
-//	tunnel.go     101 and after       limit.go     limits of requests and connections
+//	flow.go       buffered or not, how fast; deadlines and pauses of a relay
+//	tunnel.go     101 and after       limit.go     limit_conn, of requests and connections
+//	rate.go       limit_req           pressure.go  what waits gives back while memory is short
+//	memory.go     arenas              status.go    stub_status
+//	log.go        access log, fields of the error log
+//	websocket.go  where its frames end             goodbye.go   the end of a tunnel by this worker
+//	drain.go      finishing, time limits           handover.go  connections to and from other workers
 //	variables.go, trials.go   values of variables     config.go   the config, compiled
 //
 // # Memory
 //
 // A connection that waits for a request holds no block and no Request. A request holds: one block with its head until it is over;
-// blocks of its body until it has been sent (or, as long as it may have to be sent again, until the response begins); one block with
+// blocks of its body, or a temporary file, until it has been sent (or, as long as it may have to be sent again, until the response begins); one block with
 // the origin's head until it is over, since variables refer to it; and what is on its way to the client. All come from one pool;
 // a step that gets none waits in the pool's queue. Steady state allocates nothing.
 //
 // # Invariants
 //
-//   - Each connection has one owner: the engine while it waits, a Request while it is in flight, a Peer while it is idle.
+//   - Each connection has one owner: the engine while it waits, a Request while it is in flight, a Peer while it is idle, a handing while
+//     another process decides whether it takes it over. Whoever has a client's connection is the only process that reads from it.
 //   - A request that has been counted as begun is logged once, and every block that it held is back in the pool afterwards.
 //   - Nothing of the client's head reaches the origin but method, target and fields as parsed; framing is always written anew.
 //   - A connection to an origin goes back to be used again only after a complete exchange: request sent in full, response

@@ -10,9 +10,11 @@ import (
 	"weir/internal/clock"
 	"weir/internal/conn"
 	"weir/internal/event"
+	"weir/internal/eventpipe"
 	"weir/internal/logfile"
 	"weir/internal/stats"
 	"weir/internal/sys"
+	"weir/internal/tempfile"
 	"weir/internal/upstream"
 )
 
@@ -22,8 +24,11 @@ type Options struct {
 	Clock   *clock.Clock
 	Table   *conn.Table
 	Pool    *buffer.Pool
-	Stats   *stats.Page    // this worker's
-	Segment *stats.Segment // everybody's
+	Depot   *buffer.Depot      // large pieces of requests' memory
+	Splicer *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
+	Spill   *tempfile.Store    // temporary files; nil: there are none
+	Stats   *stats.Page        // this worker's
+	Segment *stats.Segment     // everybody's
 	Log     *logfile.ErrorLog
 	// OnDamaged is told of a limit zone that was found damaged, each time.
 	OnDamaged func(zone string)
@@ -39,23 +44,26 @@ type Options struct {
 // Engine serves the clients of one worker: it owns connections between requests, and lends them to a Request while one is in flight.
 type Engine struct {
 	Options
-	idle     []*Request // used last comes last
+	Pipes    *eventpipe.Shared // what the pipes of all requests share
+	idle     []*Request        // used last comes last
 	inFlight int
 	draining bool
-	onEmpty  func()
+	drain    drain
 	limiter  limiter
+	rater    rater
+	peerKey  [16]byte     // memory for an address: see Request.peerKey
 	source   acceptSource // for the limits of listening addresses
 	holds    []*connHolds // not in use
-
-	largeHeads int // heads that have outgrown a block, in flight
+	relief   relief
+	crowded  int // requests in flight with a head of more fields than fieldsKept
 }
-
-// largeHeadsMax bounds the heads that have outgrown a block: their memory is not the pool's.
-func (e *Engine) largeHeadsMax() int { return max(64, e.Table.Size()/16) }
 
 // NewEngine makes an engine.
 func NewEngine(o Options) *Engine {
-	return &Engine{Options: o}
+	e := &Engine{Options: o}
+	e.Pipes = eventpipe.NewShared(eventpipe.SharedOptions{Pool: o.Pool, Clock: o.Clock, Splicer: o.Splicer, Spill: o.Spill})
+	e.relief.init(e)
+	return e
 }
 
 // OnAccept takes a client's socket. See conn.Acceptor.
@@ -83,15 +91,21 @@ func (e *Engine) OnAccept(l *conn.Listener, fd int, peer netip.AddrPort) {
 	e.park(c, e.Binds[l.ID].Default.HeaderTimeoutMs)
 }
 
-// park has a connection wait for the first byte of a request.
+// park has a connection wait for the first byte of a request. While the worker drains, one of a newer generation gets it, if one will have it.
 func (e *Engine) park(c *conn.Conn, timeoutMs int64) {
-	if e.draining {
-		timeoutMs = min(timeoutMs, drainIdleMs)
-	}
-	c.SetOwner(e)
 	c.Arm(e.Clock.Ms() + timeoutMs)
+	if e.draining && e.handOver(c) {
+		return
+	}
+	e.await(c)
+}
+
+// await is park for a connection that stays here.
+func (e *Engine) await(c *conn.Conn) {
+	c.SetOwner(e)
 	e.Table.Waiting.Push(c)
 	e.Stats.Waiting.Inc()
+	e.sayFarewell(c)
 }
 
 // OnReady begins a request when its first bytes are there. See conn.Owner.
@@ -121,7 +135,7 @@ func (e *Engine) OnTimeout(c *conn.Conn) {
 func (e *Engine) closeWaiting(c *conn.Conn) {
 	e.Stats.Waiting.Dec()
 	e.closeClient(c)
-	e.checkEmpty()
+	e.CheckEmpty()
 }
 
 func (e *Engine) closeClient(c *conn.Conn) {
@@ -146,11 +160,14 @@ func (e *Engine) take() *Request {
 func (e *Engine) give(r *Request) {
 	e.idle = append(e.idle, r)
 	e.inFlight--
-	e.checkEmpty()
+	e.CheckEmpty()
 }
 
 // InFlight is the number of requests being served.
 func (e *Engine) InFlight() int { return e.inFlight }
+
+// evictLooks bounds the clients that MakeRoom looks at.
+const evictLooks = 16
 
 // MakeRoom closes a connection that has nothing in flight, if there is one: one to an origin, else that of the client that has been
 // waiting longest. The table is full.
@@ -166,31 +183,15 @@ func (e *Engine) MakeRoom() bool {
 		return true
 	}
 	c := e.Table.Waiting.First()
+	for range evictLooks {
+		if c == nil || c.Quiet() {
+			break
+		}
+		c = c.Next() // its request has come in the last moment
+	}
 	if c == nil {
 		return false
 	}
 	e.closeWaiting(c)
 	return true
-}
-
-// drainIdleMs is how long a drain leaves an idle connection open: a request that was on its way when the drain began is
-// answered, with "Connection: close", instead of being met by a close.
-const drainIdleMs = 2000
-
-// Drain finishes what is in flight and closes what is not; onEmpty is called, once or more, when nothing is left.
-func (e *Engine) Drain(onEmpty func()) {
-	e.draining, e.onEmpty = true, onEmpty
-	limit := e.Clock.Ms() + drainIdleMs
-	for c := e.Table.Waiting.First(); c != nil; c = c.Next() {
-		if c.DeadlineMs() > limit {
-			c.Arm(limit)
-		}
-	}
-	e.checkEmpty()
-}
-
-func (e *Engine) checkEmpty() {
-	if e.draining && e.inFlight == 0 && e.Table.Waiting.Len() == 0 {
-		e.onEmpty()
-	}
 }

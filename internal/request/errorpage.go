@@ -19,7 +19,15 @@ func publicStatus(status int) int {
 
 // hasErrorBody says whether a built-in page belongs to the status.
 func hasErrorBody(status int) bool {
-	return status >= 300 && status != 304
+	switch {
+	case status >= 301 && status <= 303, status == 307, status == 308:
+		return true
+	case status >= 400 && status <= 406, status >= 408 && status <= 416:
+		return true
+	case status == 421, status == 429, status >= 494 && status <= 497:
+		return true
+	}
+	return status >= 500 && status <= 505 || status == 507
 }
 
 func appendErrorBody(dst []byte, status int, server string) []byte {
@@ -30,7 +38,7 @@ func appendErrorBody(dst []byte, status int, server string) []byte {
 		dst = append(dst, "400 Request Header Or Cookie Too Large"...)
 	default:
 		dst = strconv.AppendInt(dst, int64(status), 10)
-		if phrase := http1.ReasonPhrase(status); phrase != "" {
+		if phrase := pagePhrase(status); phrase != "" {
 			dst = append(append(dst, ' '), phrase...)
 		}
 	}
@@ -44,6 +52,17 @@ func appendErrorBody(dst []byte, status int, server string) []byte {
 	}
 	dst = append(dst, server...)
 	return append(dst, "</center>\r\n</body>\r\n</html>\r\n"...)
+}
+
+// pagePhrase is what nginx's page says, which is not always what its status line does.
+func pagePhrase(status int) string {
+	switch status {
+	case 302:
+		return "Found"
+	case 401:
+		return "Authorization Required"
+	}
+	return http1.ReasonPhrase(status)
 }
 
 // errorPage is the location's page for a status, or nil.
@@ -77,7 +96,9 @@ func (r *Request) showPage(page *ErrorPage, status int) verdict {
 		return r.answerRedirect(code, page.Redirect)
 	case page.Text != nil:
 		a.reset()
-		a.body = page.Text.Append(a.body, r)
+		if a.body = r.render(page.Text); a.body == nil {
+			return r.noMemory()
+		}
 		a.contentType = "text/plain"
 		return r.sendAnswer()
 	}
@@ -90,17 +111,17 @@ func (r *Request) showPage(page *ErrorPage, status int) verdict {
 		return r.enterNamed(page.Named - 1)
 	}
 	r.toGet()
-	r.redirectBuf = page.URI.Append(r.redirectBuf[:0], r) // it may ask for fields of the answer that is given up
+	uri := r.render(page.URI) // it may ask for fields of the answer that is given up
 	r.abandonOrigin()
-	return r.redirectTo(r.redirectBuf)
+	return r.redirectTo(uri)
 }
 
 // toGet makes the request one for another path: GET, unless it is HEAD, and without its body.
 func (r *Request) toGet() {
+	r.withoutBody = r.withoutBody || r.hasBody
 	r.skipBody()
-	if r.hasBody {
+	if r.bodyUnread() {
 		r.closeClient = true
-		r.withoutBody = true
 	}
 	if r.methodID != http1.MethodHead {
 		r.methodID = http1.MethodGet

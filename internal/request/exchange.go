@@ -42,17 +42,24 @@ func (r *Request) exchange() verdict {
 // armExchange sets the deadline for what is waited for: the origin's answer, or its taking the request.
 func (r *Request) armExchange() {
 	p, t := r.loc.Proxy, r.trial()
+	moved := t.BytesSent + t.BytesReceived
+	r.pausing = [2]bool{}
 	switch {
 	case r.up.bodyDone:
 		r.client.Disarm()
-		r.armIfMoved(r.up.conn, 1, t.BytesSent+t.BytesReceived, p.ReadTimeoutMs)
-	case r.up.out == nil && r.sendsBody() && !r.body.ReadDone() && r.body.Empty():
+		r.armIfMoved(r.up.conn, originSide, moved, p.ReadTimeoutMs)
+	case r.up.out == nil && r.sendsBody() && r.body.Reading() && r.body.Empty():
 		// The client is the one to wait for.
 		r.up.conn.Disarm()
-		r.armIfMoved(r.client, 0, r.body.Raw, r.loc.BodyTimeoutMs)
+		r.armIfMoved(r.client, clientSide, r.body.Raw, r.loc.BodyTimeoutMs)
 	default:
 		r.client.Disarm()
-		r.armIfMoved(r.up.conn, 1, t.BytesSent+t.BytesReceived, p.SendTimeoutMs)
+		if r.sendsBody() {
+			if at := r.body.SourceResumeMs(); at != 0 {
+				r.armPause(r.client, clientSide, at)
+			}
+		}
+		r.armIfMoved(r.up.conn, originSide, moved, p.SendTimeoutMs)
 	}
 }
 
@@ -64,9 +71,9 @@ func (r *Request) openRequest() (verdict, bool) {
 		return wait, false
 	}
 	if r.sendsBody() && r.head.Chunked && !r.body.ReadDone() {
-		if r.loc.Proxy.HTTP10 {
+		if r.loc.Proxy.HTTP10 { // there was no room for a temporary file
 			r.engine.Pool.Release(b)
-			r.logError("a chunked request body of unknown length cannot be sent to an origin by HTTP/1.0")
+			r.logError("a chunked request body that could not be read first cannot be sent to an origin by HTTP/1.0")
 			return r.answer(411), false
 		}
 		r.body.SetChunk()
@@ -135,6 +142,7 @@ func (r *Request) sendBody() (broken, over bool) {
 		r.engine.Loop.Post(&r.task)
 	case eventpipe.NoBlock:
 		r.waitForBlock(buffer.ClassBody, &r.body)
+	case eventpipe.Wait, eventpipe.Pause: // armExchange sets the deadlines
 	case eventpipe.SinkFailed:
 		return true, false
 	case eventpipe.SourceBad, eventpipe.SourceClosed, eventpipe.SourceFailed:
@@ -148,7 +156,6 @@ func (r *Request) sendBody() (broken, over bool) {
 // wait for each other.
 func (r *Request) letBodyGo() {
 	if r.up.bodyDone && r.sendsBody() && r.body.Keep {
-		r.stream = true
 		r.body.StopKeeping()
 	}
 }
@@ -165,7 +172,7 @@ func (r *Request) readResponse(broken bool) verdict {
 	}
 	for {
 		b := u.block
-		room := b.HeadRoom(max(eventpipe.TailRoom, r.engine.MaxRewrite))
+		room := b.HeadRoom(r.engine.MaxRewrite)
 		if len(room) == 0 {
 			if b.R == 0 {
 				return r.failOrigin(NextInvalidHeader, "origin sent too large a response head", zap.Int("proxy_buffer_size", r.loc.Proxy.Limits.HeadBytes))
@@ -173,7 +180,8 @@ func (r *Request) readResponse(broken bool) verdict {
 			b.Compact()
 			continue
 		}
-		n, st := u.conn.Read(room)
+		peek := r.engine.Pool.Pressed()
+		n, st := r.readOrPeek(room, peek)
 		switch st {
 		case conn.Again:
 			if broken {
@@ -184,24 +192,71 @@ func (r *Request) readResponse(broken bool) verdict {
 		case conn.EOF:
 			return r.failOrigin(NextError, "origin closed the connection before its response was complete")
 		case conn.Failed:
-			return r.failOrigin(NextError, "reading the origin's response failed", zap.Error(u.conn.Errno()))
+			return r.failRead()
 		}
 		b.W += n
 		u.gotByte = true
 		r.trial().BytesReceived += int64(n)
-		if v, ok := r.parseResponse(); ok {
+		peeked := b.Data[b.W-n : b.W]
+		if !peek {
+			peeked = nil
+		}
+		if v, ok := r.parseResponse(peeked); ok {
 			return v
 		}
 	}
 }
 
-// parseResponse parses what has been read. True: the verdict is the step's; false: more has to be read.
-func (r *Request) parseResponse() (verdict, bool) {
+// readOrPeek reads bytes of a response's head, or only looks at them: see takePeeked.
+func (r *Request) readOrPeek(room []byte, peek bool) (int, conn.Status) {
+	if peek {
+		return r.up.conn.Peek(room)
+	}
+	return r.up.conn.Read(room)
+}
+
+// takePeeked takes bytes that were read while memory was short, and so only looked at, out of the connection, but for the beginning of a body
+// that goes on behind them: whose client takes nothing must not hold a block for it. The block with the head can then be given back.
+// False: the connection is broken.
+func (r *Request) takePeeked(peeked []byte, complete bool) bool {
+	u := &r.up
+	if rest := u.block.Len() - u.head.Len; complete && rest > 0 && r.bodyGoesOn(rest) {
+		leave := min(rest, len(peeked))
+		u.block.W -= leave
+		r.trial().BytesReceived -= int64(leave)
+		peeked = peeked[:len(peeked)-leave]
+	}
+	for len(peeked) > 0 {
+		n, st := u.conn.Discard(peeked)
+		if st != conn.OK {
+			return false
+		}
+		peeked = peeked[n:]
+	}
+	return true
+}
+
+// bodyGoesOn says whether the response has a body of more than the n bytes that have come, or one that must be read to know.
+func (r *Request) bodyGoesOn(n int) bool {
+	h := &r.up.head
+	switch h.Body(r.methodID) {
+	case http1.BodyNone:
+		return false
+	case http1.BodyLength:
+		return h.ContentLength > int64(n)
+	default:
+		return true
+	}
+}
+
+// parseResponse parses what has been read, of which the last bytes may only have been peeked at. True: the verdict is the step's; false: more
+// has to be read.
+func (r *Request) parseResponse(peeked []byte) (verdict, bool) {
 	u := &r.up
 	for u.block.Len() > 0 {
 		switch u.head.Parse(u.block.Bytes(), &r.loc.Proxy.Limits) {
 		case http1.More:
-			return wait, false
+			return r.morePeeked(peeked)
 		case http1.Bad:
 			what := "origin sent an invalid response"
 			if u.head.Refusal.TooLarge() {
@@ -210,7 +265,14 @@ func (r *Request) parseResponse() (verdict, bool) {
 			return r.failOrigin(NextInvalidHeader, what, zap.String("why", u.head.Refusal.String()),
 				zap.Int("proxy_buffer_size", r.loc.Proxy.Limits.HeadBytes)), true
 		}
+		if !r.fewFields(&u.head.Head) {
+			r.abandonOrigin()
+			return r.answer(503), true
+		}
 		if !u.head.Interim() {
+			if len(peeked) > 0 && !r.takePeeked(peeked, true) {
+				return r.failRead(), true
+			}
 			return r.onResponse(), true
 		}
 		if r.interims++; r.interims > interimsMax {
@@ -221,7 +283,20 @@ func (r *Request) parseResponse() (verdict, bool) {
 		u.head.Reset()
 	}
 	u.block.Reset()
+	return r.morePeeked(peeked)
+}
+
+// morePeeked takes all that was peeked at, before more is read.
+func (r *Request) morePeeked(peeked []byte) (verdict, bool) {
+	if len(peeked) > 0 && !r.takePeeked(peeked, false) {
+		return r.failRead(), true
+	}
 	return wait, false
+}
+
+// failRead gives up an origin whose connection is broken.
+func (r *Request) failRead() verdict {
+	return r.failOrigin(NextError, "reading the origin's response failed", zap.Error(r.up.conn.Errno()))
 }
 
 // passInterim forwards an interim response (RFC 9110 section 15.2) to a client that knows them. 100 is not forwarded: a client that

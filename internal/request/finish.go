@@ -14,7 +14,9 @@ func (r *Request) finish() verdict {
 	r.stopWaiting()
 	r.client.Disarm()
 	r.log()
-	r.unlimit()
+	if !r.arena.Empty() {
+		r.closeArena()
+	}
 	r.engine.Stats.Writing.Dec()
 
 	// A client that takes the end of the connection for the end of the body must not take a broken one for it.
@@ -98,7 +100,8 @@ func (r *Request) nextRequest(pipelined bool) {
 	r.begin()
 	r.pipelined = pipelined
 	if r.block == nil && !pipelined {
-		r.buf = nil // the memory of a large head is not kept
+		r.buf = nil // the memory of a head that was not in a block is not kept
+		r.useArena.Reset()
 	}
 }
 

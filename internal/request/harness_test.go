@@ -20,9 +20,11 @@ import (
 	"weir/internal/event"
 	"weir/internal/http1"
 	"weir/internal/logfile"
+	"weir/internal/offload"
 	"weir/internal/route"
 	"weir/internal/stats"
 	"weir/internal/sys"
+	"weir/internal/tempfile"
 	"weir/internal/upstream"
 	"weir/internal/vars"
 )
@@ -35,10 +37,16 @@ type harness struct {
 	timers event.Timers
 	table  *conn.Table
 	pool   *buffer.Pool
+	small  *buffer.Pool // request_pool_size
+	tiny   *buffer.Pool // connection_pool_size
+	depot  *buffer.Depot
 	engine *Engine
 	bind   *Bind
 	group  *upstream.Group
 	stats  *stats.Page
+	calls  offload.Queue
+	temp   *tempfile.Store // nil: no temporary files
+	budget budget          // theirs
 
 	listening int
 	address   sys.Sockaddr
@@ -48,12 +56,14 @@ type harness struct {
 
 // harnessOptions are what tests vary.
 type harnessOptions struct {
-	Blocks   int // of the pool; 0: 64
-	Location func(*Location)
-	Log      *logfile.Writer
-	Reserve  int  // of the pool; 0: 2
-	Conns    int  // places in the table; 0: 32
-	Unix     bool // the origin listens on a unix socket: what is written to it is there at once
+	Blocks     int // of the pool; 0: 64
+	Location   func(*Location)
+	Log        *logfile.Writer
+	Reserve    int   // of the pool; 0: 2
+	Conns      int   // places in the table; 0: 32
+	LargeBytes int   // of the depot; 0: 4 MiB
+	Spill      int64 // bytes that temporary files may hold; 0: there are none
+	Unix       bool  // the origin listens on a unix socket: what is written to it is there at once
 }
 
 func listenLoopback(t testing.TB) (fd int, at sys.Sockaddr) {
@@ -84,13 +94,16 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	if o.Conns == 0 {
 		o.Conns = 32
 	}
-	h.loop, err = event.NewLoop(o.Conns+8, h.clock, &h.timers, func() {})
+	h.loop, err = event.NewLoop(o.Conns+8, h.clock, &h.timers, h.calls.Drain)
 	require.NoError(t, err)
 	if o.Blocks == 0 {
 		o.Blocks = 64
 	}
 	if o.Reserve == 0 {
 		o.Reserve = 2
+	}
+	if o.LargeBytes == 0 {
+		o.LargeBytes = 4 << 20
 	}
 	var wake wakePool
 	wake.task.Init(&wake)
@@ -111,12 +124,21 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		Name: "app", Keepalive: 8, KeepaliveRequests: 1 << 30, KeepaliveTimeMs: 1 << 40, KeepaliveIdleMs: 60_000,
 		Peers: []upstream.PeerOptions{{Name: "origin", Addr: h.address, IP: h.address.AddrPort(), Weight: 1, MaxFails: 1, FailTimeoutMs: 10_000}},
 	})
+	h.small, err = buffer.NewPool(buffer.Options{BlockSize: 4 << 10, Limit: o.Conns})
+	require.NoError(t, err)
+	h.tiny, err = buffer.NewPool(buffer.Options{BlockSize: 512, Limit: o.Conns})
+	require.NoError(t, err)
+	h.depot = buffer.NewDepot(o.LargeBytes)
 	h.bind = h.newBind(o)
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	require.NoError(t, err)
+	log := logfile.OpenErrorLog(logfile.ErrorLogOptions{FD: int(null.Fd()), Level: logfile.LevelEmerg, Slot: 0})
+	if o.Spill > 0 {
+		h.openTemp(o.Spill, log)
+	}
 	h.engine = NewEngine(Options{
-		Loop: h.loop, Clock: h.clock, Table: h.table, Pool: h.pool, Stats: h.stats, Binds: []*Bind{h.bind}, Version: "test", Hostname: "host",
-		Log: logfile.OpenErrorLog(logfile.ErrorLogOptions{FD: int(null.Fd()), Level: logfile.LevelEmerg, Slot: 0}), MaxRewrite: 1 << 10, OnDamaged: func(string) {}, Groups: []*upstream.Group{h.group},
+		Loop: h.loop, Clock: h.clock, Table: h.table, Pool: h.pool, Depot: h.depot, Stats: h.stats, Binds: []*Bind{h.bind}, Version: "test", Hostname: "host",
+		Log: log, Spill: h.temp, MaxRewrite: 1 << 10, OnDamaged: func(string) {}, Groups: []*upstream.Group{h.group},
 	})
 	h.listener = &conn.Listener{ID: 0}
 	t.Cleanup(func() {
@@ -124,6 +146,43 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		require.NoError(t, segment.Close())
 	})
 	return h
+}
+
+// openTemp makes a store of temporary files that may hold so many bytes. What its thread does is done at once, and told in the next turn.
+func (h *harness) openTemp(limit int64, log *logfile.ErrorLog) {
+	dir, err := os.Open(h.t.TempDir())
+	require.NoError(h.t, err)
+	h.calls.Bind(h.loop)
+	h.budget.limit = limit
+	h.temp = tempfile.NewStore(tempfile.Options{Dir: int(dir.Fd()), Quota: &h.budget, Thread: h.calls.NewPromptThread(), Log: log})
+	h.t.Cleanup(func() {
+		h.settleTemp()
+		require.Zero(h.t, h.temp.Open, "all files are closed")
+		require.Zero(h.t, h.budget.used, "what they held is given back")
+		dir.Close()
+	})
+}
+
+// settleTemp makes turns until all is told that the store's thread has done.
+func (h *harness) settleTemp() {
+	for h.temp != nil && h.temp.Pending > 0 {
+		h.loop.Turn()
+	}
+}
+
+// budget is a tempfile.Quota.
+type budget struct{ limit, used int64 }
+
+func (b *budget) Acquire(bytes int64) bool { return b.take(bytes, b.limit/2) }
+func (b *budget) Rescue(bytes int64) bool  { return b.take(bytes, b.limit) }
+func (b *budget) Release(bytes int64)      { b.used -= bytes }
+
+func (b *budget) take(bytes, bound int64) bool {
+	if b.used+bytes > bound {
+		return false
+	}
+	b.used += bytes
+	return true
 }
 
 type wakePool struct {
@@ -140,12 +199,12 @@ func (h *harness) newBind(o harnessOptions) *Bind {
 	require.NoError(h.t, err)
 	loc := &Location{
 		Path: "/", Prefix: true, KeepaliveTimeoutMs: 75_000, KeepaliveTimeMs: 1 << 40, KeepaliveRequests: 1 << 30,
-		BodyTimeoutMs: 60_000, SendTimeoutMs: 60_000, MaxBody: 1 << 20, Linger: LingerOn, LingerTimeMs: 30_000, LingerTimeoutMs: 5_000,
+		BodyTimeoutMs: 60_000, BodyBlocks: 8, SendTimeoutMs: 60_000, MaxBody: 1 << 20, Linger: LingerOn, LingerTimeMs: 30_000, LingerTimeoutMs: 5_000,
 		ServerField: "weir",
 	}
 	loc.Proxy = &Proxy{
 		Group: h.group, Authority: "app", Port: "80", ConnectTimeoutMs: 60_000, ReadTimeoutMs: 60_000, SendTimeoutMs: 60_000,
-		Blocks: 8, RequestBuffering: true, Limits: http1.Limits{LineBytes: 16 << 10, HeadBytes: 16 << 10, Fields: 100},
+		Buffering: true, Blocks: 8, BusyBytes: 32 << 10, FirstPartBytes: 16 << 10, RequestBuffering: true, Limits: http1.Limits{LineBytes: 16 << 10, HeadBytes: 16 << 10, Fields: 100},
 		SetHeaders: []SetHeader{NewSetHeader("Host", host), NewSetHeader("X-Forwarded-For", xff)}, Next: NextError | NextTimeout,
 	}
 	loc.Proxy.Overridden.Add(http1.FieldHost)
@@ -165,7 +224,8 @@ func (h *harness) newBind(o harnessOptions) *Bind {
 	require.NoError(h.t, err)
 	names, err := route.NewServerNames([]route.Server{{Names: []string{"example.com"}, Default: true}})
 	require.NoError(h.t, err)
-	s := &Server{Name: "example.com", Locations: locations, List: []*Location{loc}, Default: loc, HeaderTimeoutMs: 60_000, Limits: http1.DefaultLimits()}
+	s := &Server{Name: "example.com", Locations: locations, List: []*Location{loc}, Default: loc, HeaderTimeoutMs: 60_000, Limits: http1.DefaultLimits(),
+		RequestPool: h.small, ConnectionPool: h.tiny}
 	return &Bind{Names: names, Servers: []*Server{s}, Default: s, Local: netip.MustParseAddrPort("127.0.0.1:80")}
 }
 
@@ -235,6 +295,10 @@ func (h *harness) accept() int {
 func (h *harness) settled() {
 	h.t.Helper()
 	require.Zero(h.t, h.engine.InFlight(), "requests in flight")
-	require.Zero(h.t, h.pool.Stats().Used, "blocks in use")
-	require.Empty(h.t, h.pool.Check())
+	for _, p := range []*buffer.Pool{h.pool, h.small, h.tiny} {
+		require.Zero(h.t, p.Stats().Used, "blocks of %d bytes in use", p.BlockSize())
+		require.Empty(h.t, p.Check())
+	}
+	require.Zero(h.t, h.depot.Stats().LargeUsed, "large pieces in use")
+	require.Empty(h.t, h.depot.Check())
 }

@@ -129,6 +129,9 @@ func (r *Request) limit() (verdict, bool) {
 	var v limitconn.Verdict
 	var failed *Limit
 	r.holds, v, failed = r.engine.limiter.acquire(r.holds, limits, r.client.Peer.Addr(), r)
+	if len(r.holds) > 0 {
+		r.arena.AddCleanup(unlimit, r)
+	}
 	r.limitStatus = v.String()
 	if failed != nil {
 		r.logLimit(limits, failed, v)
@@ -137,6 +140,7 @@ func (r *Request) limit() (verdict, bool) {
 	case limitconn.Passed, limitconn.RejectedDryRun, limitconn.FullDryRun:
 		return again, true
 	}
+	r.retryAfterSec = 1
 	return r.answer(limits.Status), false
 }
 
@@ -154,14 +158,14 @@ func (r *Request) logLimit(limits *Limits, failed *Limit, v limitconn.Verdict) {
 	if v == limitconn.RejectedDryRun {
 		message = "limiting connections, dry run, by zone"
 	}
-	fields := append(r.logFields(), zap.String("zone", failed.Zone.Name()), zap.String("key", r.keyText(failed)))
+	fields := append(r.logFields(), zap.String("zone", failed.Zone.Name()), zap.String("key", r.keyText(failed.Key)))
 	log.Log(limits.LogLevel, message, fields...)
 }
 
 // keyText is the request's key for people: an address where it is one in binary, otherwise quoted text.
-func (r *Request) keyText(limit *Limit) string {
-	key := limit.Key.Append(nil, r)
-	if strings.HasPrefix(limit.Key.String(), "$binary_remote_addr") {
+func (r *Request) keyText(template *vars.Template) string {
+	key := template.Append(nil, r)
+	if strings.HasPrefix(template.String(), "$binary_remote_addr") {
 		if addr, ok := netip.AddrFromSlice(key); ok {
 			return addr.String()
 		}
@@ -179,12 +183,11 @@ func (e *Engine) logFull(failed *Limit, v limitconn.Verdict) {
 	e.Log.Limited("zone "+failed.Zone.Name(), logfile.LevelCrit, message, zap.String("zone", failed.Zone.Name()), zap.Int64("size", failed.Zone.SizeBytes()))
 }
 
-// unlimit gives the request's places back.
-func (r *Request) unlimit() {
-	if len(r.holds) > 0 {
-		limitconn.Release(r.holds)
-		r.holds = r.holds[:0]
-	}
+// unlimit gives a request's places back: a cleanup of its arena (nginx's ngx_http_limit_conn_cleanup).
+func unlimit(request any) {
+	r := request.(*Request)
+	limitconn.Release(r.holds)
+	r.holds = r.holds[:0]
 }
 
 // connHolds are the places of a client's connection under the limits of its listening address.

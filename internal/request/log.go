@@ -38,9 +38,10 @@ func (r *Request) logShortage() {
 	r.engine.Log.Limited("buffers", logfile.LevelCrit, "no buffer is free (buffers.limit)", zap.Int("blocks", r.engine.Pool.Stats().Limit))
 }
 
-func (r *Request) logError(message string) {
+// logError is about what this process cannot do for the request.
+func (r *Request) logError(message string, more ...zap.Field) {
 	if r.engine.Log.Enabled(logfile.LevelError) {
-		r.engine.Log.Error(message, r.logFields()...)
+		r.engine.Log.Error(message, append(r.logFields(), more...)...)
 	}
 }
 

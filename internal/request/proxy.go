@@ -27,7 +27,7 @@ type origin struct {
 
 	block *buffer.Block // the response's head and the first of its body
 	head  http1.ResponseHead
-	text  []byte // the head's bytes, once it is complete; in block
+	text  []byte // the head's bytes, once it is complete; in block, or in the request's arena: see moveHeads
 	keep  bool   // the connection can be used again once the response is over
 }
 
@@ -45,7 +45,7 @@ func (r *Request) startProxy() verdict {
 	r.proxyStartMs = r.nowMs()
 	r.round, r.staleTrials = len(r.trials), 0
 	r.tried.Reset()
-	if r.sendsBody() && r.stream && r.body.Wire > 0 {
+	if !r.canReplay() {
 		r.logError("a request body that was sent on while it was read cannot be sent again")
 		return r.answer(502)
 	}
@@ -58,7 +58,7 @@ func (r *Request) startProxy() verdict {
 // pick chooses an origin and takes or begins a connection to it.
 func (r *Request) pick() verdict {
 	p, now := r.loc.Proxy, r.nowMs()
-	peer := p.Group.Pick(now, &r.tried)
+	peer := p.Group.Pick(now, &r.tried, r.peerKey(p.Group))
 	if peer == nil {
 		return r.noOrigin()
 	}
@@ -72,6 +72,17 @@ func (r *Request) pick() verdict {
 		return r.become(StateExchange)
 	}
 	return r.dial(peer)
+}
+
+// peerKey is what the group chooses a peer by; nil where it does not look at the request, and when there is no memory for it.
+func (r *Request) peerKey(g *upstream.Group) []byte {
+	switch g.Method {
+	case upstream.IPHash:
+		return appendBinary(r.engine.peerKey[:0], r.client.Peer.Addr())
+	case upstream.Hash, upstream.ConsistentHash:
+		return r.render(g.Key)
+	}
+	return nil
 }
 
 // dial begins a new connection to the peer.
@@ -168,11 +179,14 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 			r.logOrigin("origin is taken for unavailable")
 		}
 	}
-	r.closeOrigin()
+	if !stale { // the same peer is asked again: its place is kept
+		r.tried.Leave()
+	}
+	r.closeAttempt()
 	if sent && !r.repeatable() {
 		why |= NextNonIdempotent
 	}
-	if r.headSent || p.Next&why != why || r.sendsBody() && r.stream && sent ||
+	if r.headSent || p.Next&why != why || !r.canReplay() ||
 		p.NextTimeoutMs > 0 && r.nowMs()-r.proxyStartMs >= p.NextTimeoutMs {
 		return r.answer(status)
 	}
@@ -192,6 +206,11 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 
 // closeOrigin closes the connection to the origin, if there is one, and gives back what the attempt held.
 func (r *Request) closeOrigin() {
+	r.tried.Leave()
+	r.closeAttempt()
+}
+
+func (r *Request) closeAttempt() {
 	u := &r.up
 	if u.conn != nil {
 		u.conn.Close()

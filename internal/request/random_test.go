@@ -59,6 +59,7 @@ type service struct {
 	fd     int
 	got    []byte
 	unsent []byte
+	extra  int  // how many of the last of unsent are behind the answer's end
 	close  bool // when unsent is empty
 	closed bool
 }
@@ -186,6 +187,9 @@ func (c *crowd) serve(n int) {
 		if s.got, ended = c.receive(s.fd, n, s.got); ended {
 			s.close, s.unsent = true, nil
 		}
+		if len(s.got) > 0 && len(s.unsent) <= s.extra {
+			s.unsent = nil // the next request is there: from now on they would be its answer, for everybody
+		}
 		if len(s.unsent) == 0 && !s.close {
 			c.answer(s)
 		}
@@ -245,6 +249,7 @@ func (c *crowd) response(s *service, method, kind string, id, size int) []byte {
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Id: %d\r\n", id)
 	body := bodyOf(id, size)
 	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", size)
+	s.extra = 0
 	if method == "HEAD" && kind != "none" && kind != "bad" {
 		return []byte(head + length)
 	}
@@ -252,7 +257,9 @@ func (c *crowd) response(s *service, method, kind string, id, size int) []byte {
 	case "length":
 		return []byte(head + length + body)
 	case "extra":
-		return []byte(head + length + body + "HTTP/1.1 200 OK\r\nX-Id: -1\r\nContent-Length: 0\r\n\r\n")
+		extra := "HTTP/1.1 200 OK\r\nX-Id: -1\r\nContent-Length: 0\r\n\r\n"
+		s.extra = len(extra)
+		return []byte(head + length + body + extra)
 	case "chunked":
 		return []byte(head + "Transfer-Encoding: chunked\r\n\r\n" + c.chunks(body))
 	case "close":
@@ -336,8 +343,9 @@ func (c *crowd) run() {
 		before := c.moved
 		c.calm()
 		c.h.poll()
-		if c.moved != before {
+		if c.moved != before || c.h.temp.Pending > 0 {
 			still = 0
+			c.h.settleTemp()
 		}
 	}
 	for _, v := range c.clients {
@@ -359,6 +367,10 @@ func (c *crowd) run() {
 		}
 		c.h.poll()
 	}
+	c.h.settleTemp()
+	if c.h.budget.used != 0 {
+		c.fail("temporary files hold %d bytes of nobody", c.h.budget.used)
+	}
 	if c.h.engine.InFlight() != 0 || c.h.pool.Stats().Used != 0 || c.h.table.Used() != 0 || len(c.h.pool.Check()) != 0 {
 		c.fail("left behind: %d requests, %d blocks, %d connections, %v", c.h.engine.InFlight(), c.h.pool.Stats().Used, c.h.table.Used(), c.h.pool.Check())
 	}
@@ -378,17 +390,25 @@ func TestCrowd(t *testing.T) {
 	seed, runs := number("WEIR_CROWD_SEED", 1), number("WEIR_CROWD_RUNS", runs)
 	var harnesses []*harness
 	for _, blocks := range []int{512, 4, 6, 12, 40} {
-		harnesses = append(harnesses, newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 64}))
+		harnesses = append(harnesses, newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 64, Spill: 100_000}))
 	}
 	waits := uint64(0)
 	for i := range runs {
 		h := harnesses[(seed+i)%len(harnesses)]
 		c := &crowd{t: t, h: h, seed: uint64(seed + i), rng: rand.New(rand.NewPCG(uint64(seed+i), 5))}
-		h.bind.Default.List[0].Proxy.RequestBuffering = c.rng.IntN(3) > 0
+		l := h.bind.Default.List[0]
+		l.Proxy.RequestBuffering = c.rng.IntN(3) > 0
+		l.BodyBlocks = []int{8, 2}[c.seed%2] // of which bodies are spilled, as long as there is room
 		c.run()
 		waits += h.pool.Stats().Waits
 	}
+	spilled, refused := uint64(0), uint64(0)
+	for _, h := range harnesses {
+		spilled += h.temp.Written
+		refused += h.temp.Refused
+	}
 	require.True(t, waits > 0 || runs < 10, "nobody had to wait for a block")
+	require.True(t, spilled > 0 && refused > 0 || runs < 10, "%d bytes were spilled, %d times there was no room", spilled, refused)
 }
 
 // TestFewBlocks: with a pool that is too small for all of them, requests wait for blocks, and all are answered.

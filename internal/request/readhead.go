@@ -22,7 +22,7 @@ func (r *Request) readHead() verdict {
 		if r.block = r.acquire(buffer.ClassRequest); r.block == nil {
 			return wait
 		}
-		r.buf = r.block.Data[:len(r.block.Data)-r.engine.MaxRewrite]
+		r.buf = r.headRoom(r.block)
 	}
 	for {
 		if r.w > r.base {
@@ -34,8 +34,13 @@ func (r *Request) readHead() verdict {
 				return r.refuseHead()
 			}
 		}
-		if r.w == len(r.buf) && !r.growHead() {
-			return r.refuseHead()
+		if r.w == len(r.buf) {
+			switch r.growHead() {
+			case wait:
+				return wait
+			case done:
+				return r.refuseHead()
+			}
 		}
 		n, st := r.client.Read(r.buf[r.w:])
 		switch st {
@@ -63,6 +68,10 @@ func (r *Request) waitHead() verdict {
 		r.engine.park(r.client, max(r.client.DeadlineMs()-r.nowMs(), 0))
 		return r.release()
 	}
+	if !r.fewFields(&r.head.Head) {
+		r.takeAll()
+		return r.answer(503)
+	}
 	r.client.Arm(r.startMs + r.server.HeaderTimeoutMs)
 	return wait
 }
@@ -87,38 +96,55 @@ func (r *Request) headTimeout() {
 		return
 	}
 	r.logInfo("client sent its request head too slowly")
-	r.next = r.w
-	r.length = int64(r.w - r.base)
-	r.countRequest()
-	r.closeClient = true
+	r.takeAll()
 	r.answer(408)
 }
 
-// growHead makes room behind the bytes read: by moving a pipelined request to the front of the block, or by leaving the
-// block for memory as large as the limit. False when the limit is reached.
-func (r *Request) growHead() bool {
+// takeAll makes all that has been read the request, which has no complete head: the connection cannot go on after it.
+func (r *Request) takeAll() {
+	r.next = r.w
+	r.length = int64(r.w - r.base)
+	r.countRequest()
+	r.client.Disarm()
+	r.closeClient = true
+}
+
+// headRoom is the part of a block that a request's head is read into: the rest is kept for what is added to it.
+func (r *Request) headRoom(b *buffer.Block) []byte { return b.Data[:len(b.Data)-r.engine.MaxRewrite] }
+
+// growHead makes room behind the bytes read: by moving a pipelined request to the front of its memory, or to a block if it is not in
+// one, or else by leaving the block for memory as large as the limit. again: there is room; wait: there will be a block; done: the limit is reached.
+func (r *Request) growHead() verdict {
 	if r.base > 0 {
 		r.w = copy(r.buf, r.buf[r.base:r.w])
 		r.base = 0
-		return true
+		return again
+	}
+	if size := r.engine.Pool.BlockSize() - r.engine.MaxRewrite; r.block == nil && r.w < size {
+		b := r.acquire(buffer.ClassRequest)
+		if b == nil {
+			return wait
+		}
+		copy(b.Data, r.buf[:r.w])
+		r.useArena.Reset()
+		r.block, r.buf = b, r.headRoom(b)
+		return again
 	}
 	limit := r.server.Limits.HeadBytes
 	if r.w >= limit {
-		return false
+		return done
 	}
-	if !r.large {
-		if r.engine.largeHeads >= r.engine.largeHeadsMax() {
-			r.engine.Log.Limited("large heads", logfile.LevelCrit, "too many large request heads at once", zap.Int("most", r.engine.largeHeadsMax()))
-			return false
-		}
-		r.large = true
-		r.engine.largeHeads++
+	big := r.useArena.Alloc(min(2*len(r.buf), limit))
+	if big == nil {
+		r.engine.Log.Limited("large heads", logfile.LevelCrit, "no memory for a large request head: too many at once")
+		return done
 	}
-	big := make([]byte, min(2*len(r.buf), limit))
 	copy(big, r.buf[:r.w])
+	old := r.buf
 	r.dropBlock()
+	r.useArena.Free(old)
 	r.buf = big
-	return true
+	return again
 }
 
 // dropBlock lets go of the memory with the head.
@@ -136,14 +162,10 @@ func (r *Request) refuseHead() verdict {
 	if why == http1.RefusedNone {
 		why = http1.RefusedHeadTooLarge
 	}
-	r.next = r.w
-	r.length = int64(r.w - r.base)
-	r.countRequest()
-	r.client.Disarm()
+	r.takeAll()
 	if r.engine.Log.Enabled(logfile.LevelInfo) {
 		r.engine.Log.Info("client sent an invalid request", append(r.logFields(), zap.String("why", why.String()))...)
 	}
-	r.closeClient = true
 	status := why.Status()
 	if why.TooLarge() {
 		status = 494
@@ -159,7 +181,13 @@ func (r *Request) onHead() verdict {
 	r.countRequest()
 	r.client.Disarm()
 	r.hasBody = r.head.HasBody()
-	r.pickServer()
+	switch {
+	case !r.pickServer():
+		return r.noMemory()
+	case !r.fewFields(&r.head.Head):
+		r.closeClient = true
+		return r.answer(503)
+	}
 	return r.become(StateRoute)
 }
 
@@ -171,8 +199,9 @@ func (r *Request) countRequest() {
 	st.Writing.Inc()
 }
 
-// pickServer finds the virtual server by the address that accepted the connection and the host asked for.
-func (r *Request) pickServer() {
+// pickServer finds the virtual server by the address that accepted the connection and the host asked for. False: there is no memory
+// for the host.
+func (r *Request) pickServer() bool {
 	bind := r.bind
 	if bind.ByLocal != nil {
 		var local sys.Sockaddr
@@ -184,11 +213,12 @@ func (r *Request) pickServer() {
 	}
 	asked := r.headOf(r.head.Host)
 	if last := &bind.last; last.server != nil && bytes.Equal(asked, last.asked) {
-		r.host, r.server = append(r.host[:0], last.host...), last.server
-	} else {
-		bind.find(r, asked)
+		r.host, r.server = append(r.hostText[:0], last.host...), last.server
+	} else if !bind.find(r, asked) {
+		return false
 	}
 	r.loc = r.server.Default
+	return true
 }
 
 // lastHost is the host that a bind was asked for last, and what came of it: most requests ask for the one before them.
@@ -197,23 +227,29 @@ type lastHost struct {
 	server      *Server
 }
 
-// lastHostMax is the longest host that is remembered.
+// lastHostMax is the longest host that is remembered, and that needs no memory of its own.
 const lastHostMax = 64
 
-// find looks the host up, and remembers it for the next request unless captures depend on it.
-func (b *Bind) find(r *Request, asked []byte) {
-	r.host = lowerInto(r.host[:0], asked)
+// find looks the host up, and remembers it for the next request unless captures depend on it. False: there is no memory for it.
+func (b *Bind) find(r *Request, asked []byte) bool {
+	room := r.hostText[:]
+	if len(asked) > len(room) {
+		if room = r.arena.Alloc(len(asked)); room == nil {
+			return false
+		}
+	}
+	r.host = lowerInto(room[:0], asked)
 	i, pattern := b.Names.LookupPattern(r.host)
 	r.server = b.Servers[i]
 	if pattern != nil {
-		r.captures.server.set(pattern, r.host)
-		return
+		return r.captures.server.set(pattern, r.host, &r.arena)
 	}
 	if last := &b.last; len(asked) <= lastHostMax {
 		last.asked = append(last.asked[:0], asked...)
 		last.host = append(last.host[:0], r.host...)
 		last.server = r.server
 	}
+	return true
 }
 
 // localAddr is the address that accepted the connection.

@@ -4,6 +4,8 @@
 package request
 
 import (
+	"math"
+
 	"weir/internal/buffer"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
@@ -16,8 +18,11 @@ func (r *Request) openBody() (verdict, bool) {
 		return wait, false
 	}
 	o := eventpipe.Options{
-		Source: r.client, Class: buffer.ClassBody, Blocks: requestBodyBlocks,
+		Source: r.client, Class: buffer.ClassBody, Blocks: streamBlocks,
 		Framing: eventpipe.Length, Length: r.head.ContentLength, Exact: true, Keep: true,
+	}
+	if r.readsFirst() {
+		o.Blocks, o.SpillMax, o.Owner = r.loc.BodyBlocks, math.MaxInt64, r
 	}
 	there := r.buf[r.next:r.w]
 	if r.head.Chunked {
@@ -26,15 +31,15 @@ func (r *Request) openBody() (verdict, bool) {
 	if n, ok := r.bodyThere(); ok {
 		there = there[:n]
 	}
-	r.body.Open(r.engine.Pool, o)
+	r.body.Open(r.engine.Pipes, &o)
 	r.bodyOpen = true
 	if r.head.Expect100 && len(there) == 0 {
 		r.sendContinue()
 	}
 	for len(there) > 0 {
-		b.R, b.W = eventpipe.HeadRoom, eventpipe.HeadRoom
-		n := copy(b.Data[b.W:len(b.Data)-eventpipe.TailRoom], there)
-		b.W += n
+		b.Reset()
+		n := copy(b.Data, there)
+		b.W = n
 		there = there[n:]
 		r.next += n
 		if !r.body.Feed(b) {
@@ -81,14 +86,27 @@ func (r *Request) badBody() verdict {
 	return r.answer(400)
 }
 
-// readBody reads the request's body before an origin is asked. A body larger than the memory for it is sent on while the
-// rest is read.
+// readsFirst says whether the body is read before an origin is asked. An origin that speaks HTTP/1.0 must be told its length, so a chunked body
+// is read first for it in any case, as in nginx.
+func (r *Request) readsFirst() bool {
+	p := r.loc.Proxy
+	return p.RequestBuffering || p.HTTP10 && r.head.Chunked
+}
+
+// canReplay says whether the body can be sent, from its first byte, to another origin: it is all there, in memory or in its temporary
+// file, or nothing of it has been sent.
+func (r *Request) canReplay() bool {
+	return !r.sendsBody() || !r.bodyOpen || r.body.Keep || r.body.Wire == 0
+}
+
+// readBody reads the request's body before an origin is asked: into memory, and from client_body_buffer_size on to a temporary file. A body for
+// which there is no room is sent on while the rest is read.
 func (r *Request) readBody() verdict {
 	if !r.bodyOpen {
 		if v, ok := r.openBody(); !ok {
 			return v
 		}
-		if !r.loc.Proxy.RequestBuffering {
+		if !r.readsFirst() {
 			return r.sendEarly()
 		}
 	}
@@ -96,13 +114,12 @@ func (r *Request) readBody() verdict {
 	case eventpipe.Done:
 		r.client.Disarm()
 	case eventpipe.Yield:
+		r.engine.Loop.Post(&r.task)
+		return r.awaitBody()
+	case eventpipe.Full:
 		return r.sendEarly()
 	case eventpipe.Wait:
-		if v, ok := r.bodyTooLarge(); !ok {
-			return v
-		}
-		r.armIfMoved(r.client, 0, r.body.Raw, r.loc.BodyTimeoutMs)
-		return wait
+		return r.awaitBody()
 	case eventpipe.NoBlock:
 		if !r.body.Empty() {
 			return r.sendEarly() // many bodies that wait for each other's blocks would wait for ever
@@ -119,16 +136,27 @@ func (r *Request) readBody() verdict {
 	return r.become(StatePick)
 }
 
-// sendEarly goes on to an origin before the body is complete, which is sent on while the rest of it is read.
+// awaitBody waits for more of the body: for the client, or for the temporary file to take what has come.
+func (r *Request) awaitBody() verdict {
+	if v, ok := r.bodyTooLarge(); !ok {
+		return v
+	}
+	if r.body.Reading() {
+		r.armIfMoved(r.client, clientSide, r.body.Raw, r.loc.BodyTimeoutMs)
+	} else {
+		r.client.Disarm()
+	}
+	return wait
+}
+
+// sendEarly goes on to an origin before the body is complete, which is sent on while the rest of it is read. What has been sent is kept, for
+// another origin, as long as there is room.
 func (r *Request) sendEarly() verdict {
 	r.client.Disarm()
 	if v, ok := r.bodyTooLarge(); !ok {
 		return v
 	}
-	if !r.body.ReadDone() {
-		r.stream = true
-		r.body.StopKeeping()
-	}
+	r.body.Blocks = max(r.body.Blocks, streamBlocks)
 	return r.become(StatePick)
 }
 
@@ -144,8 +172,8 @@ func (r *Request) bodyFailed(o eventpipe.Outcome) verdict {
 	return r.become(StateFinish)
 }
 
-// requestBodyBlocks bounds the blocks of a request body in memory.
-const requestBodyBlocks = 8
+// streamBlocks bounds the blocks of a request body that is sent on while it is read.
+const streamBlocks = 8
 
 // skipBody drops a request body that nobody wants, if all of it has come along with the head.
 func (r *Request) skipBody() {

@@ -28,13 +28,13 @@ type Request struct {
 	blockClass buffer.Class    // the class it is waited for with
 	task       event.Task
 
-	// The head: buf[base:w] begins with it. buf is a block's memory, or the Go heap's when the head has outgrown a block.
+	// The head: buf[base:w] begins with it. buf is block's memory; or useArena's, when the head has outgrown a block or has been moved
+	// out of one under memory pressure.
 	block *buffer.Block
 	buf   []byte
-	large bool // the head has outgrown a block
-	base  int  // the first byte of this request's head
-	w     int  // the end of what has been read
-	next  int  // the first byte that is not this request's; valid once the head is complete
+	base  int // the first byte of this request's head
+	w     int // the end of what has been read
+	next  int // the first byte that is not this request's; valid once the head is complete
 	head  http1.RequestHead
 
 	bind   *Bind
@@ -45,13 +45,16 @@ type Request struct {
 	method      []byte // in the place of the head's, after an internal redirect
 	withoutBody bool   // the request goes on without its body, for the same reason
 
-	path       []byte // $uri: normalized, in buf or in pathBuf
-	pathBuf    []byte
-	args       []byte // $args
-	host       []byte // the host in lower case
+	arena    buffer.Arena // what lasts as long as this request (nginx's r->pool)
+	useArena buffer.Arena // what lasts as long as this use, pipelined requests included (c->pool)
+	crowded  bool         // a head of this use has more fields than fieldsKept
+
+	path       []byte // $uri: normalized, in buf or in arena
+	args       []byte // $args: likewise
+	host       []byte // the host in lower case, in hostText or in arena
+	hostText   [lastHostMax]byte
 	captures   captures
 	redirected bool // an internal redirect has been followed: path and args are not the client's
-	argsBuf    []byte
 	fixed      bool // an error page is being made: its own errors go out as they are
 
 	startMs int64 // when the first byte came
@@ -60,10 +63,13 @@ type Request struct {
 	holds       []limitconn.Hold // places under limits
 	limitStatus string           // $limit_conn_status; empty: no limit was met
 
+	rateStatus    string // $limit_req_status; empty: no rate was asked
+	resumeMs      int64  // when a delayed request goes on
+	retryAfterSec int    // what a client over a limit is told; 0: it is not over one
+
 	body     eventpipe.Pipe // client to origin
 	hasBody  bool
 	bodyOpen bool // body has been opened
-	stream   bool // the body is sent on while it is read: it cannot be sent again
 
 	up     origin
 	trials []upstream.Trial
@@ -74,20 +80,26 @@ type Request struct {
 	earlyCut    bool           // a part of it has been
 	interims    int            // interim responses so far
 	staleTrials int            // trials that only showed that a kept connection had been closed
-	rewriteBuf  []byte
-	progress    [2]int64 // what had been moved when the client's and the origin's deadline were set: see armIfMoved
-	status      int      // of the response
-	headSent    bool     // the head of the final response has been handed to the pipe
-	headBytes   int64    // its size
-	complete    bool     // the response was written to its end
+	progress    [2]int64       // what had been moved when the client's and the origin's deadline were set: see armIfMoved
+	pausing     [2]bool        // the deadline of that side is the end of a pause: see armPause
+	status      int            // of the response
+	headSent    bool           // the head of the final response has been handed to the pipe
+	headBytes   int64          // its size
+	complete    bool           // the response was written to its end
 
 	round        int   // the trials before an internal redirect
 	proxyStartMs int64 // when this round of trials began
 	errorStatus  int   // the status that error_page gives to the answer of another location; 0: its own
-	redirectBuf  []byte
-	upDone       bool // tunnel: the client has closed its side, and the origin knows
-	downDone     bool // tunnel: the other way round
-	aborted      bool // the response could not be completed
+	upDone       bool  // tunnel: the client has closed its side, and the origin knows
+	downDone     bool  // tunnel: the other way round
+	silentByMs   int64 // tunnel: when it will have been idle for too long
+	takeByMs     int64 // tunnel: when the origin will have taken nothing for too long; 0: the tunnel begins
+	taken        int64 // tunnel: what it had taken when that was set
+	aborted      bool  // the response could not be completed
+
+	webSocket bool      // the tunnel is one, and frames follows it
+	frames    [2]frames // by direction
+	goodbye   goodbye
 
 	pipelined   bool // $pipe
 	closeClient bool // the connection ends with this response
@@ -102,6 +114,7 @@ func newRequest(e *Engine) *Request {
 	r := &Request{engine: e}
 	r.waiter.Init(r)
 	r.task.Init(r)
+	e.relief.all = append(e.relief.all, r)
 	return r
 }
 
@@ -109,7 +122,10 @@ func newRequest(e *Engine) *Request {
 func (r *Request) open(c *conn.Conn) {
 	r.client = c
 	c.SetOwner(r)
-	r.bind = r.engine.Binds[c.Listener.ID]
+	if bind := r.engine.Binds[c.Listener.ID]; bind != r.bind {
+		r.bind = bind
+		r.openArenas(bind.Default)
+	}
 	r.block, r.buf = nil, nil
 	r.base, r.w, r.next = 0, 0, 0
 	r.pipelined = false
@@ -128,8 +144,8 @@ func (r *Request) begin() {
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
 	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
 	r.startMs, r.length = 0, 0
-	r.limitStatus = ""
-	r.hasBody, r.bodyOpen, r.stream = false, false, false
+	r.limitStatus, r.rateStatus, r.retryAfterSec = "", "", 0
+	r.hasBody, r.bodyOpen = false, false
 	r.trials = r.trials[:0]
 	r.tried.Reset()
 	r.status, r.headSent, r.headBytes, r.complete = 0, false, 0, false
@@ -137,6 +153,8 @@ func (r *Request) begin() {
 	r.closeClient, r.lingered, r.lingerEndMs = false, false, 0
 	r.round, r.errorStatus = 0, 0
 	r.upDone, r.downDone, r.aborted = false, false, false
+	r.goodbye = goodbyeNone
+	r.pausing = [2]bool{}
 	r.id.reset()
 	r.state = StateReadHead
 }
@@ -145,9 +163,8 @@ func (r *Request) begin() {
 func (r *Request) release() verdict {
 	r.stopWaiting()
 	r.dropBlock()
-	if r.large {
-		r.large = false
-		r.engine.largeHeads--
+	if !r.arena.Empty() || !r.useArena.Empty() || r.crowded {
+		r.closeUse()
 	}
 	r.client = nil
 	r.engine.give(r)
@@ -193,12 +210,18 @@ func (r *Request) acquire(class buffer.Class) *buffer.Block {
 
 // waitForBlock queues the request for a block, which it will hand to pipe, or keep for acquire if that is nil.
 func (r *Request) waitForBlock(class buffer.Class, pipe *eventpipe.Pipe) {
+	if pipe != nil {
+		if needs := pipe.Needs(); needs == buffer.ClassAhead {
+			class = needs
+		}
+	}
 	if r.waiter.Waiting() && (r.blockFor != pipe || r.blockClass != class) {
 		r.engine.Pool.Cancel(&r.waiter)
 	}
 	if !r.waiter.Waiting() {
 		r.blockFor, r.blockClass = pipe, class
 		r.engine.Pool.Wait(&r.waiter, class)
+		r.engine.relief.start()
 		if pipe == nil {
 			r.client.Arm(r.nowMs() + blockWaitMs)
 		}
@@ -208,15 +231,6 @@ func (r *Request) waitForBlock(class buffer.Class, pipe *eventpipe.Pipe) {
 // blockWaitMs is how long a step waits for a block before the request is given up. It is a way out of circles: requests that hold what
 // the others wait for.
 const blockWaitMs = 30_000
-
-// armIfMoved sets a deadline for a side that something is waited for, unless one is set and nothing has moved on that side since: what the
-// other side does must not push it on. side is 0 for the client, 1 for the origin; moved counts the bytes.
-func (r *Request) armIfMoved(c *conn.Conn, side int, moved, timeoutMs int64) {
-	if !c.Armed() || r.progress[side] != moved {
-		r.progress[side] = moved
-		c.Arm(r.nowMs() + timeoutMs)
-	}
-}
 
 // OnBlock is told that a block is there. See buffer.Receiver.
 func (r *Request) OnBlock(_ *buffer.Waiter, b *buffer.Block) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 
 	"weir/internal/buffer"
+	"weir/internal/conn"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
 )
@@ -23,9 +24,6 @@ func (r *Request) onResponse() verdict {
 		return r.nextOrigin(why, u.head.Status, false)
 	}
 	u.peer.Succeeded()
-	if r.bodyOpen {
-		r.body.StopKeeping() // it will not be sent again
-	}
 	body := u.head.Body(r.methodID)
 	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && !p.HTTP10 && u.head.Status != 101
 	switch {
@@ -35,7 +33,10 @@ func (r *Request) onResponse() verdict {
 		}
 		return r.become(StateRespond)
 	case p.InterceptErrors && u.head.Status >= 300 && r.errorPage(u.head.Status) != nil:
-		return r.answer(u.head.Status)
+		return r.answer(u.head.Status) // perhaps by another origin, which gets the body again
+	}
+	if r.bodyOpen {
+		r.body.StopKeeping() // it will not be sent again
 	}
 	return r.become(StateRespond)
 }
@@ -60,7 +61,7 @@ func (r *Request) mayTryNext(why Next) bool {
 	if !r.repeatable() {
 		why |= NextNonIdempotent
 	}
-	return n < p.Group.Len() && (p.NextTries == 0 || n < p.NextTries) && p.Next&why == why && !(r.sendsBody() && r.stream) &&
+	return n < p.Group.Len() && (p.NextTries == 0 || n < p.NextTries) && p.Next&why == why && r.canReplay() &&
 		(p.NextTimeoutMs == 0 || r.nowMs()-r.proxyStartMs < p.NextTimeoutMs)
 }
 
@@ -69,33 +70,39 @@ const smallBody = 4 << 10
 
 // startRelay sends the head of the response, made in b, and opens the pipe for the body.
 func (r *Request) startRelay(b *buffer.Block) verdict {
-	u, p := &r.up, r.loc.Proxy
+	u := &r.up
 	kind := u.head.Body(r.methodID)
-	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, Blocks: p.Blocks}
-	switch kind {
-	case http1.BodyLength:
-		o.Framing = eventpipe.Length
-	case http1.BodyChunked:
-		o.Framing, o.Chunk = eventpipe.Chunked, true
-	case http1.BodyUntilClose:
-		o.Framing, o.Chunk = eventpipe.UntilClose, true
-	}
 	r.status = u.head.Status
 	if r.errorStatus != 0 { // this is an error page, shown with the code of the error
 		r.status, r.errorStatus = r.errorStatus, 0
 	}
-	if o.Chunk && r.head.Minor == 0 {
-		o.Chunk = false
+	chunk := kind == http1.BodyChunked || kind == http1.BodyUntilClose
+	if chunk && r.head.Minor == 0 {
+		chunk = false
 		r.closeClient = true
 	}
 	r.decideKeepAlive()
-	head := r.appendResponseHead(headSpace(b), kind, o.Chunk)
+	head := r.appendResponseHead(headSpace(b), kind, chunk)
 	r.headBytes = int64(len(head))
-	if b = r.openRelay(o, b, head); b == nil {
+	first := u.block.Bytes()[u.head.Len:]
+	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
+	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) {
+		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
+	}
+	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, SinkRate: r.clientRate(true), Chunk: chunk}
+	r.setFlow(&o)
+	switch kind {
+	case http1.BodyLength:
+		o.Framing = eventpipe.Length
+	case http1.BodyChunked:
+		o.Framing = eventpipe.Chunked
+	case http1.BodyUntilClose:
+		o.Framing = eventpipe.UntilClose
+	}
+	if !r.openRelay(&o, b, head) {
 		return r.abortResponse()
 	}
-	r.trial().BytesReceived -= int64(u.block.Len() - u.head.Len) // the pipe counts them again
-	if !r.feedFirst(b) {
+	if len(first) > 0 && !r.relayPipe.FeedPinned(u.block, u.block.R+u.head.Len) {
 		r.logOrigin("origin sent a malformed chunked body")
 		if r.earlyCut {
 			return r.abortResponse()
@@ -107,18 +114,47 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	return r.become(StateRelay)
 }
 
-// feedFirst gives the pipe what came along with the response's head. A small complete body goes behind the head b; otherwise it
-// is moved out of the head's block, which stays as it is for the variables.
-func (r *Request) feedFirst(b *buffer.Block) bool {
-	u := &r.up
-	first := u.block.Bytes()[u.head.Len:]
-	if len(first) == 0 {
-		return true
+// wholeBody is the size of a body that has arrived completely in first, along with the head, if it is small and there is room for it
+// behind the head; else -1.
+func (r *Request) wholeBody(kind http1.BodyKind, first []byte, room int) int {
+	length := int64(0)
+	switch kind {
+	case http1.BodyNone:
+	case http1.BodyLength:
+		length = r.up.head.ContentLength
+	default:
+		return -1
 	}
-	if r.relayPipe.AppendSmall(b, first, smallBody) {
-		return true
+	if length > int64(min(smallBody, len(first), room)) {
+		return -1
 	}
-	return r.relayPipe.FeedPinned(u.block, u.block.R+u.head.Len)
+	return int(length)
+}
+
+// relayWhole sends a response that is complete in b, as most are: body bytes of raw that came behind the head are its body. The pipe is opened
+// only for what the client does not take at once.
+func (r *Request) relayWhole(b *buffer.Block, text []byte, body, raw int64) verdict {
+	rate := r.clientRate(true)
+	sent := 0
+	b.W = len(text)
+	if rate.BytesPerSecond == 0 && r.early == nil && r.client.Writable() {
+		n, st := r.client.Write(text)
+		if st == conn.OK { // where it failed, it fails again below
+			sent = n
+		}
+	}
+	if sent == len(text) {
+		r.engine.Pool.Release(b)
+		r.headSent, r.complete = true, true
+		r.relayPipe.Record(body, raw, int64(sent))
+		return r.endRelay()
+	}
+	b.Consume(sent)
+	o := eventpipe.Options{Framing: eventpipe.Length, SinkRate: rate}
+	r.setFlow(&o)
+	r.openRelay(&o, b, text)
+	r.relayPipe.Record(body, raw, int64(sent))
+	return r.become(StateRelay)
 }
 
 // relay moves the response to the client.
@@ -129,8 +165,14 @@ func (r *Request) relay() verdict {
 	case eventpipe.Done:
 		r.complete = true
 		return r.endRelay()
-	case eventpipe.Wait:
+	case eventpipe.Wait, eventpipe.Pause:
+		if p.ReadDone() && r.up.conn != nil {
+			r.letOriginGo() // what is left is between this process and the client
+		}
 		r.armRelay()
+		if !p.Empty() || !r.client.Writable() { // nothing may wait in the pipe: see peek mode
+			r.underPressure()
+		}
 		return wait
 	case eventpipe.Yield:
 		r.engine.Loop.Post(&r.task)
@@ -149,43 +191,29 @@ func (r *Request) relay() verdict {
 	return r.abortResponse()
 }
 
-// armRelay sets the deadlines of what is waited for: the client while something waits for it, the origin while there
-// is room for more.
-func (r *Request) armRelay() {
-	p := &r.relayPipe
-	if p.Empty() {
-		r.client.Disarm()
-	} else {
-		r.armIfMoved(r.client, 0, p.Wire, r.loc.SendTimeoutMs)
-	}
-	if r.up.conn == nil {
-		return
-	}
-	if p.ReadDone() || p.Full() {
-		r.up.conn.Disarm()
-	} else {
-		r.armIfMoved(r.up.conn, 1, p.Raw, r.loc.Proxy.ReadTimeoutMs)
-	}
-}
-
 // endRelay ends a response that was written completely.
 func (r *Request) endRelay() verdict {
-	u := &r.up
 	r.client.Disarm()
-	if u.conn != nil {
-		if u.keep && !r.relayPipe.HasExtra() {
-			u.conn.Disarm()
-			u.peer.KeepIdle(u.conn, r.nowMs())
-			u.conn = nil
-		} else {
-			if r.relayPipe.HasExtra() {
-				r.logOrigin("origin sent more than its response")
-			}
-			u.conn.Close()
-			u.conn = nil
-		}
+	if r.up.conn != nil {
+		r.letOriginGo()
 	}
 	return r.become(StateFinish)
+}
+
+// letOriginGo ends an exchange whose response has been read to its end: the connection is kept for others, if it can be.
+func (r *Request) letOriginGo() {
+	u, t := &r.up, r.trial()
+	t.ResponseMs = r.nowMs() - t.StartMs
+	if u.keep && !r.relayPipe.HasExtra() {
+		u.conn.Disarm()
+		u.peer.KeepIdle(u.conn, r.nowMs())
+	} else {
+		if r.relayPipe.HasExtra() {
+			r.logOrigin("origin sent more than its response")
+		}
+		u.conn.Close()
+	}
+	u.conn = nil
 }
 
 // abortResponse ends a response that cannot be completed. The client sees that: its connection ends before the framing of
@@ -301,26 +329,40 @@ func equalLower(name []byte, lower string) bool {
 func (r *Request) appendRewritten(dst []byte, id http1.FieldID, value []byte) []byte {
 	address := 0
 	if id == http1.FieldRefresh {
-		if i := bytes.Index(value, []byte("url=")); i >= 0 {
+		if i := indexURL(value); i >= 0 {
 			address = i + len("url=")
 		}
 	}
 	for i := range r.loc.Proxy.Redirects {
 		rule := &r.loc.Proxy.Redirects[i]
-		r.rewriteBuf = rule.From.Append(r.rewriteBuf[:0], r)
-		if !bytes.HasPrefix(value[address:], r.rewriteBuf) {
+		free := len(dst)
+		dst = rule.From.Append(dst, r) // only to compare with it
+		from := dst[free:]
+		dst = dst[:free]
+		if !bytes.HasPrefix(value[address:], from) {
 			continue
 		}
-		rest := value[address+len(r.rewriteBuf):]
+		rest := value[address+len(from):]
 		dst = append(dst, value[:address]...)
 		start := len(dst)
 		dst = rule.To.Append(dst, r)
 		clean(dst[start:])
-		if id == http1.FieldLocation && len(dst) > start && dst[start] == '/' {
-			r.rewriteBuf = append(r.rewriteBuf[:0], dst[start:]...)
-			dst = r.absolute(dst[:start], r.rewriteBuf)
+		if end := len(dst); id == http1.FieldLocation && end > start && dst[start] == '/' {
+			dst = r.absolute(dst, dst[start:end])
+			dst = dst[:start+copy(dst[start:], dst[end:])]
 		}
 		return append(dst, rest...)
 	}
 	return append(dst, value...)
+}
+
+// indexURL finds "url=" in the value of a Refresh field, in letters of either case; -1 when it is not there.
+func indexURL(value []byte) int {
+	const name = "url="
+	for i := 0; i+len(name) <= len(value); i++ {
+		if equalLower(value[i:i+len(name)], name) {
+			return i
+		}
+	}
+	return -1
 }

@@ -6,6 +6,7 @@ package request
 import (
 	"bytes"
 
+	"weir/internal/buffer"
 	"weir/internal/http1"
 	"weir/internal/route"
 )
@@ -17,18 +18,22 @@ type captures struct {
 
 type groups struct {
 	pattern *route.Pattern
-	subject []byte // a copy: what was matched may move
+	subject []byte // a copy in the request's arena: what was matched may move
 	index   []int  // pairs, as regexp has them
 }
 
-func (g *groups) set(p *route.Pattern, subject []byte) {
+// set notes what p, which may be nil, matched in subject. False: there is no memory for it.
+func (g *groups) set(p *route.Pattern, subject []byte, arena *buffer.Arena) bool {
 	g.pattern = nil
 	if p == nil || p.Groups() == 0 {
-		return
+		return true
+	}
+	if g.subject = arena.Copy(subject); g.subject == nil {
+		return false
 	}
 	g.pattern = p
-	g.subject = append(g.subject[:0], subject...)
 	g.index = p.AppendCaptures(g.index[:0], g.subject)
+	return true
 }
 
 // group is the text of group n; false when there is none.
@@ -61,7 +66,7 @@ func (r *Request) route() verdict {
 	}
 	if head.Form == http1.AsteriskForm {
 		// RFC 9110 section 9.3.7: about the server as a whole. weir itself is what it is about.
-		return r.answerEmpty(200)
+		return r.answerEmpty(200, "")
 	}
 	r.args = nil
 	if head.HasQuery {
@@ -69,12 +74,16 @@ func (r *Request) route() verdict {
 	}
 	r.path = r.headOf(head.Path)
 	if !head.PlainPath {
-		path, ok := http1.NormalizePath(r.pathBuf[:0], r.path, true)
+		path, ok := http1.NormalizePath(r.arena.Begin(len(r.path)), r.path, true)
+		path = r.arena.End(path)
 		if !ok {
 			r.closeClient = true
 			return r.answer(400)
 		}
-		r.path, r.pathBuf = path, path
+		if path == nil {
+			return r.noMemory()
+		}
+		r.path = path
 	}
 	if r.server.Return != nil {
 		return r.answerReturn(r.server.Return)
@@ -93,7 +102,9 @@ func (r *Request) locate() verdict {
 		r.loc = r.server.List[i]
 		return r.answerSlash()
 	}
-	r.captures.location.set(r.server.Locations.Pattern(i), r.path)
+	if !r.captures.location.set(r.server.Locations.Pattern(i), r.path, &r.arena) {
+		return r.noMemory()
+	}
 	return r.enter(r.server.List[i])
 }
 
@@ -107,9 +118,18 @@ func (r *Request) enter(loc *Location) verdict {
 	if loc.Return != nil { // as in nginx, before limits are asked
 		return r.answerReturn(loc.Return)
 	}
+	if v, ok := r.limitRate(); !ok { // before limit_conn, as in nginx
+		return v
+	}
+	return r.admit()
+}
+
+// admit goes on with a request that no rate holds up.
+func (r *Request) admit() verdict {
 	if v, ok := r.limit(); !ok {
 		return v
 	}
+	loc := r.loc
 	switch {
 	case loc.Proxy != nil:
 		return r.startProxy()
@@ -121,13 +141,17 @@ func (r *Request) enter(loc *Location) verdict {
 
 // redirectTo handles the request anew as one for another path ("/x?args"), or as it is in a named location.
 func (r *Request) redirectTo(uri []byte) verdict {
+	if uri == nil {
+		return r.noMemory()
+	}
 	r.redirected = true
 	path := uri
 	r.args = nil
 	if q := bytes.IndexByte(uri, '?'); q >= 0 {
 		path = uri[:q]
-		r.argsBuf = appendEscapedArgs(r.argsBuf[:0], uri[q+1:])
-		r.args = r.argsBuf
+		if r.args = r.arena.End(appendEscapedArgs(r.arena.Begin(len(uri)), uri[q+1:])); r.args == nil {
+			return r.noMemory()
+		}
 	}
 	r.path = path
 	r.captures.location.pattern = nil

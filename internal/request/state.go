@@ -16,6 +16,7 @@ type State uint8
 const (
 	StateReadHead State = iota // the head is being read
 	StateRoute                 // server and location are found, the answer is decided upon
+	StateDelay                 // limit_req has the request wait
 	StateReadBody              // the body is read before an origin is asked
 	StatePick                  // an origin is chosen and a connection to it taken or begun
 	StateConnect               // the connection to the origin is being made
@@ -30,7 +31,7 @@ const (
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "read body", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "delay", "read body", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -61,6 +62,8 @@ func (r *Request) step() verdict {
 		return r.readHead()
 	case StateRoute:
 		return r.route()
+	case StateDelay:
+		return r.delay()
 	case StateReadBody:
 		return r.readBody()
 	case StatePick:
@@ -111,14 +114,24 @@ func (r *Request) RunTask() {
 // answer. True if it did.
 func (r *Request) clientGone() bool {
 	switch {
-	case r.up.conn == nil || r.loc.Proxy.IgnoreAbort || r.bodyUnread():
-		return false // in the last case the read of the body finds out
+	case r.state == StateDelay:
+		r.status = statusClientClosed
+		r.logInfo("client closed the connection while its request was delayed")
+		r.abortResponse()
+		r.drive()
+		return true
+	case r.bodyUnread() || r.loc.Proxy != nil && r.loc.Proxy.IgnoreAbort:
+		return false // in the first case the read of the body finds out
+	case r.state == StateRelay && r.pausing[clientSide]:
+		// Nothing would be written for a while, and so nothing would be found out.
+	case r.up.conn == nil:
+		return false
 	case r.state == StateConnect || r.state == StateExchange:
 		r.status = statusClientClosed
 	case r.state != StateRelay || r.relayPipe.ReadDone():
 		return false
 	}
-	r.logInfo("client closed the connection while an origin worked on its request")
+	r.logInfo("client closed the connection before it had its response")
 	r.abortResponse()
 	r.drive()
 	return true
@@ -142,6 +155,9 @@ func (r *Request) clientTimeout() {
 		r.giveUpWaiting()
 		return
 	}
+	if r.endPause(clientSide) {
+		return
+	}
 	switch r.state {
 	case StateReadHead:
 		r.headTimeout()
@@ -151,6 +167,17 @@ func (r *Request) clientTimeout() {
 		r.closeClient = true
 		r.answer(408)
 	case StateRelay, StateTunnel:
+		switch r.goodbye {
+		case goodbyeHear:
+			r.endedTunnel() // they have been told
+			return
+		case goodbyeTell:
+			r.abortResponse() // it takes nothing
+			return
+		case goodbyePass:
+			r.startTelling()
+			return
+		}
 		r.logInfo("client took its response too slowly")
 		r.abortResponse()
 	case StateLinger:
@@ -176,12 +203,14 @@ func (r *Request) giveUpWaiting() {
 }
 
 func (r *Request) originTimeout() {
+	if r.endPause(originSide) {
+		return
+	}
 	switch r.state {
 	case StateConnect, StateExchange, StateRespond:
 		r.failOrigin(NextTimeout, "origin timed out")
 	case StateTunnel:
-		r.logInfo("tunnel was idle for proxy_read_timeout")
-		r.abortResponse()
+		r.tunnelTimeout()
 	default:
 		r.logOrigin("origin timed out while sending its response")
 		r.abortResponse()

@@ -13,6 +13,9 @@ import (
 	"weir/internal/vars"
 )
 
+// statusRoom is about the size of the status page.
+const statusRoom = 256
+
 // answerStatus ends the request with nginx's status page, over all workers.
 func (r *Request) answerStatus() verdict {
 	if r.methodID != http1.MethodGet && r.methodID != http1.MethodHead {
@@ -21,6 +24,7 @@ func (r *Request) answerStatus() verdict {
 	v := r.engine.Segment.Sum()
 	a := &r.answerPage
 	a.reset()
+	a.body = r.arena.Begin(statusRoom)
 	text := func(s string) { a.body = append(a.body, s...) }
 	number := func(f stats.Field) { a.body = strconv.AppendUint(a.body, v[f], 10) }
 	text("Active connections: ")
@@ -38,6 +42,9 @@ func (r *Request) answerStatus() verdict {
 	text(" Waiting: ")
 	number(stats.Waiting)
 	text(" \n")
+	if a.body = r.arena.End(a.body); a.body == nil {
+		return r.noMemory()
+	}
 	a.contentType = "text/plain"
 	r.status = 200
 	return r.sendAnswer()

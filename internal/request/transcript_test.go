@@ -207,7 +207,7 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) string {
 	case "pass":
 		s.pass(t, d)
 	case "drain":
-		s.h.engine.Drain(func() {})
+		s.h.engine.StartDrain(nil, 0, func() {})
 	case "log":
 		return s.logLines(t)
 	case "settled":

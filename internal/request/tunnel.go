@@ -23,20 +23,30 @@ func (r *Request) startTunnel(b *buffer.Block) verdict {
 	}
 	dst = append(dst, "Connection: upgrade\r\n\r\n"...)
 	r.headBytes = int64(len(dst))
-	if r.openRelay(eventpipe.Options{Source: u.conn, Framing: eventpipe.UntilClose, Blocks: r.loc.Proxy.Blocks}, b, dst) == nil {
+	down := eventpipe.Options{Source: u.conn, Framing: eventpipe.UntilClose, Blocks: tunnelBlocks}
+	up := eventpipe.Options{
+		Source: r.client, Sink: u.conn, Class: buffer.ClassResponse, Framing: eventpipe.UntilClose, Blocks: tunnelBlocks,
+	}
+	r.goodbye, r.webSocket, r.frames = goodbyeNone, r.isWebSocketNow(), [2]frames{}
+	if r.webSocket {
+		down.Watch, up.Watch = &r.frames[toClient], &r.frames[toOrigin]
+	}
+	if !r.openRelay(&down, b, dst) {
 		return r.abortResponse()
 	}
 	if u.block.Len() > u.head.Len {
 		r.relayPipe.FeedPinned(u.block, u.block.R+u.head.Len)
 	}
 	r.body.Close()
-	r.body.Open(r.engine.Pool, eventpipe.Options{
-		Source: r.client, Sink: u.conn, Class: buffer.ClassBody, Framing: eventpipe.UntilClose, Blocks: r.loc.Proxy.Blocks,
-	})
+	r.body.Open(r.engine.Pipes, &up)
 	r.hasBody, r.bodyOpen = true, true
+	r.takeByMs = 0
 	r.become(StateTunnel)
 	return r.feedTunnel()
 }
+
+// tunnelBlocks bounds what waits in one direction of a tunnel: nothing is gained by reading further ahead of who takes it.
+const tunnelBlocks = 2
 
 // feedTunnel passes on what the client sent right behind its handshake.
 func (r *Request) feedTunnel() verdict {
@@ -54,8 +64,11 @@ func (r *Request) feedTunnel() verdict {
 }
 
 // tunnel moves bytes both ways. A side that closes its half has that passed on; the tunnel ends when both have, when one fails, or when
-// nothing passes for proxy_read_timeout.
+// nothing passes for proxy_read_timeout. While nothing passes it holds no block.
 func (r *Request) tunnel() verdict {
+	if r.goodbye != goodbyeNone {
+		return r.endTunnel()
+	}
 	down := r.relayPipe.Pump()
 	up := r.body.Pump()
 	if down > eventpipe.Done || up > eventpipe.Done {
@@ -70,12 +83,19 @@ func (r *Request) tunnel() verdict {
 		r.up.conn.ShutdownWrite()
 	}
 	if r.downDone && r.upDone {
-		r.complete = true
-		r.lingered = true
-		r.up.conn.Close()
-		r.up.conn = nil
-		return r.become(StateFinish)
+		return r.endedTunnel()
 	}
+	r.pumpAgain(down, up)
+	if r.block != nil || r.up.block != nil {
+		r.moveHeads()
+	}
+	r.underPressure()
+	r.armTunnel()
+	return wait
+}
+
+// pumpAgain sees to it that the step comes back, when no connection's event will bring it.
+func (r *Request) pumpAgain(down, up eventpipe.Outcome) {
 	switch {
 	case down == eventpipe.Yield || up == eventpipe.Yield:
 		r.engine.Loop.Post(&r.task)
@@ -84,12 +104,47 @@ func (r *Request) tunnel() verdict {
 	case up == eventpipe.NoBlock:
 		r.waitForBlock(buffer.ClassResponse, &r.body)
 	}
-	if !r.relayPipe.Empty() {
-		r.armIfMoved(r.client, 0, r.relayPipe.Wire, r.loc.SendTimeoutMs)
-	} else {
+}
+
+// armTunnel sets the deadlines: the client's while something waits for it, and the origin's for the sooner of nothing passing either way
+// (proxy_read_timeout), its not taking what waits for it (proxy_send_timeout), and the end of a pipe's pause.
+func (r *Request) armTunnel() {
+	down, up := &r.relayPipe, &r.body
+	if down.Empty() {
 		r.client.Disarm()
+	} else {
+		r.armIfMoved(r.client, clientSide, down.Wire, r.loc.SendTimeoutMs)
 	}
-	moved := r.relayPipe.Wire + r.relayPipe.Raw + r.body.Wire + r.body.Raw
-	r.armIfMoved(r.up.conn, 1, moved, r.loc.Proxy.ReadTimeoutMs)
-	return wait
+	now, p := r.nowMs(), r.loc.Proxy
+	if moved := down.Wire + down.Raw + up.Wire + up.Raw; r.takeByMs == 0 || r.progress[originSide] != moved {
+		r.progress[originSide], r.silentByMs = moved, now+p.ReadTimeoutMs
+	}
+	if up.Empty() || r.takeByMs == 0 || r.taken != up.Wire {
+		r.taken, r.takeByMs = up.Wire, now+p.SendTimeoutMs
+	}
+	by := r.silentByMs
+	if !up.Empty() {
+		by = min(by, r.takeByMs)
+	}
+	for _, pipe := range [...]*eventpipe.Pipe{down, up} {
+		if at := pipe.ResumeMs(); at != 0 {
+			by = min(by, at)
+		}
+	}
+	if !r.up.conn.Armed() || r.up.conn.DeadlineMs() != by {
+		r.up.conn.Arm(by)
+	}
+}
+
+// tunnelTimeout ends a tunnel that is idle, or in which the origin does not take its part.
+func (r *Request) tunnelTimeout() {
+	switch now := r.nowMs(); {
+	case now >= r.silentByMs:
+		r.logInfo("tunnel was idle for proxy_read_timeout")
+	case !r.body.Empty() && now >= r.takeByMs:
+		r.logOrigin("origin took the bytes of a tunnel too slowly")
+	default:
+		return // a pause is over
+	}
+	r.abortResponse()
 }

@@ -26,6 +26,8 @@ func (r *Request) AppendVariable(dst []byte, id vars.ID, arg string) ([]byte, bo
 		return vars.AppendPrefix(dst, r.client.Peer.Addr(), arg), true
 	case vars.LimitConnStatus:
 		return append(dst, r.limitStatus...), r.limitStatus != ""
+	case vars.LimitReqStatus:
+		return append(dst, r.rateStatus...), r.rateStatus != ""
 	case vars.RemoteUser:
 		return r.appendRemoteUser(dst)
 	case vars.ServerAddr:
@@ -81,6 +83,9 @@ func (r *Request) AppendVariable(dst []byte, id vars.ID, arg string) ([]byte, bo
 	case vars.ContentType:
 		return r.appendField(dst, http1.FieldContentType)
 	case vars.Status:
+		if r.status == 0 { // the answer is not known yet; on the way to an error page there is a code all the same
+			return appendStatus(dst, r.errorStatus), true
+		}
 		return appendStatus(dst, r.status), true
 	case vars.BodyBytesSent:
 		return strconv.AppendInt(dst, max(r.relayPipe.Wire-r.headBytes, 0), 10), true

@@ -6,7 +6,7 @@
 //	0x0000  identity   magic, layout, kind, features, size, name, key      written once, before anyone else sees it
 //	0x0200  lock       lock word, length of the undo log, lock counters    package shmtx
 //	0x0300  allocator  header of package slab                              through the transaction
-//	0x0600  user       header of what the zone is for (package limitconn)  through the transaction
+//	0x0600  user       header of what the zone is for (limitconn, ...)     through the transaction
 //	0x1000  undo log   512 records of 16 bytes                             package shmtx
 //	0x3000  data       pages handed out by package slab, or the user's own layout (stats, slots)
 //	 size

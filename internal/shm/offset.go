@@ -22,6 +22,18 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("zone %q: offset %#x: %s", f.Zone, uint32(f.Offset), f.What)
 }
 
+// FaultOf is the fault that a deferred function has recovered; nil when there was no panic. Any other panic goes on, for it is a bug.
+func FaultOf(recovered any) *Fault {
+	if recovered == nil {
+		return nil
+	}
+	fault, ok := recovered.(*Fault)
+	if !ok {
+		panic(recovered)
+	}
+	return fault
+}
+
 // Faultf panics with a Fault: for faults that only the structure's owner can see, such as a list that never ends.
 func Faultf(z *Zone, off Offset, format string, args ...any) {
 	panic(&Fault{Zone: z.Name(), Offset: off, What: fmt.Sprintf(format, args...)})

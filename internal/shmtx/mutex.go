@@ -50,6 +50,9 @@ const featureKind = 0xf
 // Features is what a zone with a lock of kind k is created with.
 func Features(k Kind) uint32 { return uint32(k) & featureKind }
 
+// KindOf is the kind of lock of a zone with these features.
+func KindOf(features uint32) Kind { return Kind(features & featureKind) }
+
 // lock is one kind of lock. Only an Owner's one mutex at a time calls it.
 type lock interface {
 	acquire(step func()) effort
@@ -195,6 +198,22 @@ func (m *Mutex) recover() {
 	m.tx.area.counters.Recoveries++
 }
 
+// Undo takes back what an operation has done that ended with a panic, which the caller has recovered: with a fault, or the panic goes on. As far as the undo
+// log itself is sound, nothing of it has happened then; the user marks the zone, and calls Unlock. tx is what the operation got from Lock, nil when it
+// met the fault in there: Lock had dropped the undo log, and Undo takes the lock.
+func (m *Mutex) Undo(recovered any, tx *Tx) {
+	shm.FaultOf(recovered) // any other panic is a bug: the process ends, and the next owner of the lock undoes what it has done
+	if tx == nil {
+		tx = m.Lock()
+	}
+	defer func() {
+		if shm.FaultOf(recover()) != nil {
+			tx.Forget()
+		}
+	}()
+	tx.Rollback()
+}
+
 // Unlock commits the transaction and gives the lock back.
 func (m *Mutex) Unlock() {
 	m.tx.Commit()
@@ -215,6 +234,9 @@ func (m *Mutex) release() {
 	m.lock.release(m.tx.step)
 	m.owner.leave()
 }
+
+// Kind is how the lock is made.
+func (m *Mutex) Kind() Kind { return Kind(m.tx.zone.Features() & featureKind) }
 
 // Recoveries is Counters.Recoveries. The caller holds the lock.
 func (m *Mutex) Recoveries() uint64 { return m.tx.area.counters.Recoveries }

@@ -25,11 +25,7 @@ type checker struct {
 func (p *Pool) Check() (faults []error) {
 	c := &checker{p: p, listed: make(map[shm.Offset]string)}
 	defer func() {
-		if fault := recover(); fault != nil {
-			err, ok := fault.(*shm.Fault)
-			if !ok {
-				panic(fault)
-			}
+		if err := shm.FaultOf(recover()); err != nil {
 			faults = append(c.faults, err) // what comes after it cannot be reached
 		}
 	}()

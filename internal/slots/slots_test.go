@@ -48,7 +48,7 @@ func TestLife(t *testing.T) {
 	worker := as(master, p)
 	slot, ok := master.Claim(7)
 	require.True(t, ok)
-	require.Equal(t, Slot{Index: 0, State: Claimed, Generation: 7, PID: os.Getpid()}, master.Get(slot))
+	require.Equal(t, Slot{Index: 0, State: Claimed, Generation: 7, PID: os.Getpid(), Owner: os.Getpid()}, master.Get(slot))
 	require.True(t, master.Start(slot, cmd.Process.Pid))
 	require.False(t, master.Start(slot, cmd.Process.Pid))
 	require.False(t, worker.Drain(slot))
@@ -56,7 +56,7 @@ func TestLife(t *testing.T) {
 	require.True(t, master.Alive(slot))
 	require.Zero(t, master.Sweep())
 	require.True(t, worker.Drain(slot))
-	require.Equal(t, []Slot{{Index: 0, State: Draining, Generation: 7, PID: cmd.Process.Pid}}, master.All())
+	require.Equal(t, []Slot{{Index: 0, State: Draining, Generation: 7, PID: cmd.Process.Pid, Owner: os.Getpid()}}, master.All())
 
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
@@ -88,8 +88,29 @@ func TestWorkerFaster(t *testing.T) {
 	slot, _ := master.Claim(1)
 	require.True(t, as(master, p).Ready(slot))
 	require.False(t, master.Start(slot, cmd.Process.Pid))
-	require.Equal(t, Slot{Index: 0, State: Ready, Generation: 1, PID: cmd.Process.Pid}, master.Get(slot))
+	require.Equal(t, Slot{Index: 0, State: Ready, Generation: 1, PID: cmd.Process.Pid, Owner: os.Getpid()}, master.Get(slot))
 	require.True(t, master.Died(slot, cmd.Process.Pid))
+}
+
+// TestRevoke: a worker is given up, or is ready, and never both.
+func TestRevoke(t *testing.T) {
+	master := create(t, 2)
+	cmd, p := child(t)
+	worker := as(master, p)
+	slot, _ := master.Claim(1)
+	require.True(t, master.Start(slot, cmd.Process.Pid))
+	require.False(t, master.Revoke(slot, cmd.Process.Pid+1), "another process")
+	require.True(t, master.Revoke(slot, cmd.Process.Pid))
+	require.False(t, worker.Ready(slot))
+	require.True(t, master.Alive(slot), "until it has ended")
+	require.True(t, master.Died(slot, cmd.Process.Pid))
+	require.False(t, master.Revoke(slot, cmd.Process.Pid))
+
+	slot, _ = master.Claim(1)
+	require.True(t, master.Start(slot, cmd.Process.Pid))
+	require.True(t, worker.Ready(slot))
+	require.False(t, master.Revoke(slot, cmd.Process.Pid), "it may have a client")
+	require.Equal(t, Ready, master.Get(slot).State)
 }
 
 func TestClaim(t *testing.T) {
@@ -133,13 +154,14 @@ func TestSweep(t *testing.T) {
 	require.True(t, other.Died(slot, 1))
 	require.True(t, other.become(slot, other.load(slot), Reaping, masterProcess))
 
-	require.Equal(t, 1, table.Sweep(), "the number of slot 2 belongs to another process")
+	require.Zero(t, table.Sweep(), "their master lives")
+	require.Zero(t, other.Sweep(), "it waits for them itself")
 	for _, cmd := range []*exec.Cmd{deadMaster, deadWorker} {
 		require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
 	}
 	require.Error(t, deadMaster.Wait())
 	require.Error(t, deadWorker.Wait())
-	require.Equal(t, 3, table.Sweep())
+	require.Equal(t, 4, table.Sweep(), "the number of slot 2 belongs to another process")
 	require.Equal(t, Ready, table.Get(1).State)
 	freed, err := table.Reap(func(int) error { return nil })
 	require.NoError(t, err)
@@ -185,4 +207,40 @@ func TestAttach(t *testing.T) {
 	require.Panics(t, func() { table.Get(10) })
 	require.Equal(t, "State(9)", State(9).String())
 	require.Equal(t, "reaping", Reaping.String())
+}
+
+// TestOwner: the slots of a master that lives are its own business; when it has ended, the other one sees to them.
+func TestOwner(t *testing.T) {
+	table := create(t, 2)
+	cmd, p := child(t)
+	other := as(table, p)
+	slot, ok := other.Claim(1)
+	require.True(t, ok)
+	require.Equal(t, cmd.Process.Pid, table.Get(slot).Owner)
+	require.True(t, table.OthersAlive())
+	require.False(t, other.OthersAlive())
+	require.True(t, other.Died(slot, 1))
+	release := func(int) error { return nil }
+	freed, err := table.Reap(release)
+	require.NoError(t, err)
+	require.Empty(t, freed, "its owner lives")
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	freed, err = table.Reap(release)
+	require.NoError(t, err)
+	require.Equal(t, []int{slot}, freed)
+}
+
+func TestGenerations(t *testing.T) {
+	table := create(t, 1)
+	require.Equal(t, 1, table.NextGeneration())
+	require.Equal(t, 2, table.NextGeneration())
+	table.UndoGeneration(1)
+	require.Equal(t, 3, table.NextGeneration(), "1 was not the highest")
+	table.UndoGeneration(3)
+	require.Equal(t, 3, table.NextGeneration())
+	table.SkipGenerations(2)
+	require.Equal(t, 4, table.NextGeneration())
+	table.SkipGenerations(9)
+	require.Equal(t, 10, table.NextGeneration())
 }

@@ -26,6 +26,7 @@ type Slot struct {
 	State      State
 	Generation int // modulo 4096
 	PID        int // the worker; in Claimed and Reaping the master
+	Owner      int // the master that claimed it; 0: nobody ever has
 }
 
 // Create makes a table of free slots. The errors are shm.Create's.
@@ -38,7 +39,7 @@ func Create(name string, slots int) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	*shm.At[uint64](zone, shm.UserArea) = uint64(slots)
+	shm.At[header](zone, shm.UserArea).slots = uint64(slots)
 	return open(zone), nil
 }
 
@@ -53,7 +54,7 @@ func Attach(fd int) (*Table, error) {
 
 func open(zone *shm.Zone) *Table {
 	room := (zone.SizeBytes() - int64(shm.DataArea)) / entryBytes
-	return &Table{zone: zone, slots: int(min(*shm.At[uint64](zone, shm.UserArea), uint64(room))), own: processOf(os.Getpid())}
+	return &Table{zone: zone, slots: int(min(shm.At[header](zone, shm.UserArea).slots, uint64(room))), own: processOf(os.Getpid())}
 }
 
 // Close unmaps the table and closes its descriptor.
@@ -65,11 +66,22 @@ func (t *Table) FD() int { return t.zone.FD() }
 // Slots is how many slots there are.
 func (t *Table) Slots() int { return t.slots }
 
-func (t *Table) word(slot int) *uint64 {
+func (t *Table) entry(slot int) *entry {
 	if slot < 0 || slot >= t.slots {
 		panic(fmt.Sprintf("slots: slot %d of %d", slot, t.slots))
 	}
-	return (*uint64)(&shm.At[entry](t.zone, shm.DataArea+shm.Offset(slot*entryBytes)).word)
+	return shm.At[entry](t.zone, shm.DataArea+shm.Offset(slot*entryBytes))
+}
+
+func (t *Table) word(slot int) *uint64 { return (*uint64)(&t.entry(slot).word) }
+
+// owner is the master that claimed a slot last.
+func (t *Table) owner(slot int) process { return processFrom(atomic.LoadUint64(&t.entry(slot).owner)) }
+
+// mine says whether it is up to this master to see to a slot's end: it has claimed it, or who did lives no more.
+func (t *Table) mine(slot int) bool {
+	p := t.owner(slot)
+	return p == t.own || processOf(int(p.pid)) != p
 }
 
 func (t *Table) load(slot int) word { return word(atomic.LoadUint64(t.word(slot))) }
@@ -77,7 +89,7 @@ func (t *Table) load(slot int) word { return word(atomic.LoadUint64(t.word(slot)
 // Get is the present state of a slot.
 func (t *Table) Get(slot int) Slot {
 	w := t.load(slot)
-	return Slot{Index: slot, State: w.state(), Generation: w.generation(), PID: int(w.process().pid)}
+	return Slot{Index: slot, State: w.state(), Generation: w.generation(), PID: int(w.process().pid), Owner: int(t.owner(slot).pid)}
 }
 
 // All lists the slots that are not free.
@@ -101,6 +113,7 @@ func (t *Table) become(slot int, seen word, to State, p process) bool {
 func (t *Table) Claim(generation int) (slot int, ok bool) {
 	for i := range t.slots {
 		if t.load(i).state() == Free && atomic.CompareAndSwapUint64(t.word(i), 0, uint64(pack(Claimed, generation, t.own))) {
+			atomic.StoreUint64(&t.entry(i).owner, t.own.number())
 			return i, true
 		}
 	}
@@ -136,6 +149,13 @@ func (t *Table) Ready(slot int) bool {
 	}
 }
 
+// Revoke gives up a worker of this master that is not ready: Ready returns false to it from now on. false: it was faster, and may serve clients already, or it has
+// ended.
+func (t *Table) Revoke(slot, pid int) bool {
+	w := t.load(slot)
+	return w.state() == Starting && int(w.process().pid) == pid && t.become(slot, w, Draining, w.process())
+}
+
 // Drain is the worker's: it finishes what it has. false: it was not ready.
 func (t *Table) Drain(slot int) bool {
 	w := t.load(slot)
@@ -166,12 +186,16 @@ func (t *Table) Died(slot, pid int) bool {
 }
 
 // Sweep finds slots whose process has ended without anybody having said so, because its master has ended too, and makes them Dead; also slots that a
-// dead master had claimed, or was reaping. It returns how many it found.
+// dead master had claimed, or was reaping. Those of a master that lives, of this one too, are its
+// children: it waits for them, and says Died. It returns how many it found.
 func (t *Table) Sweep() int {
 	found := 0
 	for i := range t.slots {
 		w := t.load(i)
 		if w.state() == Free || w.state() == Dead || processOf(int(w.process().pid)) == w.process() {
+			continue
+		}
+		if w.state() != Claimed && w.state() != Reaping && (t.owner(i) == t.own || !t.mine(i)) {
 			continue
 		}
 		if t.become(i, w, Dead, w.process()) {
@@ -182,12 +206,13 @@ func (t *Table) Sweep() int {
 }
 
 // Reap gives back what dead workers held: for each dead slot it calls release, which takes the slot's shares out of every zone and retires its counters, and makes the
-// slot free when release returns nil. Of several masters one gets each slot. It is called when a worker has died, and again
+// slot free when release returns nil. A slot of another master that lives is left to that one, which may know of zones that this one does not; of several masters
+// that may, one gets it. It is called when a worker has died, and again
 // before a worker is started, so that what could not be done at one time is done at the next. It returns the slots that are free now, and the first error.
 func (t *Table) Reap(release func(slot int) error) (freed []int, err error) {
 	for i := range t.slots {
 		w := t.load(i)
-		if w.state() != Dead || !t.become(i, w, Reaping, t.own) {
+		if w.state() != Dead || !t.mine(i) || !t.become(i, w, Reaping, t.own) {
 			continue
 		}
 		if failed := release(i); failed != nil {
@@ -201,6 +226,37 @@ func (t *Table) Reap(release func(slot int) error) (freed []int, err error) {
 		freed = append(freed, i)
 	}
 	return freed, err
+}
+
+// OthersAlive says whether a worker of another master may be alive.
+func (t *Table) OthersAlive() bool {
+	for i := range t.slots {
+		if t.Alive(i) && t.owner(i) != t.own {
+			return true
+		}
+	}
+	return false
+}
+
+// NextGeneration gives out the number of a new generation: one more than the highest so far, of whatever master.
+func (t *Table) NextGeneration() int {
+	return int(atomic.AddUint64(&shm.At[header](t.zone, shm.UserArea).generation, 1))
+}
+
+// SkipGenerations has the numbers of generations begin after last, when they are below it.
+func (t *Table) SkipGenerations(last int) {
+	n := &shm.At[header](t.zone, shm.UserArea).generation
+	for {
+		seen := atomic.LoadUint64(n)
+		if seen >= uint64(last) || atomic.CompareAndSwapUint64(n, seen, uint64(last)) {
+			return
+		}
+	}
+}
+
+// UndoGeneration takes a number back whose generation has never served, if no higher one was given out since.
+func (t *Table) UndoGeneration(number int) {
+	atomic.CompareAndSwapUint64(&shm.At[header](t.zone, shm.UserArea).generation, uint64(number), uint64(number-1))
 }
 
 // Alive says whether a slot has a worker that may hold something in a zone: what Zone.Rebuild of package limitconn asks.

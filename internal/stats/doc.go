@@ -5,9 +5,10 @@
 //
 //	0x3000  slot 0   +0     live counters      written by the worker in the slot
 //	                 +2048  retired values     written by Retire
-//	0x4000  slot 1   ...
+//	                 +4096  memory             written by the worker in the slot: its pools of blocks
+//	0x5000  slot 1   ...
 //
-// Each slot has 4096 bytes with one writer: the worker that holds the slot. Readers add up. A new holder goes on counting where
+// Each slot has 8192 bytes with one writer: the worker that holds the slot. Readers add up. A new holder goes on counting where
 // the former one stopped, so a total is in one place only, from the first worker to the last: it can neither fall nor be counted twice, whatever
 // is killed and when. Retire notes how far the totals were, to tell the present holder's share from those of its predecessors, and sets the gauges to 0.
 //
@@ -16,5 +17,5 @@
 //
 // A new counter: a Field, a name in String, a place in Page in the same order, and kindLayout one higher.
 //
-// What is not here: who holds which slot (package slots), and counters of a zone (package limitconn).
+// What is not here: who holds which slot (package slots), and counters of a zone (packages limitconn, limitreq, quota).
 package stats

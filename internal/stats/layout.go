@@ -26,7 +26,7 @@ const (
 )
 
 // pageBytes keeps the counters of different writers far apart: on other cache lines, and on other pages of the machine.
-const pageBytes = 4096
+const pageBytes = 8192
 
 // Page is the counters of one worker slot: 8 bytes each, in the order of Field. They are written by the worker that holds the slot, and by the
 // master's Retire when no worker holds it. No lock: readers see each counter as of some moment, not all as of the same one.
@@ -36,7 +36,7 @@ type Page struct {
 	Accepted, Handled, Requests, StaleEvents, UpstreamConnects Counter // 32
 }
 
-// retiredOffset is where, in the slot's 4096 bytes, the values stand that the totals had when the slot was last
+// retiredOffset is where, in the slot's bytes, the values stand that the totals had when the slot was last
 // retired. Written by Retire only.
 const retiredOffset shm.Offset = 2048
 

@@ -12,7 +12,7 @@ import (
 
 const (
 	kind       = "stats"
-	kindLayout = 1
+	kindLayout = 2
 )
 
 // Counter is a number with one writer and any number of readers in any process.
@@ -27,6 +27,9 @@ func (c *Counter) Dec() { c.v-- }
 
 // Add adds n. Only the page's owner may call it.
 func (c *Counter) Add(n uint64) { c.v += n }
+
+// Set makes a gauge n. Only the page's owner may call it.
+func (c *Counter) Set(n uint64) { c.v = n }
 
 // Load is the present value. Anybody may call it.
 func (c *Counter) Load() uint64 { return atomic.LoadUint64(&c.v) }
@@ -129,9 +132,10 @@ func (s *Segment) Retired() Values {
 	return sum
 }
 
-// Retire ends the life of a slot's holder: its gauges become 0, its totals count as retired. The caller knows that the holder is
+// Retire ends the life of a slot's holder: its gauges and the numbers of its memory become 0, its totals count as retired. The caller knows that the holder is
 // dead. Every store sets a value that depends on nothing Retire changes, so one that was cut short is simply done again.
 func (s *Segment) Retire(slot int) {
+	s.forgetMemory(slot)
 	live, retired := s.live(slot), s.retired(slot)
 	for f := range live {
 		if Field(f).gauge() {

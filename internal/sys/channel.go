@@ -20,6 +20,12 @@ func SeqpacketPair() (a, b int, err error) {
 	return fds[0], fds[1], wrap("socketpair", err)
 }
 
+// StreamPair makes two connected stream sockets, both non-blocking and close-on-exec. socketpair(2), unix(7).
+func StreamPair() (a, b int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	return fds[0], fds[1], wrap("socketpair", err)
+}
+
 // SendRights sends one message, with copies of the descriptors in fds. It never sleeps: EAGAIN when the
 // peer's queue is full, EPIPE when the peer is gone. The caller keeps its own descriptors. unix(7), SCM_RIGHTS.
 func SendRights(fd int, message []byte, fds []int) syscall.Errno {

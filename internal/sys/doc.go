@@ -9,8 +9,11 @@
 //	socket.go   addresses, accept, connect, options
 //	listen.go   listening sockets, as the master opens them
 //	channel.go  the socket pair between master and worker; descriptors in messages
+//	splice.go   kernel pipes, sendfile, looking at bytes that wait in a socket
 //	file.go     sealed memory files, log files
+//	tempfile.go files without a name, and writing to them
 //	process.go  starting and reaping processes, privileges, parent-death signal
+//	limit.go    bounds on what this process may use
 //	anon.go     advice about memory of one process
 //	memfd.go, mmap.go, futex.go, flock.go   shared memory and its locks
 //

@@ -24,6 +24,7 @@ const (
 	EADDRNOTAVAIL = syscall.EADDRNOTAVAIL
 	ECONNRESET    = syscall.ECONNRESET
 	EPIPE         = syscall.EPIPE
+	ETOOMANYREFS  = syscall.ETOOMANYREFS
 )
 
 // wrap names the call in an error; nil stays nil.

@@ -76,6 +76,14 @@ func SharedFileSize(fd int) (int64, error) {
 	return st.Size, nil
 }
 
+// Inode is the number of the file behind a descriptor: all processes that have a memory file open see the same one, and no two memory files that
+// are open have the same. fstat(2).
+func Inode(fd int) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return st.Ino, wrapf(err, "fstat(%d)", fd)
+}
+
 func fileSizeLimit() int64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil || limit.Cur > 1<<62 {

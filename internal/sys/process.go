@@ -4,11 +4,15 @@
 package sys
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -121,6 +125,51 @@ func DropPrivileges(uid, gid int, groups []int) error {
 	return wrapf(syscall.Setresuid(uid, uid, uid), "setresuid(%d)", uid)
 }
 
+// LookUpAccount finds the numbers of a user and a group, each given by name or number; without a group, the user's own. Numbers need no entry
+// in the system's files, which an image may not have: the group of such a user has the same number.
+func LookUpAccount(name, group string) (uid, gid int, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		u, err = user.LookupId(name)
+	}
+	switch {
+	case err == nil:
+		uid, gid, err = numbers(u.Uid, u.Gid)
+	case isNumber(name):
+		uid, gid, err = numbers(name, name)
+	default:
+		err = fmt.Errorf("user = %q: no such user", name)
+	}
+	if err != nil || group == "" {
+		return uid, gid, err
+	}
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		g, err = user.LookupGroupId(group)
+	}
+	switch {
+	case err == nil:
+		_, gid, err = numbers("0", g.Gid)
+	case isNumber(group):
+		_, gid, err = numbers("0", group)
+	default:
+		err = fmt.Errorf("group = %q: no such group", group)
+	}
+	return uid, gid, err
+}
+
+// isNumber says whether a name is the number of a user or a group.
+func isNumber(name string) bool {
+	_, err := strconv.ParseUint(name, 10, 31)
+	return err == nil
+}
+
+func numbers(user, group string) (uid, gid int, err error) {
+	uid, err1 := strconv.Atoi(user)
+	gid, err2 := strconv.Atoi(group)
+	return uid, gid, errors.Join(err1, err2)
+}
+
 // TerminalForeground says whether the process is in the foreground of a controlling terminal, where the kernel
 // sends SIGWINCH at every change of the window's size. tty_ioctl(4), TIOCGPGRP.
 func TerminalForeground() bool {
@@ -132,6 +181,44 @@ func TerminalForeground() bool {
 	defer tty.Close()
 	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
+}
+
+// ResidentBytes is how much memory of a process is resident, what it shares with others included; 0 when there is no such process. proc_pid_statm(5).
+func ResidentBytes(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
+}
+
+// tick is the unit of times in /proc/PID/stat: USER_HZ, which is 100 on all machines that Go runs on.
+const tick = 10 * time.Millisecond
+
+// ProcessAge is how long ago a process was started; false when there is no such process. proc_pid_stat(5), field 22.
+func ProcessAge(pid int) (time.Duration, bool) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	at := strings.LastIndex(string(text), ") ") // before it stands the program's name, which may hold anything
+	fields := strings.Fields(string(text[at+1:]))
+	if at < 0 || len(fields) < 20 {
+		return 0, false
+	}
+	started, err := strconv.ParseInt(fields[19], 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0, false
+	}
+	return time.Duration(now.Nano()) - time.Duration(started)*tick, true
 }
 
 // SetName names the calling thread, which on the main thread is the process, as ps and killall see it: at most

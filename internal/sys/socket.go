@@ -151,6 +151,21 @@ func ShutdownWrite(fd int) {
 	syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }
 
+// Shutdown ends both directions: the peer cannot send any more, and what it has sent can still be read. shutdown(2).
+func Shutdown(fd int) {
+	syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR, 0)
+}
+
+// Unread is how much of what was sent into a socket, by whoever has it too, its peer has not read yet: in the kernel's measure, 0 only when there is
+// nothing. unix(7), SIOCOUTQ.
+func Unread(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Peek looks whether a byte or an end of file waits in a socket, and takes nothing.
 // EAGAIN: nothing; 0 with n of 0: the peer has closed; n of 1: bytes wait.
 func Peek(fd int) (int, syscall.Errno) {

@@ -4,7 +4,7 @@
 // Package upstream holds the groups of origins: which one takes the next request, which ones have failed lately, and
 // the connections to them that are kept open between requests.
 //
-//	Group  a set of Peers under one name; Pick chooses (smooth weighted round robin, as nginx's)
+//	Group  a set of Peers under one name; Pick chooses: smooth weighted round robin, or by a Method (balance.go, ring.go), each as nginx's
 //	Peer   one origin: address, weight, failures, idle connections
 //	Tried  the peers that one request has been sent to
 //	Trial  what became of one attempt, for the log ($upstream_addr, $upstream_status, ...)
@@ -21,6 +21,8 @@
 //   - An idle connection that shows a byte or a close is closed at once; one that is about to be used is looked at first
 //     (Conn.Quiet, when it has been idle long enough for that to pay). It is never used with bytes nobody asked for.
 //   - A group holds at most Options.Keepalive idle connections.
+//   - A peer with MaxConns has at most so many attempts in work, of all workers: each holds a place in a zone (package limitconn) from
+//     Pick to Tried.Leave, and the place of a killed worker is given back as any other. All else that a choice goes by is this worker's own.
 //
 // # Not here
 //

@@ -4,20 +4,26 @@
 package upstream
 
 import (
+	"math/rand/v2"
 	"net/netip"
 
 	"weir/internal/conn"
+	"weir/internal/limitconn"
 	"weir/internal/sys"
+	"weir/internal/vars"
 )
 
 // Options are a group's settings.
 type Options struct {
-	Name              string        // as in proxy_pass
-	Keepalive         int           // idle connections kept; 0: none
-	KeepaliveRequests uint32        // requests over one connection
-	KeepaliveTimeMs   int64         // age at which a connection is not kept any more
-	KeepaliveIdleMs   int64         // how long an idle connection is kept
-	Peers             []PeerOptions // in the order of the config
+	Name              string          // as in proxy_pass
+	Keepalive         int             // idle connections kept; 0: none
+	KeepaliveRequests uint32          // requests over one connection
+	KeepaliveTimeMs   int64           // age at which a connection is not kept any more
+	KeepaliveIdleMs   int64           // how long an idle connection is kept
+	Peers             []PeerOptions   // in the order of the config
+	Method            Method          // how peers are chosen
+	Key               *vars.Template  // for Hash and ConsistentHash; nil otherwise
+	Places            *limitconn.Zone // where attempts with peers that have MaxConns are counted; nil when none has
 }
 
 // PeerOptions are one origin's settings.
@@ -28,6 +34,7 @@ type PeerOptions struct {
 	Weight        int            // share, at least 1
 	MaxFails      int            // failures within FailTimeoutMs that make it unavailable; 0: they are not counted
 	FailTimeoutMs int64          // and for how long
+	MaxConns      int            // most attempts in work at once, over all workers; 0: any number
 	Backup        bool           // only when no other is available
 	Down          bool           // never
 }
@@ -42,6 +49,9 @@ type Peer struct {
 	// the sum of them from the winner. A failure lowers the effective weight, which grows back by one a choice.
 	current, effective int
 
+	conns    int    // attempts of this worker that it has in work
+	placeKey []byte // of the peer in Options.Places
+
 	fails     int
 	failedMs  int64 // when it failed last
 	checkedMs int64 // when it was last given a chance after that
@@ -55,19 +65,27 @@ type Group struct {
 	primary, backup []*Peer
 	peers           []*Peer
 	idle            int
+	ring            []point    // ConsistentHash
+	random          *rand.Rand // Random, RandomTwo
 }
 
 // NewGroup makes a group from its options.
 func NewGroup(o Options) *Group {
 	g := &Group{Options: o}
 	for i, po := range o.Peers {
-		p := &Peer{PeerOptions: po, group: g, index: i, effective: po.Weight}
+		p := &Peer{PeerOptions: po, group: g, index: i, effective: po.Weight, placeKey: []byte(o.Name + " " + po.Name)}
 		g.peers = append(g.peers, p)
 		if po.Backup {
 			g.backup = append(g.backup, p)
 		} else {
 			g.primary = append(g.primary, p)
 		}
+	}
+	switch o.Method {
+	case ConsistentHash:
+		g.ring = newRing(g.primary)
+	case Random, RandomTwo:
+		g.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 	return g
 }
@@ -78,53 +96,39 @@ func (g *Group) Single() bool { return len(g.peers) == 1 }
 // Len is the number of peers.
 func (g *Group) Len() int { return len(g.peers) }
 
-// Tried is the set of peers that one request has been sent to. The zero Tried is empty.
-type Tried struct {
-	first uint64   // peers 0 to 63
-	more  []uint64 // the rest
-}
-
-// Reset empties the set and keeps its memory.
-func (t *Tried) Reset() {
-	t.first = 0
-	clear(t.more)
-}
-
-func (t *Tried) has(i int) bool {
-	if i < 64 {
-		return t.first&(1<<i) != 0
-	}
-	i -= 64
-	return i>>6 < len(t.more) && t.more[i>>6]&(1<<(i&63)) != 0
-}
-
-func (t *Tried) add(i int) {
-	if i < 64 {
-		t.first |= 1 << i
-		return
-	}
-	i -= 64
-	for i>>6 >= len(t.more) {
-		t.more = append(t.more, 0)
-	}
-	t.more[i>>6] |= 1 << (i & 63)
-}
-
-// Pick chooses the peer for a request's next attempt, among those not tried, and adds it to tried. nil when no
+// Pick chooses the peer for a request's next attempt, among those not tried, and adds it to tried; the attempt counts as the peer's
+// until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. key is what a hash is made of: the client's address for IPHash, the group's Key for Hash and ConsistentHash. nil when no
 // peer is available ("no live upstreams").
-func (g *Group) Pick(nowMs int64, tried *Tried) *Peer {
-	p := pick(g.primary, nowMs, tried, g.Single())
-	if p == nil {
-		p = pick(g.backup, nowMs, tried, g.Single())
-	}
-	if p != nil {
+func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
+	for {
+		p := g.choose(nowMs, tried, key)
+		if p == nil {
+			return nil
+		}
 		tried.add(p.index)
+		if tried.enter(p) {
+			return p
+		}
+	}
+}
+
+func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
+	p := g.byMethod(nowMs, tried, key)
+	if p == nil {
+		p = g.byTurns(g.primary, nowMs, tried)
+	}
+	if p == nil && g.Method == LeastConn {
+		p = g.leastBusy(g.backup, nowMs, tried)
+	}
+	if p == nil {
+		p = g.byTurns(g.backup, nowMs, tried)
 	}
 	return p
 }
 
-func pick(peers []*Peer, nowMs int64, tried *Tried, single bool) *Peer {
-	if single && len(peers) == 1 {
+// byTurns is smooth weighted round robin.
+func (g *Group) byTurns(peers []*Peer, nowMs int64, tried *Tried) *Peer {
+	if g.Single() && len(peers) == 1 {
 		if p := peers[0]; !p.Down && !tried.has(p.index) {
 			return p
 		}
@@ -133,14 +137,10 @@ func pick(peers []*Peer, nowMs int64, tried *Tried, single bool) *Peer {
 	var best *Peer
 	total := 0
 	for _, p := range peers {
-		if p.Down || tried.has(p.index) || p.failing(nowMs) {
+		if !p.available(nowMs, tried) {
 			continue
 		}
-		p.current += p.effective
-		total += p.effective
-		if p.effective < p.Weight {
-			p.effective++
-		}
+		total += p.take()
 		if best == nil || p.current > best.current {
 			best = p
 		}
@@ -149,10 +149,30 @@ func pick(peers []*Peer, nowMs int64, tried *Tried, single bool) *Peer {
 		return nil
 	}
 	best.current -= total
-	if nowMs-best.checkedMs > best.FailTimeoutMs {
-		best.checkedMs = nowMs
-	}
+	best.given(nowMs)
 	return best
+}
+
+// take adds the peer's weight to what it is owed, and returns it.
+func (p *Peer) take() int {
+	weight := p.effective
+	p.current += weight
+	if p.effective < p.Weight {
+		p.effective++
+	}
+	return weight
+}
+
+// given notes that a peer gets a request: one that has failed has its next chance by that.
+func (p *Peer) given(nowMs int64) {
+	if nowMs-p.checkedMs > p.FailTimeoutMs {
+		p.checkedMs = nowMs
+	}
+}
+
+// available says whether the peer may get this request.
+func (p *Peer) available(nowMs int64, tried *Tried) bool {
+	return !p.Down && !tried.has(p.index) && !p.failing(nowMs)
 }
 
 // failing says whether the peer has failed so often lately that it gets no requests.

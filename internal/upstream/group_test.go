@@ -30,7 +30,7 @@ func picks(g *Group, nowMs int64, n int) string {
 	var out strings.Builder
 	for range n {
 		var tried Tried
-		if p := g.Pick(nowMs, &tried); p != nil {
+		if p := g.Pick(nowMs, &tried, nil); p != nil {
 			out.WriteString(p.Name)
 		} else {
 			out.WriteByte('-')
@@ -69,7 +69,7 @@ func TestSmoothShares(t *testing.T) {
 		got := make([]int, len(weights))
 		for n := 1; n <= 3*total; n++ {
 			var tried Tried
-			got[g.Pick(1000, &tried).index]++
+			got[g.Pick(1000, &tried, nil).index]++
 			for i, w := range weights {
 				if share := float64(n) * float64(w) / float64(total); share-float64(got[i]) > float64(len(weights)) || float64(got[i])-share > float64(len(weights)) {
 					t.Fatalf("after %d requests %v were given for weights %v", n, got, weights)
@@ -169,10 +169,10 @@ func TestSinglePeer(t *testing.T) {
 	}
 	require.Equal(t, "aaa", picks(g, 1001, 3))
 	var tried Tried
-	require.NotNil(t, g.Pick(1001, &tried))
-	require.Nil(t, g.Pick(1001, &tried))
+	require.NotNil(t, g.Pick(1001, &tried, nil))
+	require.Nil(t, g.Pick(1001, &tried, nil))
 	tried.Reset()
-	require.NotNil(t, g.Pick(1001, &tried))
+	require.NotNil(t, g.Pick(1001, &tried, nil))
 
 	down := newTestGroup([]int{1}, func(_ int, o *PeerOptions) { o.Down = true })
 	require.Equal(t, "-", picks(down, 1001, 1))
@@ -202,7 +202,7 @@ func TestBackupAndDown(t *testing.T) {
 	g = newTestGroup([]int{1, 1, 1}, func(i int, o *PeerOptions) { o.Backup = i == 0 })
 	var tried Tried
 	got := ""
-	for p := g.Pick(1000, &tried); p != nil; p = g.Pick(1000, &tried) {
+	for p := g.Pick(1000, &tried, nil); p != nil; p = g.Pick(1000, &tried, nil) {
 		got += p.Name
 	}
 	require.Equal(t, "bca", got)
@@ -244,7 +244,7 @@ func TestManyPeers(t *testing.T) {
 		g := NewGroup(o)
 		var tried Tried
 		seen := map[*Peer]bool{}
-		for p := g.Pick(1000, &tried); p != nil; p = g.Pick(1000, &tried) {
+		for p := g.Pick(1000, &tried, nil); p != nil; p = g.Pick(1000, &tried, nil) {
 			require.False(t, seen[p], "twice")
 			seen[p] = true
 		}

@@ -58,6 +58,7 @@ const (
 	UpstreamBytesReceived
 	UpstreamBytesSent
 	LimitConnStatus
+	LimitReqStatus
 	ConnectionsActive
 	ConnectionsReading
 	ConnectionsWriting

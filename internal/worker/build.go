@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"weir/conf"
+	"weir/internal/budget"
 	"weir/internal/http1"
+	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/request"
 	"weir/internal/route"
@@ -36,7 +38,7 @@ func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstrea
 		b.formats[f.Name] = f
 	}
 	for i := range w.config.Groups {
-		g, err := newGroup(&w.config.Groups[i])
+		g, err := b.group(&w.config.Groups[i])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -67,17 +69,45 @@ func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstrea
 			via.ByLocal[l.Address.IP] = binds[i]
 		}
 	}
+	if w.manifest.Probe != 0 {
+		probe, err := w.probeBind()
+		if err != nil {
+			return nil, nil, err
+		}
+		binds = append(binds, probe)
+	}
 	return binds, b.groups, nil
 }
 
-func newGroup(c *conf.Upstream) (*upstream.Group, error) {
+func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 	o := upstream.Options{
 		Name: c.Name, Keepalive: c.Keepalive, KeepaliveRequests: uint32(c.KeepaliveRequests),
 		KeepaliveTimeMs: c.KeepaliveTime.Milliseconds(), KeepaliveIdleMs: c.KeepaliveTimeout.Milliseconds(),
 	}
+	o.Places = b.zones.places
+	switch {
+	case c.LeastConn:
+		o.Method = upstream.LeastConn
+	case c.IPHash:
+		o.Method = upstream.IPHash
+	case c.Hash != nil && c.Hash.Consistent:
+		o.Method = upstream.ConsistentHash
+	case c.Hash != nil:
+		o.Method = upstream.Hash
+	case c.Random == conf.RandomOne:
+		o.Method = upstream.Random
+	case c.Random == conf.RandomTwo:
+		o.Method = upstream.RandomTwo
+	}
+	if c.Hash != nil {
+		var err error
+		if o.Key, err = b.compile(string(c.Hash.Key)); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range c.Servers {
 		p := upstream.PeerOptions{
-			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down,
+			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down, MaxConns: s.MaxConns,
 		}
 		if s.Address.Path != "" {
 			addr, err := sys.SockaddrUnix(s.Address.Path)
@@ -94,7 +124,8 @@ func newGroup(c *conf.Upstream) (*upstream.Group, error) {
 }
 
 func (b *builder) bind(l *conf.Listener, servers []*request.Server) (*request.Bind, error) {
-	bind := &request.Bind{Unix: l.Address.Path != "", Path: l.Address.Path}
+	_, address := ipc.AddressKey(l.Address.IP, l.Address.Path)
+	bind := &request.Bind{Address: address, Unix: l.Address.Path != "", Path: l.Address.Path}
 	if ip := l.Address.IP; ip.IsValid() && !ip.Addr().IsUnspecified() {
 		bind.Local = ip
 	}
@@ -130,14 +161,17 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 	s := &request.Server{
 		HeaderTimeoutMs: c.ClientHeaderTimeout.Milliseconds(),
 		Limits:          limits(&c.ServerSettings),
+		RequestPool:     b.memory.requests[int(c.RequestPoolSize)],
+		ConnectionPool:  b.memory.connections[int(c.ConnectionPoolSize)],
 	}
 	if len(c.ServerName) > 0 {
-		s.Name = strings.TrimPrefix(b.names(c)[0], "*.")
+		s.Name = strings.TrimPrefix(b.names(c)[0], ".")
 	}
 	var err error
 	if s.Default, err = b.location(&c.Settings); err != nil {
 		return nil, err
 	}
+	s.Default.ShutdownMs = b.config.WorkerShutdownTimeout.Milliseconds()
 	if s.Return, err = b.newReturn(c.Return); err != nil {
 		return nil, err
 	}
@@ -173,7 +207,7 @@ func limits(c *conf.ServerSettings) http1.Limits {
 	l := http1.DefaultLimits()
 	small, large := int(c.ClientHeaderBufferSize), int(c.LargeClientHeaderBuffers.Size)
 	l.LineBytes = max(small, large)
-	l.HeadBytes = small + large*c.LargeClientHeaderBuffers.Number
+	l.HeadBytes = budget.HeadBytes(c)
 	return l
 }
 

@@ -44,6 +44,9 @@ func (w *masterEnd) Run() {
 		switch {
 		case errors.Is(err, ipc.ErrAgain):
 			return
+		case errors.Is(err, ipc.ErrDropped):
+			w.log.Error("a message of the master is lost", zap.Error(err))
+			continue
 		case err != nil:
 			w.masterGone(err)
 			return
@@ -56,13 +59,45 @@ func (w *masterEnd) Run() {
 func (w *masterEnd) masterGone(err error) {
 	w.loop.Forget(w.channel.FD())
 	w.log.Notice("the master is gone, draining", zap.Error(err))
-	(*worker)(w).drain()
+	w.orphan = true
+	(*worker)(w).drain((*worker)(w).handsOver(), w.giver.listeners)
+	w.timers.Arm(&w.orphanTimer, w.clock.Ms()+orphanMs)
 }
+
+// orphanMs is how often a worker without a master looks into the hand-over queue.
+const orphanMs = 500
+
+// seekTakers stops handing over connections when nobody takes them: those who did drain too without their master, and leave, and there is nobody to
+// say so. What is in the queue at two looks, one after the other, is taken to lie there for good; this worker reads the queue again then.
+func (w *worker) seekTakers() {
+	if !w.handsOver() {
+		return
+	}
+	unread := w.untakenNow()
+	if unread && w.untaken {
+		w.log.Notice("nobody takes connections any more")
+		w.drain(false, nil)
+		return
+	}
+	w.untaken = unread
+	w.timers.Arm(&w.orphanTimer, w.clock.Ms()+orphanMs)
+	w.engine.CheckEmpty()
+}
+
+// untakenNow says whether connections of workers that leave lie in the queue.
+func (w *worker) untakenNow() bool { return sys.Unread(w.manifest.HandOverSend) > 0 }
+
+// handsOver says whether the worker was told to hand over connections: that stays true without the master that told it.
+func (w *worker) handsOver() bool { return w.taker.closed }
 
 func (w *worker) obey(m ipc.Message, fds []int) {
 	switch m.Kind {
 	case ipc.Drain:
-		w.drain()
+		w.drain(m.HandOver, m.Listeners)
+	case ipc.Cut:
+		w.cut()
+	case ipc.Report:
+		w.report(m.Serial)
 	case ipc.Stop:
 		w.over = true
 	case ipc.Forget:
@@ -92,16 +127,38 @@ func (w *worker) reopen(m ipc.Message, fds []int) {
 	w.send(ipc.Message{Kind: ipc.Reopened, Serial: m.Serial})
 }
 
-// watchSignals has signals arrive in the loop.
+// report says what the worker holds.
+func (w *worker) report(serial int) {
+	list := w.engine.Holders()
+	m := ipc.Message{Kind: ipc.Holding, Serial: serial}
+	for i, h := range list {
+		one := ipc.Holder(h)
+		if i >= ipc.HoldersMax-1 && len(list) > ipc.HoldersMax {
+			if last := len(m.Holders) - 1; i >= ipc.HoldersMax {
+				m.Holders[last].Count += h.Count
+				m.Holders[last].OldestMs = max(m.Holders[last].OldestMs, h.OldestMs)
+				continue
+			}
+			one.What, one.Server, one.Location = "request", "(others)", ""
+		}
+		m.Holders = append(m.Holders, one)
+	}
+	w.send(m)
+}
+
+// watchSignals has signals arrive in the loop. As nginx's workers, it does nothing on those that are meant for a master only (HUP, USR2, WINCH), also
+// when somebody sends them to all processes of that name.
 func (w *worker) watchSignals() {
 	w.calls.Signals(func(s os.Signal) {
 		switch s {
 		case syscall.SIGQUIT:
-			w.drain()
+			w.drain(w.handsOver(), w.giver.listeners)
 		case syscall.SIGTERM, syscall.SIGINT:
 			w.over = true
 		case syscall.SIGUSR1:
 			w.send(ipc.Message{Kind: ipc.Rotate})
+		default:
+			w.log.Info("ignoring a signal", zap.String("signal", s.String()))
 		}
-	}, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	}, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGWINCH)
 }

@@ -10,13 +10,24 @@
 //	setup.go       the order of start-up; privileges
 //	build.go       groups, logs, servers: from conf's types to those of package request
 //	location.go    one location
-//	zones.go       limit zones; limits
+//	zones.go       zones; limit_conn     rates.go   limit_req
+//	memory.go      pools of blocks, their numbers
+//	bodies.go      numbers of the bodies that went through
+//	temp.go        temporary files
 //	listen.go      listening sockets; fairness between workers
 //	channel.go     messages from the master, signals
+//	probe.go       the answer that a new master asks for before it takes over
+//	handover.go    connections from and to workers of other generations
 //
 //	             .---- SIGQUIT, "drain", master gone ----.
-//	  serving ---'                                       '--> draining --nothing left, or worker_shutdown_timeout--> exit 0
+//	  serving ---'                                       '--> draining --nothing left--> exit 0
 //	     '--------- SIGTERM, SIGINT, "stop" ------------------------------------------------------------------------> exit 0
+//
+// # Drain
+//
+// With HandOver in the order, clients' connections without a request go into the hand-over queue, and this worker reads that no more: somebody newer does. Without it, this worker
+// may be the last that reads, and looks into the queue once more before it leaves. What is in flight has until worker_shutdown_timeout, of its location: CloseLate is called
+// until nothing is left, and ends what is late. So a drain ends by being empty, with each request logged, not by a deadline of its own; the master has one.
 //
 // # The Go runtime in a worker
 //

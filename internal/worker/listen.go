@@ -44,6 +44,21 @@ func (w *worker) listen() error {
 	return nil
 }
 
+// joinQueue puts the hand-over queue into the loop, if there is one.
+func (w *worker) joinQueue() error {
+	m := w.manifest
+	if m.HandOverSend == 0 || m.HandOverReceive == 0 {
+		return nil
+	}
+	for i := range w.config.Listeners {
+		protocol, address := ipc.AddressKey(w.config.Listeners[i].Address.IP, w.config.Listeners[i].Address.Path)
+		w.keys = append(w.keys, ipc.ListenerKey(protocol, address))
+	}
+	w.giver.w, w.giver.queue = w, ipc.NewQueue(m.HandOverSend)
+	w.giver.timer.Init(&w.giver)
+	return w.taker.start(w, m.HandOverReceive)
+}
+
 // OnAccept takes a client. See conn.Acceptor.
 func (w *worker) OnAccept(l *conn.Listener, fd int, peer netip.AddrPort) {
 	w.engine.OnAccept(l, fd, peer)
@@ -58,9 +73,14 @@ func (w *worker) OnShortage(_ *conn.Listener, errno syscall.Errno) {
 // sixteenth of the share.
 const crowdSlack = 2
 
-// Crowded compares this worker's clients with the mean of its generation. See conn.Acceptor.
+// Crowded says whether others should have the next client. See conn.Acceptor.
 func (w *worker) Crowded(l *conn.Listener) bool {
-	if l.Own || w.manifest.Workers < 2 {
+	return !l.Own && w.crowded()
+}
+
+// crowded compares this worker's clients with the mean of its generation.
+func (w *worker) crowded() bool {
+	if w.manifest.Workers < 2 {
 		return false
 	}
 	total := uint64(0)
@@ -82,10 +102,12 @@ const roomShare = 16
 
 // Room keeps a part of the table free for connections to origins, at the cost of clients that are idle. See conn.Acceptor.
 func (w *worker) Room() bool {
-	free := w.table.Size() - w.table.Used()
-	if free > w.table.Size()/roomShare || w.engine.MakeRoom() {
+	if w.roomy() || w.engine.MakeRoom() {
 		return true
 	}
 	w.log.Limited("connections", logfile.LevelAlert, "worker_connections are not enough", zap.Int("worker_connections", w.table.Size()))
 	return false
 }
+
+// roomy says whether there is room for another client without closing anything.
+func (w *worker) roomy() bool { return w.table.Size()-w.table.Used() > w.table.Size()/roomShare }

@@ -25,6 +25,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		KeepaliveTimeMs:    c.KeepaliveTime.Milliseconds(),
 		KeepaliveRequests:  uint32(c.KeepaliveRequests),
 		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
+		BodyBlocks:         max(int((c.ClientBodyBufferSize+b.config.Buffers.Size-1)/b.config.Buffers.Size), 2),
 		SendTimeoutMs:      c.SendTimeout.Milliseconds(),
 		MaxBody:            int64(c.ClientMaxBodySize),
 		Linger:             request.Linger(c.LingeringClose),
@@ -43,11 +44,30 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		l.AddHeaders = append(l.AddHeaders, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always})
 	}
 	var err error
+	l.RetryAfter = c.LimitRetryAfter
+	if l.Rates, err = b.rates(c); err != nil {
+		return nil, err
+	}
+	if l.LimitRate, err = b.size(c.LimitRate); err != nil {
+		return nil, err
+	}
+	if l.LimitRateAfter, err = b.size(c.LimitRateAfter); err != nil {
+		return nil, err
+	}
 	if l.Limits, err = b.settingsLimits(c); err != nil {
 		return nil, err
 	}
 	l.Logs, err = b.accessLogs(c.AccessLogs)
 	return l, err
+}
+
+// size makes a number of bytes that may depend on the request.
+func (b *builder) size(c conf.SizeTemplate) (request.Size, error) {
+	if n, ok := c.Fixed(); ok {
+		return request.Size{Bytes: int64(n)}, nil
+	}
+	t, err := b.compile(string(c))
+	return request.Size{Template: t}, err
 }
 
 // fullLocation is location with what only a location has.
@@ -57,6 +77,7 @@ func (b *builder) fullLocation(c *conf.Location) (*request.Location, error) {
 		return nil, err
 	}
 	l.Path = c.Path.Text
+	l.ShutdownMs = b.shutdownMs(c)
 	l.Prefix = c.Path.Modifier == conf.Prefix || c.Path.Modifier == conf.PrefixFinal || c.Path.Modifier == conf.Exact
 	if l.Return, err = b.newReturn(c.Return); err != nil {
 		return nil, err
@@ -140,7 +161,6 @@ func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 		ReadTimeoutMs:    c.ProxyReadTimeout.Milliseconds(),
 		SendTimeoutMs:    c.ProxySendTimeout.Milliseconds(),
 		HTTP10:           c.ProxyHTTPVersion == conf.HTTP10,
-		Blocks:           max(c.ProxyBuffers.Number*int(c.ProxyBuffers.Size)/int(b.config.Buffers.Size), 2),
 		RequestBuffering: c.ProxyRequestBuffering,
 		Next:             request.Next(c.ProxyNextUpstream),
 		NextTries:        c.ProxyNextUpstreamTries,
@@ -148,8 +168,8 @@ func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 		InterceptErrors:  c.ProxyInterceptErrors,
 		IgnoreAbort:      c.ProxyIgnoreClientAbort,
 	}
-	if !c.ProxyBuffering {
-		p.Blocks = 2
+	if err := b.buffering(p, &c.Settings); err != nil {
+		return nil, err
 	}
 	if pass.Port != 0 {
 		p.Port = strconv.Itoa(pass.Port)
@@ -173,6 +193,26 @@ func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 	}
 	p.Finish()
 	return p, nil
+}
+
+// buffering sets how responses are buffered, and how fast they are read.
+func (b *builder) buffering(p *request.Proxy, c *conf.Settings) error {
+	sizes := c.Buffering()
+	p.Buffering = c.ProxyBuffering
+	p.Blocks = max(int(sizes.BytesInMemory/b.config.Buffers.Size), 2)
+	p.BusyBytes, p.FirstPartBytes = int(sizes.Busy), int(sizes.FirstPart)
+	p.SpillMax, p.SpillWrite = int64(sizes.MaxTempFile), int(sizes.TempWrite)
+	for _, name := range c.ProxyIgnoreHeaders {
+		switch http1.FieldByName([]byte(name)) {
+		case http1.FieldXAccelBuffering:
+			p.IgnoreBuffering = true
+		case http1.FieldXAccelLimitRate:
+			p.IgnoreLimitRate = true
+		}
+	}
+	var err error
+	p.LimitRate, err = b.size(c.ProxyLimitRate)
+	return err
 }
 
 func (b *builder) setHeaders(p *request.Proxy, list []conf.Header) error {

@@ -6,17 +6,16 @@ package worker
 import (
 	"fmt"
 	"os"
-	"os/user"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
 	"weir/conf"
-	"weir/internal/buffer"
+	"weir/internal/budget"
 	"weir/internal/clock"
 	"weir/internal/conn"
 	"weir/internal/event"
+	"weir/internal/eventpipe"
 	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/request"
@@ -34,6 +33,7 @@ const extraSlots = 8
 // client is read.
 func (w *worker) setUp(build string) error {
 	runtime.GOMAXPROCS(processors)
+	w.pid = os.Getpid()
 	err := sys.SetName("weir-worker") // it may have been executed by the number of a descriptor
 	if err != nil {
 		return err
@@ -48,8 +48,8 @@ func (w *worker) setUp(build string) error {
 	if err := w.manifest.Check(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, func() error { return w.makeEngine(build) },
-		w.dropPrivileges, w.watchMaster, w.listen} {
+	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, w.openTemp, func() error { return w.makeEngine(build) },
+		w.dropPrivileges, w.tryTemp, w.watchMaster, w.listen, w.serveProbe, w.joinQueue} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -90,6 +90,7 @@ func (w *worker) makeLoop() error {
 	w.logTimer.Init(w)
 	w.trimTimer.Init(w)
 	w.shutdownTimer.Init(w)
+	w.orphanTimer.Init(w)
 	w.timers.Arm(&w.trimTimer, w.clock.Ms()+trimMs)
 	slots := w.config.WorkerConnections + len(w.manifest.Listeners) + extraSlots
 	var err error
@@ -100,9 +101,6 @@ func (w *worker) makeLoop() error {
 	return nil
 }
 
-// blocksPerConnection is how many blocks a connection can need at most times: with buffers.limit = 0 the limit follows from it.
-const blocksPerConnection = 2
-
 func (w *worker) makeEngine(build string) error {
 	segment, err := stats.Attach(w.manifest.Stats)
 	if err != nil {
@@ -110,19 +108,11 @@ func (w *worker) makeEngine(build string) error {
 	}
 	w.segment = segment
 	w.stats = segment.Slot(w.manifest.Slot)
-	b := &w.config.Buffers
-	limit := b.Limit
-	if limit == 0 {
-		limit = w.config.WorkerConnections * blocksPerConnection
-	}
-	w.wakePool.Init(w)
-	w.pool, err = buffer.NewPool(buffer.Options{
-		BlockSize: int(b.Size), Reserve: b.Reserve, Limit: limit,
-		OnReady: func() { w.loop.Post(&w.wakePool) },
-	})
-	if err != nil {
+	w.wakePools.Init(w)
+	if err := w.memory.open(budget.Of(w.config), func() { w.loop.Post(&w.wakePools) }); err != nil {
 		return err
 	}
+	w.memory.page = segment.Memory(w.manifest.Slot)
 	w.table = conn.NewTable(w.config.WorkerConnections, w.loop, &w.timers, w.clock)
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -133,17 +123,26 @@ func (w *worker) makeEngine(build string) error {
 		return err
 	}
 	w.engine = request.NewEngine(request.Options{
-		Loop: w.loop, Clock: w.clock, Table: w.table, Pool: w.pool, Stats: w.stats, Segment: w.segment, Log: w.log, OnDamaged: w.onDamaged,
+		Loop: w.loop, Clock: w.clock, Table: w.table, Pool: w.memory.buffers, Depot: w.memory.depot, Stats: w.stats, Segment: w.segment, Log: w.log, OnDamaged: w.onDamaged,
 		Binds: binds, Groups: groups, Version: build, Hostname: hostname, PID: os.Getpid(),
-		MaxRewrite: int(b.MaxRewrite),
+		MaxRewrite: int(w.config.Buffers.MaxRewrite), Splicer: splicerOf(w.config.Buffers.Splice), Spill: w.temp,
 	})
+	w.bodies = bodies{pipes: w.engine.Pipes, page: &w.memory.page.Bodies}
 	return nil
+}
+
+// splicerOf makes the kernel pipes; nil where they are not wanted.
+func splicerOf(s conf.Splice) *eventpipe.Splicer {
+	if s == conf.SpliceOff {
+		return nil
+	}
+	return eventpipe.NewSplicer(0)
 }
 
 // dropPrivileges becomes the configured user, if the master runs as root, and gives up for good the means to gain rights.
 func (w *worker) dropPrivileges() error {
 	if os.Getuid() == 0 {
-		uid, gid, err := lookUp(w.config.User)
+		uid, gid, err := sys.LookUpAccount(w.config.User.Name, w.config.User.Group)
 		if err != nil {
 			return err
 		}
@@ -154,31 +153,6 @@ func (w *worker) dropPrivileges() error {
 		}
 	}
 	return sys.NoNewPrivileges()
-}
-
-// lookUp finds the numbers of the configured user and group; the group's default is the user's own.
-func lookUp(c conf.User) (uid, gid int, err error) {
-	u, err := user.Lookup(c.Name)
-	if err != nil {
-		if u, err = user.LookupId(c.Name); err != nil {
-			return 0, 0, fmt.Errorf("user = %q: no such user", c.Name)
-		}
-	}
-	group := u.Gid
-	if c.Group != "" {
-		g, err := user.LookupGroup(c.Group)
-		if err != nil {
-			if g, err = user.LookupGroupId(c.Group); err != nil {
-				return 0, 0, fmt.Errorf("group = %q: no such group", c.Group)
-			}
-		}
-		group = g.Gid
-	}
-	if uid, err = strconv.Atoi(u.Uid); err != nil {
-		return 0, 0, err
-	}
-	gid, err = strconv.Atoi(group)
-	return uid, gid, err
 }
 
 // watchMaster makes sure that the worker learns of its master's death, and puts the channel into the loop.

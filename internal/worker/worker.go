@@ -4,10 +4,7 @@
 package worker
 
 import (
-	"go.uber.org/zap"
-
 	"weir/conf"
-	"weir/internal/buffer"
 	"weir/internal/clock"
 	"weir/internal/conn"
 	"weir/internal/event"
@@ -18,6 +15,7 @@ import (
 	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/stats"
+	"weir/internal/tempfile"
 )
 
 // trimMs is how often memory that is not needed any more goes back to the kernel.
@@ -35,23 +33,32 @@ type worker struct {
 	loop   *event.Loop
 	calls  offload.Queue
 
-	pool      *buffer.Pool
-	wakePool  event.Task
+	memory    memory
+	bodies    bodies
+	wakePools event.Task
 	table     *conn.Table
 	engine    *request.Engine
 	listeners []*conn.Listener
 	gate      *conn.Gate // accept_mutex; nil: off
+	keys      []string   // ipc.ListenerKey of conf.Config.Listeners
+	taker     taker
+	giver     giver
 	segment   *stats.Segment
 	stats     *stats.Page
 	logs      logfile.Writers
 	zones     zones
-	owner     *shmtx.Owner // of the locks that the loop's thread takes; nil: there are none
+	owner     *shmtx.Owner    // of the locks that the loop's thread takes; nil: there are none
+	temp      *tempfile.Store // nil: no temporary files
 	slots     *slots.Table
 
 	logTimer      event.Timer
 	trimTimer     event.Timer
 	shutdownTimer event.Timer
+	orphanTimer   event.Timer // looks, when the master is gone, whether others still take connections
+	orphan        bool        // the master is gone
+	untaken       bool        // there were some in the queue when it looked last
 
+	pid      int
 	draining bool
 	over     bool
 }
@@ -79,6 +86,8 @@ func Run(build string) int {
 func (w *worker) turn() {
 	w.loop.Turn()
 	w.stats.StaleEvents.Add(w.loop.TakeStale())
+	w.memory.publish()
+	w.bodies.publish()
 	if next := w.logs.Tick(w.clock.Ms()); next >= 0 {
 		w.timers.Arm(&w.logTimer, next)
 	}
@@ -88,36 +97,75 @@ func (w *worker) turn() {
 func (w *worker) OnTimer(t *event.Timer) {
 	switch t {
 	case &w.trimTimer:
-		w.pool.Trim()
+		w.memory.trim()
 		w.timers.Arm(t, w.clock.Ms()+trimMs)
 	case &w.shutdownTimer:
-		w.log.Notice("worker_shutdown_timeout is over: closing what is left", zap.Int("requests", w.engine.InFlight()))
-		w.over = true
+		w.timers.Arm(t, w.engine.CloseLate())
+	case &w.orphanTimer:
+		w.seekTakers()
 	}
 	// The logs' timer only has to end the loop's sleep: turn does the rest.
 }
 
 // RunTask tells waiters about blocks that have come back. See event.Runner.
-func (w *worker) RunTask() { w.pool.Wake() }
+func (w *worker) RunTask() { w.memory.pools.Wake() }
 
-// drain stops accepting and ends the process when everything in flight is done.
-func (w *worker) drain() {
-	if w.draining {
+// drain stops accepting and ends the process when everything in flight is done. handOver says that workers of a newer generation take connections;
+// listeners are the addresses that they have. Called again, it changes only that.
+func (w *worker) drain(handOver bool, listeners []string) {
+	if !w.draining {
+		w.draining = true
+		w.slots.Drain(w.manifest.Slot)
+		for _, l := range w.listeners {
+			l.Drain()
+		}
+		w.send(ipc.Message{Kind: ipc.Draining, LeaveMs: request.LeaveMs(w.shutdownTimes())})
+		w.timers.Arm(&w.shutdownTimer, w.clock.Ms())
+	}
+	var to request.Giver
+	if handOver && w.manifest.HandOverSend != 0 {
+		w.giver.listeners = listeners
+		w.taker.stop()
+		to = &w.giver
+	} else {
+		w.taker.again()
+	}
+	w.engine.StartDrain(to, w.config.WorkerShutdownTimeout.Milliseconds(), w.onEmpty)
+}
+
+// cut ends a drain early.
+func (w *worker) cut() {
+	if !w.draining {
+		w.drain(false, nil)
+	}
+	w.engine.Cut()
+	w.timers.Arm(&w.shutdownTimer, w.clock.Ms())
+}
+
+// onEmpty ends the process, unless it is the one that takes what others hand over, and something is there.
+func (w *worker) onEmpty() {
+	if w.over || w.taker.takeAll() > 0 || w.orphan && w.handsOver() && w.untakenNow() {
 		return
 	}
-	w.draining = true
-	w.slots.Drain(w.manifest.Slot)
-	for _, l := range w.listeners {
-		l.Drain()
-	}
-	w.send(ipc.Message{Kind: ipc.Draining})
-	if limit := w.config.WorkerShutdownTimeout.Milliseconds(); limit > 0 {
-		w.timers.Arm(&w.shutdownTimer, w.clock.Ms()+limit)
-	}
-	w.engine.Drain(func() {
-		if !w.over {
-			w.over = true
-			w.send(ipc.Message{Kind: ipc.Drained})
+	w.over = true
+	w.send(ipc.Message{Kind: ipc.Drained})
+}
+
+// shutdownTimes lists worker_shutdown_timeout of all places that have it, in milliseconds.
+func (w *worker) shutdownTimes() []int64 {
+	times := []int64{w.config.WorkerShutdownTimeout.Milliseconds()}
+	for i := range w.config.HTTP.Servers {
+		for j := range w.config.HTTP.Servers[i].Locations {
+			times = append(times, w.shutdownMs(&w.config.HTTP.Servers[i].Locations[j]))
 		}
-	})
+	}
+	return times
+}
+
+// shutdownMs is a location's worker_shutdown_timeout; 0: no bound.
+func (w *worker) shutdownMs(c *conf.Location) int64 {
+	if c.WorkerShutdownTimeout != nil {
+		return c.WorkerShutdownTimeout.Milliseconds()
+	}
+	return w.config.WorkerShutdownTimeout.Milliseconds()
 }

@@ -11,19 +11,25 @@ import (
 	"weir/internal/conn"
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
+	"weir/internal/limitreq"
 	"weir/internal/logfile"
 	"weir/internal/request"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
 	"weir/internal/slots"
+	"weir/internal/sys"
 	"weir/internal/vars"
 )
 
 // zones are the limit zones of this worker.
 type zones struct {
 	byName  map[string]*request.Zone
-	serials map[int]*limitconn.Zone // the older ones, by ipc.Zone.Serial
-	toldMs  map[string]int64        // when the master was told that a zone is damaged
+	rates   map[string]*limitreq.Zone
+	places  *limitconn.Zone            // of max_conns; nil: no origin has it
+	serials map[int]*limitconn.Zone    // the older ones, by ipc.Zone.Serial
+	byInode map[uint64]*limitconn.Zone // those in which this generation counts, by the number that all processes know them by
+	inodes  map[*limitconn.Zone]uint64
+	toldMs  map[string]int64 // when the master was told that a zone is damaged
 }
 
 // damagedMs is how often the master is told at most that a zone is damaged.
@@ -47,8 +53,10 @@ func (w *worker) attachZones() error {
 		return err
 	}
 	w.slots = table
-	w.zones = zones{byName: map[string]*request.Zone{}, serials: map[int]*limitconn.Zone{}, toldMs: map[string]int64{}}
-	if len(w.manifest.Zones) == 0 && w.manifest.AcceptMutex == 0 {
+	w.zones = zones{byName: map[string]*request.Zone{}, serials: map[int]*limitconn.Zone{}, toldMs: map[string]int64{},
+		rates:   map[string]*limitreq.Zone{},
+		byInode: map[uint64]*limitconn.Zone{}, inodes: map[*limitconn.Zone]uint64{}}
+	if len(w.manifest.Zones) == 0 && w.manifest.AcceptMutex == 0 && w.manifest.Quota == 0 {
 		return nil
 	}
 	if w.owner, err = shmtx.NewOwner(); err != nil {
@@ -56,13 +64,32 @@ func (w *worker) attachZones() error {
 	}
 	for i := range w.manifest.Zones {
 		m := &w.manifest.Zones[i]
-		if m.Kind != ipc.KindLimitConn {
+		switch m.Kind {
+		case ipc.KindLimitConn:
+		case ipc.KindMaxConns:
+			if err := w.attachPlaces(m); err != nil {
+				return fmt.Errorf("zone %q: %w", m.Name, err)
+			}
+			continue
+		case ipc.KindLimitReq:
+			z, err := limitreq.Attach(m.FD, w.owner)
+			if err != nil {
+				return fmt.Errorf("zone %q: %w", m.Name, err)
+			}
+			w.zones.rates[m.Name] = z
+			continue
+		default:
 			return fmt.Errorf("manifest: zone %q is of the unknown kind %q", m.Name, m.Kind)
 		}
 		z, err := limitconn.Attach(m.FD, w.owner, w.manifest.Slot)
 		if err != nil {
 			return fmt.Errorf("zone %q: %w", m.Name, err)
 		}
+		inode, err := sys.Inode(m.FD)
+		if err != nil {
+			return fmt.Errorf("zone %q: %w", m.Name, err)
+		}
+		w.zones.byInode[inode], w.zones.inodes[z] = z, inode
 		entry := w.zones.byName[m.Name]
 		if entry == nil {
 			entry = &request.Zone{}
@@ -96,6 +123,17 @@ func (w *worker) makeGate() error {
 	return nil
 }
 
+// attachPlaces maps the zone of max_conns. One of another size, in which an older generation counts, is left alone: its requests are
+// over soon, and what they have in work is not held against the new ones.
+func (w *worker) attachPlaces(m *ipc.Zone) (err error) {
+	if m.Older {
+		sys.Close(m.FD)
+		return nil
+	}
+	w.zones.places, err = limitconn.Attach(m.FD, w.owner, w.manifest.Slot)
+	return err
+}
+
 // forget stops counting in an older zone. It stays mapped: requests in flight still have places in it to give back.
 func (w *worker) forget(serial int) {
 	old := w.zones.serials[serial]
@@ -108,6 +146,7 @@ func (w *worker) forget(serial int) {
 		}
 	}
 	delete(w.zones.serials, serial)
+	delete(w.zones.byInode, w.zones.inodes[old])
 }
 
 // limits makes the limits of a location or a listening address; nil if there are none.

@@ -186,3 +186,39 @@ func TestSplitAtEveryByte(t *testing.T) {
 		t.Fatalf("byte by byte: %d %q", r.status, r.body)
 	}
 }
+
+// A request whose body came along with its head goes on as a GET without it when an error page leads to an origin, and its connection stays.
+func TestErrorPageAfterBody(t *testing.T) {
+	t.Parallel()
+	o := answering(t, func(r *request) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(r.method+r.target), r.method+r.target)
+	})
+	p := start(t, site{origin: o.addr, more: location("/gone", `error_page = [{ codes = [404], uri = "/page" }]`, "return = { code = 404 }")})
+	c := p.dial()
+	c.send("POST /gone HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+	if r := c.read("POST"); r.status != 404 || string(r.body) != "GET/page" {
+		t.Errorf("status %d, body %q", r.status, r.body)
+	}
+	if r := c.read("GET"); r.status != 200 || string(r.body) != "GET/next" {
+		t.Errorf("the next one: status %d, body %q", r.status, r.body)
+	}
+}
+
+// What return answers for codes without a page of their own, without a text, and in a location that shows an error.
+func TestReturnForms(t *testing.T) {
+	t.Parallel()
+	p := start(t, site{proxyPass: "-", more: location("/418", "return = { code = 418 }") + location("/200", "return = { code = 200 }") +
+		location("/505", "return = { code = 505 }") + location("/404", `error_page = [{ codes = [404], uri = "@n" }]`, "return = { code = 404 }") +
+		location("@n", `return = { code = 200, text = "was $status" }`)})
+	c := p.dial()
+	if r := c.get("/418", 418); len(r.body) != 0 || r.fields.get("Content-Length") != "0" {
+		t.Errorf("418: body %q, Content-Length %q", r.body, r.fields.get("Content-Length"))
+	}
+	if r := c.get("/200", 200); len(r.body) != 0 || r.fields.get("Content-Type") != "text/plain" {
+		t.Errorf("200: body %q, Content-Type %q", r.body, r.fields.get("Content-Type"))
+	}
+	c.get("/505", 505) // and the connection stays
+	if r := c.get("/404", 404); string(r.body) != "was 404" {
+		t.Errorf("$status in an error page: %q", r.body)
+	}
+}

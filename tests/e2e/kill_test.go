@@ -88,9 +88,22 @@ func TestWorkerIsReplacedFast(t *testing.T) {
 		p.children()
 	}
 	t.Logf("best of three: %v", best)
-	if best > 100*time.Millisecond {
-		t.Errorf("after a kill the next answer took %v, want at most 100ms", best)
+	if most := max(100*time.Millisecond, 5*processTime(t)); best > most {
+		t.Errorf("after a kill the next answer took %v, want at most %v", best, most)
 	}
+}
+
+// processTime is how long a process that does nothing takes here and now: a few milliseconds, unless the machine is very slow.
+func processTime(t *testing.T) time.Duration {
+	best := time.Hour
+	for range 3 {
+		begun := time.Now()
+		if out, code := weirCommand(t, t.TempDir(), "-v"); code != 0 {
+			t.Fatalf("weir -v: exit %d, %s", code, out)
+		}
+		best = min(best, time.Since(begun))
+	}
+	return best
 }
 
 // QUIT to one worker: it finishes, and is replaced.
@@ -125,8 +138,8 @@ func TestMasterIsKilled(t *testing.T) {
 		best = min(best, restartAfterKill(t))
 	}
 	t.Logf("the better of two: %v", best)
-	if best > time.Second {
-		t.Errorf("the restart served after %v, want at most 1s", best)
+	if most := max(time.Second, 10*processTime(t)); best > most {
+		t.Errorf("the restart served after %v, want at most %v", best, most)
 	}
 }
 

@@ -248,7 +248,7 @@ func TestZoneCommands(t *testing.T) {
 	held := p.dial()
 	g.hold(held, "?k=a/b")
 	p.dial().get("/x", 503)
-	run(0, `(?m)^addr +serving +1m +\S+ +1 +1 +1 +0 +0 +0 +\$binary_remote_addr$`, "zone", "list")
+	run(0, `(?m)^addr +limit_conn +serving +1m +\S+ +1 +1 +0 +1 +0 +0 +0 +\$binary_remote_addr$`, "zone", "list")
 	run(0, `(?m)^127\.0\.0\.1 +1 +1 in slot \d+ \(process \d+\)$`, "zone", "show", "addr")
 	run(0, `(?m)^"a/b" +1 `, "zone", "show", "text")
 	run(0, `(?s)sound`, "zone", "check", "addr")

@@ -25,11 +25,25 @@ func (p *proxy) reload() {
 		p.t.Fatalf("reload: %d, %v, %s", code, err, answer.Error)
 	}
 	eventually(p.t, ioDeadline, "the workers from before to leave the listening sockets", func() bool {
-		shared := socketNames(p.cmd.Process.Pid) // a worker has no other sockets in common with its master
+		listening := listeningSockets()
 		return !slices.ContainsFunc(before, func(pid int) bool {
-			return slices.ContainsFunc(socketNames(pid), func(name string) bool { return slices.Contains(shared, name) })
+			return slices.ContainsFunc(socketNames(pid), func(name string) bool { return listening[name] })
 		})
 	})
+}
+
+// listeningSockets are the TCP sockets of this machine that listen, as /proc/PID/fd names them. proc_net_tcp(5).
+func listeningSockets() map[string]bool {
+	names := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, _ := os.ReadFile(table)
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 9 && f[3] == "0A" {
+				names["socket:["+f[9]+"]"] = true
+			}
+		}
+	}
+	return names
 }
 
 // socketNames lists the sockets that process pid has open.

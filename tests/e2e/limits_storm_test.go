@@ -107,7 +107,7 @@ func (s *storm) arrive(target string, b booking) {
 	}
 	s.mu.Unlock()
 	live := 0
-	if len(same) > s.most && !within(200*time.Millisecond, func() bool {
+	if len(same) > s.most && !within(time.Second, func() bool {
 		live = 0
 		for _, conn := range same {
 			if !dead(conn) {
@@ -221,7 +221,7 @@ func (s *storm) check(p *proxy) *zoneDetails {
 	}
 	// A client may have read its answer before the place is given back: then the count comes down in a moment.
 	excess := ""
-	if !within(500*time.Millisecond, func() bool { excess = s.excess(counts); counts = counted(p.zone("k")); return excess == "" }) {
+	if !within(2*time.Second, func() bool { excess = s.excess(counts); counts = counted(p.zone("k")); return excess == "" }) {
 		s.fault("%s", excess)
 	}
 	s.mu.Lock()
@@ -252,7 +252,7 @@ func (s *storm) checkExactly(p *proxy) bool {
 	s.t.Helper()
 	s.pause.Lock()
 	defer s.pause.Unlock()
-	if !within(time.Second, func() bool {
+	if !within(3*time.Second, func() bool {
 		return maps.Equal(byKey(s.live(&s.atClient)), byKey(s.live(&s.atOrigin)))
 	}) {
 		return false
@@ -260,7 +260,7 @@ func (s *storm) checkExactly(p *proxy) bool {
 	want := byKey(s.live(&s.atOrigin))
 	var got map[string]int
 	// A place is given back after the answer's last byte is sent, which the client may have read already.
-	if !within(2*time.Second, func() bool { got = counted(p.zone("k")); return maps.Equal(got, want) }) {
+	if !within(ioDeadline, func() bool { got = counted(p.zone("k")); return maps.Equal(got, want) }) {
 		s.fault("at rest: counted %v, in work %v", got, want)
 	}
 	return true

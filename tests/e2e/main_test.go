@@ -4,10 +4,13 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -15,14 +18,21 @@ import (
 // weirBinary is the path of the master under test; written once by TestMain.
 var weirBinary string
 
-// testVersion is linked into both binaries, so that they accept each other.
+// convertBinary is the path of weir-convert; written once by TestMain.
+var convertBinary string
+
+// testVersion is linked into all binaries, so that they accept each other.
 const testVersion = "0.0.0-e2e"
 
 // versionVariable is the linker name of the version, as the Makefile sets it.
 const versionVariable = "main.version"
 
-// useNginx says that the suite checks itself against the system's nginx.
-func useNginx() bool { return os.Getenv("WEIR_E2E_PROXY") == "nginx" }
+// useNginx says that the suite checks itself: every configuration is written as an nginx.conf, for the system's nginx or, to check the
+// conversion, for weir.
+func useNginx() bool { return os.Getenv("WEIR_E2E_PROXY") == "nginx" || useConverted() }
+
+// useConverted says that weir is given the nginx.conf.
+func useConverted() bool { return os.Getenv("WEIR_E2E_PROXY") == "converted" }
 
 func weirOnly(t testing.TB) {
 	t.Helper()
@@ -32,11 +42,30 @@ func weirOnly(t testing.TB) {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(subreaperEnv) != "" {
+		becomeSubreaper()
+	}
+	settle()
 	os.Exit(buildAndRun(m))
 }
 
+// settle sets what costs or saves most of the time that the tests take.
+func settle() {
+	// Most parallel tests wait for some timeout of the proxy: more of them run at once than there are processors, unless -parallel says otherwise.
+	given := false
+	flag.Parse()
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
+	// With the race detector a process sleeps for a second before it exits, also each `weir -s reload`.
+	if os.Getenv("GORACE") == "" {
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
+}
+
 func buildAndRun(m *testing.M) int {
-	if useNginx() {
+	if useNginx() && !useConverted() {
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "weir-e2e-bin-")
@@ -51,7 +80,8 @@ func buildAndRun(m *testing.M) int {
 	}
 	weirBinary = filepath.Join(dir, "weir")
 	workerBinary := filepath.Join(dir, "weir-worker") // weir finds it beside itself
-	for binary, pkg := range map[string]string{weirBinary: "../../cmd/master", workerBinary: "../../cmd/worker"} {
+	convertBinary = filepath.Join(dir, "weir-convert")
+	for binary, pkg := range map[string]string{weirBinary: "../../cmd/master", workerBinary: "../../cmd/worker", convertBinary: "../../cmd/convert"} {
 		if err := buildBinary(binary, pkg, testVersion); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -60,10 +90,11 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// buildBinary builds pkg into the file binary, with version linked in.
-func buildBinary(binary, pkg, version string) error {
+// buildBinary builds pkg into the file binary, with version linked in and further flags.
+func buildBinary(binary, pkg, version string, flags ...string) error {
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-X " + versionVariable + "=" + version}
 	args = append(args, strings.Fields(os.Getenv("WEIR_E2E_BUILDFLAGS"))...)
+	args = append(args, flags...)
 	args = append(args, "-o", binary, pkg)
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)

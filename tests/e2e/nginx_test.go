@@ -102,6 +102,11 @@ func (e *nginxWriter) http(http map[string]any) {
 	for name, u := range upstreams {
 		e.block("upstream "+name, func() { e.upstream(u.(map[string]any)) })
 	}
+	zones, _ := http["limit_req_zone"].(map[string]any)
+	for name, zone := range zones {
+		z := zone.(map[string]any)
+		e.line("limit_req_zone %s zone=%s:%v rate=%v", quote(z["key"]), name, z["size"], z["rate"])
+	}
 	e.settings(http)
 	for _, server := range tables(http["server"]) {
 		e.block("server", func() {
@@ -153,7 +158,7 @@ func (e *nginxWriter) settings(block map[string]any) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(block)) {
 		switch key {
-		case "log_format", "upstream", "server", "location", "path":
+		case "log_format", "upstream", "server", "location", "path", "limit_req_zone":
 		default:
 			e.directive(key, block[key])
 		}
@@ -222,6 +227,17 @@ func (e *nginxWriter) table(key string, v map[string]any) {
 			}
 			e.line("%s %s %s%s", key, name, quote(value), always)
 		}
+	case "limit_req":
+		text := fmt.Sprintf("limit_req zone=%v", v["zone"])
+		for _, parameter := range []string{"burst", "delay"} {
+			if n, ok := v[parameter]; ok {
+				text += fmt.Sprintf(" %s=%v", parameter, n)
+			}
+		}
+		if v["nodelay"] == true {
+			text += " nodelay"
+		}
+		e.line("%s", text)
 	case "access_log":
 		format, ok := v["format"]
 		if !ok {

@@ -29,11 +29,16 @@ const (
 // proxy is a running weir (or nginx): a master, its workers, its prefix.
 type proxy struct {
 	t      testing.TB
-	dir    string   // the prefix; the config is dir/conf/weir.toml
+	dir    string   // the prefix; the config is dir/conf/weir.toml, or dir/conf/ and config
+	config string   // the name of the config file, if not weir.toml
+	args   []string // further arguments of weir
 	addr   string   // @PORT1@ on loopback
 	ports  []string // what @PORT1@, @PORT2@, ... stand for
 	stderr *logBuffer
 	cmd    *exec.Cmd
+
+	prepare func(*exec.Cmd) // changes how the master is started; nil: nothing
+	noPid   bool            // the config has no pid file, or not the master's number as this process sees it
 
 	exited  chan struct{} // closed when the master has been waited for
 	workers map[int]bool  // every worker pid that was seen
@@ -73,6 +78,14 @@ func start(t testing.TB, s site) *proxy {
 func startConfig(t testing.TB, config string) *proxy {
 	t.Helper()
 	p := newProxy(t)
+	p.start(config)
+	return p
+}
+
+// start is startConfig for a proxy that has been made, and perhaps changed.
+func (p *proxy) start(config string) {
+	t := p.t
+	t.Helper()
 	for attempt := 1; ; attempt++ {
 		p.ports = freePorts(t, maxPorts)
 		p.addr = "127.0.0.1:" + p.ports[0]
@@ -87,7 +100,6 @@ func startConfig(t testing.TB, config string) *proxy {
 		}
 	}
 	t.Cleanup(p.finish)
-	return p
 }
 
 var portTaken = regexp.MustCompile(`(?i)address already in use`)
@@ -143,6 +155,9 @@ func (p *proxy) writeConfig(config string) {
 		config = strings.ReplaceAll(config, fmt.Sprintf("@PORT%d@", i+1), port)
 	}
 	name := p.path("conf", "weir.toml")
+	if p.config != "" {
+		name = p.path("conf", p.config)
+	}
 	if useNginx() {
 		text, err := nginxConfig(config)
 		if err != nil {
@@ -159,14 +174,20 @@ func (p *proxy) writeConfig(config string) {
 // and the pid file is there.
 func (p *proxy) launch() error {
 	p.stderr = &logBuffer{}
-	p.cmd = exec.Command(weirBinary, "-p", p.dir)
-	if useNginx() {
+	p.cmd = exec.Command(weirBinary, append([]string{"-p", p.dir}, p.args...)...)
+	switch {
+	case useConverted():
+		p.cmd = exec.Command(weirBinary, "-p", p.dir, "-c", "conf/nginx.conf")
+	case useNginx():
 		p.cmd = exec.Command("nginx", "-p", p.dir, "-c", p.path("conf", "nginx.conf"), "-g", "daemon off;")
 	}
 	p.cmd.Stderr = p.stderr
 	// Standard output is for what a user asked for; a server that runs has nothing to say there.
 	p.cmd.Stdout = p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if p.prepare != nil {
+		p.prepare(p.cmd)
+	}
 	// A worker that outlives its master holds the stderr pipe: Wait must not wait for it.
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
@@ -182,7 +203,7 @@ func (p *proxy) launch() error {
 		if err == nil {
 			conn.Close()
 			// The sockets are open before the pid file is written.
-			if p.pidFile() == strconv.Itoa(p.cmd.Process.Pid) {
+			if p.noPid || p.pidFile() == strconv.Itoa(p.cmd.Process.Pid) {
 				p.children()
 				return nil
 			}
@@ -236,7 +257,7 @@ func (p *proxy) finish() {
 			p.t.Errorf("TERM did not end the master within %v", stopDeadline)
 		}
 	}
-	if !within(2*time.Second, func() bool { return len(p.leftBehind()) == 0 }) {
+	if !within(stopDeadline, func() bool { return len(p.leftBehind()) == 0 }) {
 		p.t.Errorf("processes left behind: %v", p.leftBehind())
 		p.killAll()
 	}
@@ -283,15 +304,18 @@ func tail(s string, n int) string {
 	return s
 }
 
-// within polls cond until it holds or d has passed.
+// within polls cond until it holds or d has passed, ever more slowly: some conditions read the whole process table, and the load
+// that is waited for needs the processors.
 func within(d time.Duration, cond func() bool) bool {
-	for deadline := time.Now().Add(d); ; time.Sleep(2 * time.Millisecond) {
+	pause := time.Millisecond
+	for deadline := time.Now().Add(d); ; time.Sleep(pause) {
 		if cond() {
 			return true
 		}
 		if time.Now().After(deadline) {
 			return false
 		}
+		pause = min(2*pause, 16*time.Millisecond)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestSentFields(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
 	o := answering(t, func(*request) string {
-		return ok("", "X-Hidden: h", "X-Plain: p", "Location: http://inner.example/a", "Refresh: 5; url=http://inner.example/b")
+		return ok("", "X-Hidden: h", "X-Plain: p", "Location: http://inner.example/a", "Refresh: 5; URL=http://inner.example/b")
 	})
 	p := start(t, site{origin: o.addr, http: logFormat("$sent_http_x_a|$sent_http_x_hidden|$sent_http_x_plain|$sent_http_refresh|$sent_http_location"),
 		location: `proxy_hide_header = ["X-Hidden"]

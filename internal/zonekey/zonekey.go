@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-package limitconn
+package zonekey
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
 )
+
+// Max is the longest key that is stored as it is. A longer one is stored as its first 223 bytes and the SHA-256 of the whole.
+const Max = 255
 
 // The constants of XXH64.
 const (
@@ -18,13 +21,13 @@ const (
 	prime5 uint64 = 0x27D4EB2F165667C5
 )
 
-// hashOf is a key's place in the tree, and what tells a sound node from a spoiled one. It is the same in every process, since it stands in the zone, and it is
+// Hash is a key's place in the tree, and what tells a sound node from a spoiled one. It is the same in every process, since it stands in the zone, and it is
 // no secret. Nor need it be: the tree is balanced over (hash, key), so that whoever sends keys chosen to have one hash makes the way down no longer, only
 // each of its steps a comparison of keys.
 //
 // 4 bytes, an IPv4 address, are multiplied by an odd number: no two have the same hash. 8 to 16, an IPv6 address or a part of one, are one multiplication
 // of their two halves, folded. The rest is XXH64 with seed 0, folded: https://xxhash.com, doc/xxhash_spec.md.
-func hashOf(key []byte) uint32 {
+func Hash(key []byte) uint32 {
 	var h uint64
 	switch n := len(key); {
 	case n == 4:
@@ -74,11 +77,11 @@ func xxhRound(acc, input uint64) uint64 {
 	return bits.RotateLeft64(acc+input*prime2, 31) * prime1
 }
 
-// shortened is a key longer than KeyMax as it is stored. Such a key is not left uncounted, as nginx does, because then a client
+// Shorten is a key longer than Max as it is stored. Such a key is not left uncounted, as nginx does, because then a client
 // could get around the limit by sending one.
-func shortened(key []byte) []byte {
+func Shorten(key []byte) []byte {
 	sum := sha256.Sum256(key)
-	short := make([]byte, KeyMax)
-	copy(short[copy(short[:KeyMax-len(sum)], key):], sum[:])
+	short := make([]byte, Max)
+	copy(short[copy(short[:Max-len(sum)], key):], sum[:])
 	return short
 }

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"weir/conf"
+	"weir/internal/convert/wire"
+)
+
+// convertTimeout is how long weir-convert may take. A configuration of ten thousand servers takes a second.
+const convertTimeout = 60 * time.Second
+
+// maxComplaint is how much of what weir-convert says when it fails is shown.
+const maxComplaint = 4 << 10
+
+// converts says whether the configuration is an nginx.conf: whatever is named with -c and not *.toml.
+func (c command) converts() bool {
+	return c.config != "" && !strings.HasSuffix(c.config, ".toml")
+}
+
+// convert has weir-convert make a Source of an nginx.conf. What it refuses are faults, with the lines of the nginx.conf; what is different is
+// noted in the Source. Nobody but weir-convert parses nginx's syntax, in a process without rights, for which the files are read here.
+func (c command) convert() (conf.Source, error) {
+	src := conf.Source{Name: c.config}
+	result, err := c.runConvert()
+	if err != nil {
+		return src, fmt.Errorf("configuration: %s: weir-convert: %w", c.config, err)
+	}
+	if result.Refused() {
+		if c.action == actionTest || c.action == actionPrint { // all there is to know
+			return src, result.Faults(wire.Refused, wire.Different, wire.LeftOut)
+		}
+		return src, result.Faults(wire.Refused)
+	}
+	kinds := []wire.Kind{wire.Different, wire.LeftOut}
+	if c.action == actionTest || c.action == actionPrint {
+		kinds = append(kinds, wire.WithoutEffect)
+	}
+	src = result.Source(c.config, kinds...)
+	src.Overrides, src.Prefix = c.overrides, c.prefix
+	return src, nil
+}
+
+// runConvert runs weir-convert, which lies beside this program as weir-worker does, and reads the configuration's files for it.
+func (c command) runConvert() (*wire.Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), convertTimeout)
+	defer cancel()
+	args := []string{"--serve"}
+	if c.lenient {
+		args = append(args, "--lenient")
+	}
+	child := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "weir-convert"), append(args, "--", c.config)...)
+	child.Env = []string{} // nothing of this process's is its business
+	complaint := &bytes.Buffer{}
+	child.Stderr = &limited{complaint, maxComplaint}
+	child.WaitDelay = time.Second
+	in, err := child.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := child.Start(); err != nil {
+		return nil, err
+	}
+	result, err := wire.Serve(io.LimitReader(out, maxConfigBytes*4), in, &wire.Disk{Base: c.prefix})
+	if err != nil {
+		cancel() // whatever it does
+	}
+	ended := child.Wait()
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return nil, fmt.Errorf("it has not ended after %s", convertTimeout)
+	case complaint.Len() > 0:
+		return nil, errors.New(strings.TrimSpace(strings.TrimPrefix(complaint.String(), "weir-convert: ")))
+	case ended != nil:
+		return nil, fmt.Errorf("%w (%w)", err, ended)
+	}
+	return nil, err
+}
+
+// limited passes on so many bytes, and drops the rest.
+type limited struct {
+	w    io.Writer
+	left int
+}
+
+// Write never fails, so that the writer at the other end is not stopped.
+func (l *limited) Write(p []byte) (int, error) {
+	some := p[:min(len(p), l.left)]
+	l.left -= len(some)
+	_, _ = l.w.Write(some)
+	return len(p), nil
+}

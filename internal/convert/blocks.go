@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"os"
+	"strings"
+
+	"weir/conf"
+	"weir/internal/convert/wire"
+)
+
+// The main block, and the blocks of nginx's that are tables of weir's.
+
+func (c *converter) daemon(l *level, d *directive) {
+	if strings.EqualFold(d.args[0], "on") {
+		c.note(wire.Different, d, "weir stays in the foreground; what starts it puts it into the background")
+	}
+}
+
+func (c *converter) masterProcess(l *level, d *directive) {
+	if strings.EqualFold(d.args[0], "off") {
+		c.note(wire.Different, d, "weir always has a master and workers")
+	}
+}
+
+func (c *converter) user(l *level, d *directive) {
+	text := quote(d.args[0])
+	if len(d.args) == 2 {
+		text = braces([]string{"name = " + text, "group = " + quote(d.args[1])})
+	}
+	c.set(l, d, text)
+}
+
+// tempPath is the folder of temporary files, if weir has one.
+func (c *converter) tempPath(l *level, d *directive) {
+	if _, ok := conf.Keys[conf.Buffers]()["temp_path"]; !ok {
+		c.without(d, "weir writes no temporary files in this version")
+		return
+	}
+	if !c.inBuffers(d).set("temp_path", item{by: d, text: quote(d.args[0])}) {
+		c.without(d, "weir has one folder for temporary files, and another directive names it")
+	}
+}
+
+func (c *converter) events(l *level, d *directive) {
+	c.walk(&level{in: inEvents, table: c.root, keys: c.keys[inEvents], by: d}, d.block)
+}
+
+func (c *converter) httpBlock(l *level, d *directive) {
+	if c.http != nil {
+		c.refuse(l, d, "directive is duplicate")
+		return
+	}
+	c.http = newBlock("[http]", d)
+	c.root.blocks = append(c.root.blocks, c.http)
+	c.walk(&level{in: inHTTP, table: c.http, keys: c.keys[inHTTP], by: d}, d.block)
+}
+
+func (c *converter) upstream(l *level, d *directive) {
+	table := newBlock("[http.upstream."+key(d.args[0])+"]", d)
+	for _, other := range c.http.blocks {
+		if other.header == table.header {
+			c.refuse(l, d, "upstream %q exists already", d.args[0])
+			return
+		}
+	}
+	c.http.blocks = append(c.http.blocks, table)
+	c.walk(&level{in: inUpstream, table: table, keys: c.keys[inUpstream], by: d}, d.block)
+}
+
+func (c *converter) server(l *level, d *directive) {
+	table := newBlock("[[http.server]]", d)
+	s := &level{in: inServer, table: table, keys: c.keys[inServer], by: d, contentType: l.contentType, handled: l.handled}
+	c.walk(s, d.block)
+	if s.listens > 0 && table.byKey["listen"] == nil {
+		if c.options.Lenient { // without an address the server would take *:80
+			c.note(wire.LeftOut, d, "all its listen directives are left out")
+		}
+		return
+	}
+	c.http.blocks = append(c.http.blocks, table)
+}
+
+func (c *converter) location(l *level, d *directive) {
+	if l.in == inLocation {
+		c.refuse(l, d, "locations in locations are not possible in this version")
+		return
+	}
+	table := newBlock("[[http.server.location]]", d)
+	table.indent = "  "
+	table.set("path", item{by: d, text: quote(strings.Join(d.args, " "))})
+	l.table.blocks = append(l.table.blocks, table)
+	inner := &level{in: inLocation, table: table, keys: c.keys[inLocation], by: d, contentType: l.contentType, handled: l.handled}
+	c.walk(inner, d.block)
+	answers := inner.handled
+	for _, key := range []string{"proxy_pass", "return", "stub_status"} {
+		answers = answers || table.byKey[key] != nil
+	}
+	if _, files := inner.keys["root"]; !answers && !files {
+		c.note(wire.Different, d, "nothing in it answers, so it is 404: %s", noFiles)
+	}
+}
+
+func (c *converter) serverName(l *level, d *directive) {
+	for _, name := range d.args {
+		if name == "$hostname" {
+			host, err := os.Hostname()
+			if err != nil {
+				c.refuse(l, d, "$hostname: %v", err)
+				return
+			}
+			name = strings.ToLower(host)
+			c.note(wire.Different, d, "$hostname is the name of the machine that converts, %s", quote(name))
+		}
+		c.add(l, d, "server_name", list, item{text: quote(name)})
+	}
+}
+
+func (c *converter) stubStatus(l *level, d *directive) {
+	switch {
+	case l.in != inLocation:
+		c.refuse(l, d, "weir takes it in a location, not in %s", l.in)
+	default:
+		c.set(l, d, "true")
+	}
+}
+
+func (c *converter) keepaliveTimeout(l *level, d *directive) {
+	if len(d.args) == 2 {
+		c.note(wire.Different, d, "responses have no field Keep-Alive")
+	}
+	c.set(l, d, seconds(d.args[0]))
+}
+
+func (c *converter) serverTokens(l *level, d *directive) {
+	switch arg := d.args[0]; arg {
+	case "on":
+		c.set(l, d, "true")
+	case "off":
+		c.set(l, d, "false")
+	case "build":
+		c.note(wire.Different, d, "the name of a build is not shown")
+		c.set(l, d, "true")
+	default:
+		c.refuse(l, d, "must be \"on\", \"off\" or \"build\", not %s", quote(arg))
+	}
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/conf"
+	"weir/internal/convert/wire"
+)
+
+// Options say how a configuration is converted.
+type Options struct {
+	// Lenient leaves out what is not possible, and says so, in place of refusing the whole.
+	Lenient bool
+
+	// Check has the result checked as weir does, so that the faults of values are among the notes. What is refused or left out for another
+	// reason is checked in any case.
+	Check bool
+}
+
+// Convert converts the configuration whose main file is name. What is wrong with it is in the notes of the result.
+func Convert(files wire.Files, name string, o Options) *wire.Result {
+	tree, err := read(files, name)
+	if err != nil {
+		var bad *syntaxError
+		if !errors.As(err, &bad) {
+			panic("convert: a reader's error without a place: " + err.Error())
+		}
+		return &wire.Result{Notes: []wire.Note{bad.note}}
+	}
+	left := map[*directive]string{}
+	for {
+		c := newConverter(o, left)
+		doc := c.convert(tree)
+		result := &wire.Result{Text: []byte(doc.String()), Lines: doc.places()}
+		again := false
+		if o.Check || o.Lenient || c.refused() {
+			again = c.check(doc, name)
+		}
+		if !again {
+			result.Notes = c.notes
+			return result
+		}
+	}
+}
+
+// converter is one conversion of a tree. It ends after one walk; what a check finds is left out in the next.
+type converter struct {
+	options Options
+	left    map[*directive]string // faulty values that are left out, with the fault
+	notes   []wire.Note
+	lacking map[*directive]bool // blocks in which something was refused
+	said    map[string]bool     // notes on directives without effect: one for each file and name
+	keys    map[context]map[string]conf.Key
+	listens map[string]conf.Key // keys of a listen address
+	origins map[string]conf.Key // keys of an origin
+	rules   map[string]rule
+	ofGroup map[string]rule // rules in an upstream
+	root    *block
+	http    *block
+	buffers *block     // [buffers], when something stands in it
+	blockOf *directive // the largest buffer for a head
+	block   int64      // its size
+}
+
+// level is a block of nginx's that is being converted.
+type level struct {
+	in    context
+	table *block
+	keys  map[string]conf.Key
+	by    *directive
+
+	contentType *directive // default_type, of this level or one around it
+	listens     int        // listen directives of a server
+	handled     bool       // a handler of nginx's was refused here or around: that nothing answers has been said
+}
+
+func newConverter(o Options, left map[*directive]string) *converter {
+	main := conf.Keys[conf.Config]()
+	return &converter{
+		options: o, left: left, lacking: map[*directive]bool{}, said: map[string]bool{},
+		keys: map[context]map[string]conf.Key{
+			inMain: main, inEvents: main, inHTTP: conf.Keys[conf.HTTP](), inServer: conf.Keys[conf.Server](),
+			inLocation: conf.Keys[conf.Location](), inUpstream: conf.Keys[conf.Upstream](),
+		},
+		listens: conf.Keys[conf.Listen](), origins: conf.Keys[conf.UpstreamServer](),
+		rules: rules(), ofGroup: upstreamRules(),
+	}
+}
+
+// convert walks the tree and writes the text.
+func (c *converter) convert(tree []*directive) *document {
+	c.root = newBlock("", nil)
+	main := &level{in: inMain, table: c.root, keys: c.keys[inMain]}
+	c.walk(main, tree)
+	c.lead()
+	c.fitBlocks()
+	doc := &document{}
+	doc.line(nil, "", "# Converted from an nginx.conf by weir-convert.")
+	doc.line(nil, "", "")
+	doc.block(c.root)
+	return doc
+}
+
+// lead writes nginx's defaults where weir's differ.
+func (c *converter) lead() {
+	for _, d := range []struct{ key, text string }{
+		{"error_log", `{ path = "stderr", level = "error" }`},
+		{"worker_shutdown_timeout", "0"},
+		{"worker_connections", "512"},
+		{"worker_processes", "1"},
+	} {
+		if c.root.byKey[d.key] == nil {
+			c.root.lead(&entry{key: d.key, items: []item{{text: d.text}}, comment: "nginx's default"})
+		}
+	}
+}
+
+// walk converts the directives of a level.
+func (c *converter) walk(l *level, all []*directive) {
+	for _, d := range all {
+		c.directive(l, d)
+	}
+}
+
+// directive converts one directive by the first of these that knows it: a rule of its own, the schema, the tables of what changes nothing.
+func (c *converter) directive(l *level, d *directive) {
+	if _, ok := c.left[d]; ok {
+		c.noteLeft(d)
+		return
+	}
+	if len(masks(d.name)) > 0 {
+		if what := d.misuse(l.in); what != "" {
+			c.refuse(l, d, "%s", what)
+			return
+		}
+	}
+	own, ok := c.rules[d.name]
+	if l.in == inUpstream {
+		own, ok = c.ofGroup[d.name]
+	}
+	if ok && own.convert != nil {
+		own.convert(c, l, d)
+		return
+	}
+	if k, ok := l.keys[d.name]; ok && k.Form != conf.FormOther && isNginx(d.name) {
+		c.plain(l, d, k)
+		return
+	}
+	if changesNothing(d) {
+		return
+	}
+	if why := effectless(d.name); why != "" {
+		c.without(d, why)
+		return
+	}
+	c.refuse(l, d, "%s", c.whyRefused(l, d))
+}
+
+// noteLeft notes a directive that is left out for a fault of its value, and those in its block that were before it.
+func (c *converter) noteLeft(d *directive) {
+	if why, ok := c.left[d]; ok {
+		c.note(wire.LeftOut, d, "%s", why)
+	}
+	for _, inner := range d.block {
+		c.noteLeft(inner)
+	}
+}
+
+// whyRefused says why weir does not take a directive.
+func (c *converter) whyRefused(l *level, d *directive) string {
+	if why := refusals[d.name]; why != "" {
+		return why
+	}
+	for _, other := range []context{inHTTP, inServer, inLocation} {
+		if _, ok := c.keys[other][d.name]; ok && isNginx(d.name) && l.in&inHTTPBlocks != 0 {
+			return fmt.Sprintf("weir takes it in %s, not in %s", other, l.in)
+		}
+	}
+	return why(d.name)
+}
+
+// note adds a note about a directive.
+func (c *converter) note(kind wire.Kind, d *directive, format string, args ...any) {
+	c.notes = append(c.notes, wire.Note{Kind: kind, File: d.file, Line: d.line, Directive: d.name, Text: fmt.Sprintf(format, args...)})
+}
+
+// without notes that a directive has no effect; once for each name in a file.
+func (c *converter) without(d *directive, why string) {
+	if id := d.file + "\x00" + d.name; !c.said[id] {
+		c.said[id] = true
+		c.note(wire.WithoutEffect, d, "%s", why)
+	}
+}
+
+// refuse notes that a directive is not possible, or that it is left out.
+func (c *converter) refuse(l *level, d *directive, format string, args ...any) {
+	l.handled = l.handled || handlers[d.name]
+	c.lacking[l.by] = true
+	text := fmt.Sprintf(format, args...)
+	if !c.options.Lenient {
+		c.note(wire.Refused, d, "%s", text)
+		return
+	}
+	if guards[d.name] {
+		text += "; whom it keeps out is let in"
+	}
+	c.note(wire.LeftOut, d, "%s", text)
+}
+
+func (c *converter) refused() bool {
+	return slices.ContainsFunc(c.notes, func(n wire.Note) bool { return n.Kind == wire.Refused })
+}
+
+// plain converts a directive whose key in the schema has the same name and meaning.
+func (c *converter) plain(l *level, d *directive, k conf.Key) {
+	n := len(d.args)
+	switch k.Form {
+	case conf.FormTexts:
+		if n == 1 && d.args[0] == "off" {
+			c.set(l, d, `"off"`)
+			return
+		}
+		for _, arg := range d.args {
+			c.add(l, d, d.name, list, item{text: quote(arg)})
+		}
+		return
+	case conf.FormNames:
+		if n != 2 {
+			c.refuse(l, d, "needs a name and a value")
+			return
+		}
+		c.add(l, d, d.name, names, item{name: d.args[0], text: quote(d.args[1])})
+		return
+	case conf.FormNumberSize:
+		if n != 2 {
+			c.refuse(l, d, "needs a number and a size")
+			return
+		}
+		c.needBlock(d, d.args[1])
+		c.set(l, d, fmt.Sprintf("{ number = %s, size = %s }", number(d.args[0]), number(d.args[1])))
+		return
+	}
+	text := "true"
+	if n != 1 && (n > 0 || k.Form != conf.FormFlag) {
+		c.refuse(l, d, "weir takes one argument")
+		return
+	}
+	if n == 1 {
+		text = c.scalar(d, k)
+	}
+	c.set(l, d, text)
+}
+
+// scalar is the one argument of a directive as a TOML value.
+func (c *converter) scalar(d *directive, k conf.Key) string {
+	arg := d.args[0]
+	switch k.Form {
+	case conf.FormFlag:
+		switch strings.ToLower(arg) {
+		case "on":
+			return "true"
+		case "off":
+			return "false"
+		}
+	case conf.FormNumber:
+		return number(arg)
+	case conf.FormSize:
+		c.needBlock(d, arg)
+		return number(arg)
+	case conf.FormTime:
+		return seconds(arg)
+	}
+	return quote(arg)
+}
+
+// set gives a key its value; a second one is a fault, as in nginx.
+func (c *converter) set(l *level, d *directive, text string) {
+	c.setKey(l, d, d.name, text)
+}
+
+func (c *converter) setKey(l *level, d *directive, key, text string) {
+	if !l.table.set(key, item{by: d, text: text}) {
+		c.refuse(l, d, "directive is duplicate")
+	}
+}
+
+// add gives a key one value more.
+func (c *converter) add(l *level, d *directive, key string, s shape, it item) {
+	it.by = d
+	if !l.table.add(key, s, it) {
+		c.refuse(l, d, "directive is duplicate")
+	}
+}

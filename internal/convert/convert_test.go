@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"weir/conf"
+	"weir/internal/convert/wire"
+)
+
+// memory is a folder of files by name.
+type memory map[string]string
+
+func (m memory) Read(name string) ([]byte, error) {
+	text, ok := m[name]
+	if !ok {
+		return nil, errors.New("no such file or directory")
+	}
+	return []byte(text), nil
+}
+
+func (m memory) Glob(pattern string) ([]string, error) {
+	var found []string
+	for name := range m {
+		if ok, err := path.Match(pattern, name); err != nil {
+			return nil, err
+		} else if ok {
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}
+
+// files splits a transcript's input: "-- NAME --" begins a file; what stands before the first is nginx.conf.
+func files(input string) memory {
+	m := memory{}
+	name := "nginx.conf"
+	for line := range strings.Lines(input) {
+		if rest, ok := strings.CutPrefix(line, "-- "); ok {
+			name = strings.TrimSuffix(strings.TrimSpace(rest), " --")
+			m[name] = ""
+			continue
+		}
+		m[name] += line
+	}
+	return m
+}
+
+// TestConvert runs the transcripts: nginx.conf in, TOML and notes out. "convert" takes whole configurations, "http", "server" and "location" what
+// stands in such a block, and show only what becomes of it. With lines each line of TOML says where it comes from.
+func TestConvert(t *testing.T) {
+	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			m, skip := files(d.Input), ""
+			main := m["nginx.conf"]
+			switch d.Cmd {
+			case "http":
+				m["nginx.conf"], skip = "http {\n"+main+"}\n", "[http]"
+			case "server":
+				m["nginx.conf"], skip = "http { server {\n"+main+"} }\n", "[[http.server]]"
+			case "location":
+				m["nginx.conf"], skip = "http { server { location / {\n"+main+"} } }\n", `path = "/"`
+			case "sample":
+				var name string
+				d.ScanArgs(t, "name", &name)
+				m = sample(t, name)
+			case "convert":
+			default:
+				t.Fatalf("no command %q", d.Cmd)
+			}
+			return transcript(t, m, Options{Lenient: d.HasArg("lenient"), Check: true}, skip, d.HasArg("lines"))
+		})
+	})
+}
+
+// transcript converts, checks what holds for every conversion, and writes the result as text.
+func transcript(t *testing.T, m memory, o Options, skip string, lines bool) string {
+	t.Helper()
+	r := Convert(m, "nginx.conf", o)
+	sound(t, r)
+	var b strings.Builder
+	if !r.Refused() {
+		src := r.Source("nginx.conf")
+		show := skip == ""
+		for i, line := range strings.Split(strings.TrimSuffix(string(r.Text), "\n"), "\n") {
+			switch at := src.Lines[i]; {
+			case !show:
+				show = strings.HasPrefix(strings.TrimSpace(line), skip)
+			case lines && at.File != "":
+				fmt.Fprintf(&b, "%-60s <- %s:%d\n", line, at.File, at.Line)
+			case line == "":
+				b.WriteString("\n")
+			default:
+				b.WriteString(line + "\n")
+			}
+		}
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "! %s\n", n)
+	}
+	return strings.TrimLeft(b.String(), "\n")
+}
+
+// sound checks what holds for every result.
+func sound(t require.TestingT, r *wire.Result) {
+	src := r.Source("nginx.conf")
+	require.Equal(t, strings.Count(string(r.Text), "\n"), len(src.Lines), "a place for each line")
+	if r.Refused() {
+		return
+	}
+	_, _, err := conf.Load(src)
+	require.NoError(t, err, "what is not refused passes conf.Load:\n%s", r.Text)
+}
+
+// sample is one of the configurations in testdata/samples.
+func sample(t *testing.T, name string) memory {
+	t.Helper()
+	m := memory{}
+	root := filepath.Join("testdata", "samples", name)
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		name, _ := filepath.Rel(root, path)
+		m[name] = string(text)
+		return err
+	}))
+	require.NotEmpty(t, m["nginx.conf"])
+	return m
+}
+
+// Whatever a text is, as a TOML string it is that text.
+func TestQuote(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.String().Draw(t, "text")
+		name := rapid.String().Draw(t, "key")
+		var got map[string]string
+		_, err := toml.Decode(key(name)+" = "+quote(s), &got)
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{name: s}, got)
+	})
+}
+
+// FuzzConvert: no text makes the conversion panic, what is not refused loads, and lenient refuses only what is no syntax.
+func FuzzConvert(f *testing.F) {
+	for _, seed := range []string{
+		"events {}\nhttp { include conf.d/*.conf; }",
+		"http { upstream a { server 127.0.0.1:1 weight=2; keepalive 4; hash $uri consistent; } server { location / { proxy_pass http://a; } } }",
+		"http { server { listen 80 default_server; listen [::]:80 ipv6only=on so_keepalive=1m::3; return 301 https://$host$request_uri; } }",
+		`http { log_format a escape=json '{"a":"$uri"' "}"; access_log l a buffer=4k flush=1s; add_header A "b\"c" always; }`,
+		"http { limit_req_zone $binary_remote_addr zone=a:10m rate=1r/s; limit_req zone=a burst=5 nodelay; limit_conn_zone $uri zone=b:1m; limit_conn b 3; }",
+		"http { map $a $b { default x; '' y; } gzip on; root /x; server { if ($a) { return 1; } } }",
+	} {
+		f.Add(seed, "server { location ~* \\.php$ { deny all; error_page 404 =200 @x; } location @x { return 200 '${host}'; } }")
+	}
+	f.Fuzz(func(t *testing.T, main, included string) {
+		m := memory{"nginx.conf": main, "conf.d/a.conf": included, "b": included}
+		strict := Convert(m, "nginx.conf", Options{Check: true})
+		sound(t, strict)
+		lenient := Convert(m, "nginx.conf", Options{Lenient: true})
+		sound(t, lenient)
+		for _, n := range lenient.Notes {
+			if n.Kind == wire.Refused && n.Directive != "" && n.Directive != "include" {
+				t.Errorf("refused although lenient: %s", n)
+			}
+		}
+		if !strict.Refused() {
+			require.Equal(t, string(strict.Text), string(lenient.Text))
+		}
+	})
+}

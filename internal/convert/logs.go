@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"strings"
+
+	"weir/internal/convert/wire"
+)
+
+// errorLog converts error_log FILE [LEVEL]. weir has one, for everything: that of the main block, or one of http in its place.
+func (c *converter) errorLog(l *level, d *directive) {
+	path, severity := d.args[0], "error"
+	if len(d.args) == 2 {
+		severity = d.args[1]
+	}
+	switch {
+	case strings.HasPrefix(path, "syslog:"), strings.HasPrefix(path, "memory:"):
+		c.refuse(l, d, "weir logs errors to a file or to stderr")
+		return
+	case l.in != inMain && l.in != inHTTP:
+		c.refuse(l, d, "there is one error log for all of weir, which the main block names")
+		return
+	case len(d.args) > 2:
+		c.refuse(l, d, "invalid number of arguments")
+		return
+	case l.in == inHTTP && c.root.byKey["error_log"] != nil:
+		c.refuse(l, d, "there is one error log for all of weir, and there is one already")
+		return
+	case l.in == inHTTP:
+		c.note(wire.Different, d, "it holds for all of weir")
+	}
+	text := braces([]string{"path = " + quote(path), "level = " + quote(severity)})
+	if !c.root.set("error_log", item{by: d, text: text}) {
+		c.refuse(l, d, "there is one error log for all of weir, and there is one already")
+	}
+}
+
+// accessLog converts access_log PATH [FORMAT [NAME=VALUE...]].
+func (c *converter) accessLog(l *level, d *directive) {
+	path, rest := d.args[0], d.args[1:]
+	if path == "off" {
+		if len(rest) > 0 {
+			c.refuse(l, d, "invalid parameter %s", quote(rest[0]))
+			return
+		}
+		l.table.replace("access_log", item{by: d, text: "false"})
+		return
+	}
+	if strings.HasPrefix(path, "syslog:") {
+		c.refuse(l, d, "weir logs to files, stdout and stderr")
+		return
+	}
+	fields := []string{"path = " + quote(path)}
+	for i, arg := range rest {
+		name, value, valued := strings.Cut(arg, "=")
+		switch {
+		case i == 0 && !valued && name != "gzip":
+			fields = append(fields, "format = "+quote(arg))
+		case valued && name == "buffer":
+			fields = append(fields, "buffer = "+number(value))
+		case valued && name == "flush":
+			fields = append(fields, "flush = "+seconds(value))
+		case name == "gzip":
+			c.refuse(l, d, "logs are not compressed")
+			return
+		default:
+			c.refuse(l, d, "the parameter %s is not possible in this version", quote(name))
+			return
+		}
+	}
+	if e := l.table.byKey["access_log"]; e != nil && e.shape == scalar { // off, which nginx lets win
+		c.without(d, "access_log off stands beside it")
+		return
+	}
+	c.add(l, d, "access_log", list, item{text: braces(fields)})
+}
+
+// logFormat converts log_format NAME [escape=HOW] TEXT...
+func (c *converter) logFormat(l *level, d *directive) {
+	name, texts := d.args[0], d.args[1:]
+	it := item{by: d, name: name}
+	escape, given := strings.CutPrefix(texts[0], "escape=")
+	if given {
+		texts = texts[1:]
+	}
+	it.text = quote(strings.Join(texts, ""))
+	if given {
+		it.fields = []string{"format = " + it.text, "escape = " + quote(escape)}
+	}
+	c.named(l, d, "log_format", it)
+}
+
+// named adds a named entry; a name that is there already is a fault, as in nginx.
+func (c *converter) named(l *level, d *directive, key string, it item) {
+	if e := l.table.byKey[key]; e != nil {
+		for _, other := range e.items {
+			if other.name == it.name {
+				c.refuse(l, d, "%s exists already", quote(it.name))
+				return
+			}
+		}
+	}
+	c.add(l, d, key, names, it)
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"slices"
+	"strings"
+)
+
+// rule is how a directive is converted whose key has another name or form than the directive.
+type rule struct {
+	convert func(*converter, *level, *directive)
+	differs string // for the table of directives: what weir does otherwise; "" when it is the same
+}
+
+// rules are the rules outside of an upstream. One without a function only says what differs.
+func rules() map[string]rule {
+	return map[string]rule{
+		"daemon":                {(*converter).daemon, "weir stays in the foreground; `daemon on` is noted"},
+		"master_process":        {(*converter).masterProcess, "there is always a master; `off` is noted"},
+		"user":                  {(*converter).user, ""},
+		"error_log":             {(*converter).errorLog, "one for all of weir: in the main block, or in `http` when the main block has none"},
+		"events":                {(*converter).events, ""},
+		"http":                  {(*converter).httpBlock, ""},
+		"server":                {(*converter).server, ""},
+		"location":              {(*converter).location, "not in a location"},
+		"upstream":              {(*converter).upstream, ""},
+		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `proxy_protocol`; names but `localhost` are not resolved"},
+		"server_name":           {(*converter).serverName, "`$hostname` is replaced when the configuration is read"},
+		"return":                {(*converter).returns, "a text is `text/plain`"},
+		"stub_status":           {(*converter).stubStatus, ""},
+		"error_page":            {(*converter).errorPage, ""},
+		"add_header":            {(*converter).addHeader, ""},
+		"access_log":            {(*converter).accessLog, "without `gzip`, `if`, syslog and variables in the path"},
+		"log_format":            {(*converter).logFormat, ""},
+		"keepalive_timeout":     {(*converter).keepaliveTimeout, "the second argument is noted: there is no field Keep-Alive"},
+		"server_tokens":         {(*converter).serverTokens, "`build` is `on`"},
+		"limit_conn_zone":       {(*converter).limitConnZone, ""},
+		"limit_conn":            {(*converter).limitConn, ""},
+		"limit_req_zone":        {(*converter).limitReqZone, ""},
+		"limit_req":             {(*converter).limitReq, ""},
+		"proxy_redirect":        {(*converter).proxyRedirect, "without regular expressions"},
+		"proxy_temp_path":       {(*converter).tempPath, "one folder for all temporary files, without levels"},
+		"client_body_temp_path": {(*converter).tempPath, "one folder for all temporary files, without levels"},
+		"default_type":          {(*converter).defaultType, "`text/plain` only where weir answers with a text"},
+		"types":                 {(*converter).types, "without effect: weir serves no files in this version"},
+
+		"proxy_pass":         {differs: "`http://` only, without variables; names of hosts are not resolved"},
+		"proxy_http_version": {differs: "the default is 1.1, as in nginx since 1.29.7"},
+		"proxy_buffer_size":  {differs: "the default is 16k, and it makes all of a worker's blocks as large"},
+		"proxy_buffers":      {differs: "the default is 8 of 16k"},
+	}
+}
+
+// upstreamRules are the rules in an upstream.
+func upstreamRules() map[string]rule {
+	return map[string]rule{
+		"server":    {(*converter).origin, ""},
+		"hash":      {(*converter).hash, ""},
+		"random":    {(*converter).random, ""},
+		"keepalive": {(*converter).keepalive, "without `local`"},
+		"zone":      {(*converter).groupZone, "each worker keeps the state of the group for itself"},
+	}
+}
+
+// isNginx says whether a key of the schema is a directive of nginx, and not one of weir's own.
+func isNginx(name string) bool { return len(masks(name)) > 0 || slices.Contains(recent, name) }
+
+// recent are directives of nginx that are newer than the parser's tables.
+var recent = []string{"max_headers"}
+
+// harmless are the arguments with which a directive asks for what weir does anyway.
+var harmless = map[string][]string{
+	"absolute_redirect":          {"on"},
+	"add_header_inherit":         {"on"},
+	"auth_basic":                 {"off"},
+	"auth_request":               {"off"},
+	"autoindex":                  {"off"},
+	"charset":                    {"off"},
+	"chunked_transfer_encoding":  {"on"},
+	"client_body_in_file_only":   {"off"},
+	"disable_symlinks":           {"off"},
+	"etag":                       {"on"},
+	"expires":                    {"off"},
+	"gunzip":                     {"off"},
+	"gzip":                       {"off"},
+	"gzip_static":                {"off"},
+	"http2":                      {"off"},
+	"http3":                      {"off"},
+	"if_modified_since":          {"exact"},
+	"ignore_invalid_headers":     {"on"},
+	"limit_rate":                 {"0"},
+	"limit_rate_after":           {"0"},
+	"log_not_found":              {"on"},
+	"log_subrequest":             {"off"},
+	"merge_slashes":              {"on"},
+	"mirror":                     {"off"},
+	"override_charset":           {"off"},
+	"port_in_redirect":           {"on"},
+	"proxy_bind":                 {"off"},
+	"proxy_cache":                {"off"},
+	"proxy_cookie_domain":        {"off"},
+	"proxy_cookie_flags":         {"off"},
+	"proxy_cookie_path":          {"off"},
+	"proxy_force_ranges":         {"off"},
+	"proxy_limit_rate":           {"0"},
+	"proxy_pass_request_body":    {"on"},
+	"proxy_pass_request_headers": {"on"},
+	"proxy_socket_keepalive":     {"off"},
+	"proxy_store":                {"off"},
+	"real_ip_recursive":          {"off"},
+	"recursive_error_pages":      {"off"},
+	"reset_timedout_connection":  {"off"},
+	"satisfy":                    {"all"},
+	"server_name_in_redirect":    {"off"},
+	"ssi":                        {"off"},
+	"ssl":                        {"off"},
+	"underscores_in_headers":     {"off"},
+}
+
+// changesNothing says whether a directive asks for what weir does anyway.
+func changesNothing(d *directive) bool {
+	return slices.Contains(harmless[d.name], strings.Join(d.args, " "))
+}
+
+// Reasons why a directive has no effect.
+const (
+	insides  = "it is about nginx's insides"
+	noFiles  = "weir serves no files in this version"
+	noModule = "what the module's directives do is said where they stand"
+)
+
+// inert are the directives without which weir does the same.
+var inert = map[string]string{
+	"accept_mutex": insides, "accept_mutex_delay": insides, "aio": insides, "aio_write": insides, "connection_pool_size": insides,
+	"client_body_in_single_buffer": insides, "client_body_buffer_size": "weir's buffers are its blocks (buffers.size)", "debug_connection": insides,
+	"debug_points": insides, "directio": insides, "directio_alignment": insides, "env": insides, "load_module": noModule, "lock_file": insides,
+	"map_hash_bucket_size": insides, "map_hash_max_size": insides, "multi_accept": insides, "open_log_file_cache": insides, "output_buffers": insides,
+	"pcre_jit": insides, "postpone_output": insides, "proxy_headers_hash_bucket_size": insides, "proxy_headers_hash_max_size": insides,
+	"proxy_send_lowat": insides, "read_ahead": insides, "request_pool_size": insides, "send_lowat": insides, "sendfile": insides,
+	"sendfile_max_chunk": insides, "server_names_hash_bucket_size": insides, "server_names_hash_max_size": insides, "subrequest_output_buffer_size": insides,
+	"tcp_nodelay": insides, "tcp_nopush": insides, "thread_pool": insides, "timer_resolution": insides, "types_hash_bucket_size": insides,
+	"types_hash_max_size": insides, "use": insides, "variables_hash_bucket_size": insides, "variables_hash_max_size": insides,
+	"worker_aio_requests": insides, "worker_cpu_affinity": insides, "worker_priority": insides, "worker_rlimit_core": insides,
+	"worker_rlimit_nofile": insides, "working_directory": insides,
+
+	"keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
+	"log_not_found": noFiles, "index": noFiles, "max_ranges": noFiles, "etag": noFiles, "if_modified_since": noFiles, "charset_types": "charset is refused",
+	"resolver": "weir resolves no names while it serves", "resolver_timeout": "weir resolves no names while it serves",
+	"allow": "what keeps out is deny, which is refused", "auth_basic_user_file": "auth_basic is refused",
+	"real_ip_header": "set_real_ip_from is refused", "real_ip_recursive": "set_real_ip_from is refused",
+}
+
+// families are the prefixes of directives that do nothing without another one, which is refused.
+var families = []struct{ prefix, why string }{
+	{"open_file_cache", noFiles},
+	{"autoindex_", "autoindex is refused"},
+	{"gzip_", "gzip is refused"},
+	{"ssl_", "TLS is refused where a listen asks for it"},
+	{"proxy_ssl_", "https:// in proxy_pass is refused"},
+	{"proxy_cache", "proxy_cache is refused"},
+	{"http2_", "http2 is refused"}, {"http3_", "http3 is refused"}, {"quic_", "quic is refused"},
+	{"fastcgi_", "fastcgi_pass is refused"}, {"uwsgi_", "uwsgi_pass is refused"}, {"scgi_", "scgi_pass is refused"},
+	{"grpc_", "grpc_pass is refused"}, {"memcached_", "memcached_pass is refused"},
+}
+
+// effectless says why a directive of nginx has no effect; "" when it would have one.
+func effectless(name string) string {
+	if why := inert[name]; why != "" {
+		return why
+	}
+	if handlers[name] || refusals[name] != "" || len(masks(name)) == 0 {
+		return ""
+	}
+	for _, f := range families {
+		if strings.HasPrefix(name, f.prefix) {
+			return f.why
+		}
+	}
+	return ""
+}
+
+// refusals are reasons that say more than "not possible in this version".
+var refusals = map[string]string{
+	"root": noFiles, "alias": noFiles, "try_files": noFiles,
+	"fastcgi_pass": "weir speaks HTTP with origins only", "uwsgi_pass": "weir speaks HTTP with origins only",
+	"scgi_pass": "weir speaks HTTP with origins only", "grpc_pass": "weir speaks HTTP/1.1 with origins only", "memcached_pass": "weir speaks HTTP with origins only",
+	"stream": "weir is a proxy for HTTP", "mail": "weir is a proxy for HTTP",
+	"proxy_cache": "there is no cache in this version", "gzip_static": noFiles,
+	"ssl": "there is no TLS in this version",
+}
+
+// handlers are the directives of nginx's that answer a request, or hold what does.
+var handlers = map[string]bool{
+	"root": true, "alias": true, "try_files": true, "fastcgi_pass": true, "uwsgi_pass": true, "scgi_pass": true, "grpc_pass": true,
+	"memcached_pass": true, "rewrite": true, "if": true, "proxy_pass": true, "return": true, "empty_gif": true, "autoindex": true, "dav_methods": true, "flv": true,
+	"location": true, "mp4": true, "perl": true, "random_index": true, "stub_status": true, "api": true, "internal": true,
+}
+
+// guards are the directives that keep somebody out.
+var guards = map[string]bool{
+	"deny": true, "auth_basic": true, "auth_request": true, "auth_jwt": true, "satisfy": true, "limit_except": true, "internal": true,
+	"valid_referers": true, "secure_link": true, "limit_conn": true, "limit_req": true, "limit_conn_zone": true, "limit_req_zone": true,
+}

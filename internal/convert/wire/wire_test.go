@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package wire
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"weir/conf"
+)
+
+// What the client asks for comes from the disk of the server, and its result arrives as it was.
+func TestTalk(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "conf.d"), 0o755))
+	for _, name := range []string{"nginx.conf", "conf.d/a", "conf.d/b"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("text of "+name), 0o644))
+	}
+	questions, ask := io.Pipe()
+	answer, answers := io.Pipe()
+	want := &Result{Text: []byte("a = 1\n\xff"), Notes: []Note{{Different, "f", 3, "d", "how"}}}
+	want.Lines.Add("f", 3)
+	want.Lines.Add("", 0)
+	want.Lines.Add("g", 4)
+	failed := make(chan error, 1)
+	go func() {
+		defer answer.Close()
+		c := NewClient(answer, ask)
+		text, err := c.Read("nginx.conf")
+		if err == nil && string(text) != "text of nginx.conf" {
+			t.Errorf("read %q", text)
+		}
+		if _, err := c.Read("none"); err == nil || err.Error() != "no such file or directory" {
+			t.Errorf("a file that is not there: %v", err)
+		}
+		if _, err := c.Read("conf.d"); err == nil || !strings.Contains(err.Error(), "is not a file") {
+			t.Errorf("a folder: %v", err)
+		}
+		if names, err := c.Glob("conf.d/*"); err != nil || strings.Join(names, " ") != "conf.d/a conf.d/b" {
+			t.Errorf("glob: %v, %v", names, err)
+		}
+		if names, err := c.Glob(dir + "/conf.d/a*"); err != nil || strings.Join(names, " ") != dir+"/conf.d/a" {
+			t.Errorf("glob: %v, %v", names, err)
+		}
+		if err == nil {
+			err = c.Done(want)
+		}
+		failed <- err
+	}()
+	got, err := Serve(questions, answers, &Disk{Base: dir})
+	require.NoError(t, err)
+	require.NoError(t, <-failed)
+	require.Equal(t, want, got)
+	require.Equal(t, []conf.Place{{File: "f", Line: 3}, {}, {File: "g", Line: 4}}, got.Source("x").Lines)
+}
+
+// A peer that makes no sense ends the talk; what it says of places is checked.
+func TestNonsense(t *testing.T) {
+	for _, text := range []string{"", "nonsense", "{}", `{"read":5}`, `{"result"`} {
+		_, err := Serve(strings.NewReader(text), io.Discard, &Disk{})
+		require.Error(t, err, "%q", text)
+	}
+	p := Places{Files: []string{"f"}, Lines: []int32{-5, 1, 1, 1, 0, 7, 9}}
+	require.Equal(t, []conf.Place{{}, {}, {File: "f", Line: 7}}, p.list())
+}
+
+func TestDiskIsBounded(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, os.WriteFile(name, []byte("12345"), 0o644))
+	d := &Disk{files: maxFiles - 1}
+	_, err := d.Read(name)
+	require.NoError(t, err)
+	_, err = d.Read(name)
+	require.ErrorContains(t, err, "more than 20000 files")
+	d = &Disk{bytes: maxBytes - 9}
+	_, err = d.Read(name)
+	require.NoError(t, err)
+	_, err = d.Read(name)
+	require.ErrorContains(t, err, "more than 67108864 bytes")
+}
+
+func TestNotes(t *testing.T) {
+	for _, tt := range []struct {
+		note Note
+		want string
+	}{
+		{Note{Refused, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: refused: a (why)"},
+		{Note{LeftOut, "nginx.conf", 3, "a", ""}, "nginx.conf:3: left out: a"},
+		{Note{Different, "nginx.conf", 3, "a", "how"}, "nginx.conf:3: different: a: how"},
+		{Note{WithoutEffect, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: without effect: a (why)"},
+		{Note{Refused, "nginx.conf", 3, "", "unexpected end"}, "nginx.conf:3: unexpected end"},
+	} {
+		require.Equal(t, tt.want, tt.note.String())
+	}
+	r := &Result{Notes: []Note{{Kind: Different}, {Kind: LeftOut}}}
+	require.False(t, r.Refused())
+	r.Notes = append(r.Notes, Note{Kind: Refused})
+	require.True(t, r.Refused())
+	require.Len(t, r.Faults(LeftOut, Refused), 2)
+}

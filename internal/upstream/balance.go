@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package upstream
+
+import (
+	"hash/crc32"
+	"strconv"
+)
+
+// Method is how a group chooses peers.
+type Method uint8
+
+// The methods. Each is nginx's directive of that name, choice for choice, so that a site that moves keeps its sessions and caches.
+const (
+	RoundRobin     Method = iota
+	LeastConn             // least_conn
+	IPHash                // ip_hash
+	Hash                  // hash
+	ConsistentHash        // hash ... consistent
+	Random                // random
+	RandomTwo             // random two
+)
+
+// hashTries is how often a hash is tried again when it leads to a peer that cannot be had. Then round robin chooses.
+const hashTries = 20
+
+// walk is where a request stands among the peers that its key leads to.
+type walk struct {
+	begun  bool
+	hash   uint32
+	tries  int
+	rehash int
+}
+
+// byMethod chooses by the group's method, apart from round robin; nil leaves the choice to that.
+func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
+	if g.Method == RoundRobin || g.Single() {
+		return nil
+	}
+	switch g.Method {
+	case LeastConn:
+		return g.leastBusy(g.primary, nowMs, tried)
+	case Random:
+		return g.atRandom(nowMs, tried)
+	case RandomTwo:
+		return g.betterOfTwo(nowMs, tried)
+	}
+	if len(key) == 0 {
+		return nil
+	}
+	switch w := &tried.walk; g.Method {
+	case IPHash:
+		return g.byHash(nowMs, tried, func() uint32 { return w.ipHash(key) })
+	case Hash:
+		return g.byHash(nowMs, tried, func() uint32 { return w.plainHash(key) })
+	default:
+		return g.onRing(nowMs, tried, key)
+	}
+}
+
+// leastBusy chooses the peer with the fewest attempts in work, by weight; among equals round robin does.
+func (g *Group) leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
+	var best *Peer
+	first, equals := 0, false
+	for i, p := range peers {
+		if !p.available(nowMs, tried) {
+			continue
+		}
+		switch {
+		case best == nil || p.conns*best.Weight < best.conns*p.Weight:
+			best, first, equals = p, i, false
+		case p.conns*best.Weight == best.conns*p.Weight:
+			equals = true
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	if equals {
+		least, total := best, 0
+		for _, p := range peers[first:] {
+			if !p.available(nowMs, tried) || p.conns*least.Weight != least.conns*p.Weight {
+				continue
+			}
+			total += p.take()
+			if p.current > best.current {
+				best = p
+			}
+		}
+		best.current -= total
+	}
+	best.given(nowMs)
+	return best
+}
+
+// byHash chooses the peer that a hash leads to, in proportion to the weights; next gives the following hash when the peer
+// cannot be had.
+func (g *Group) byHash(nowMs int64, tried *Tried, next func() uint32) *Peer {
+	total := 0
+	for _, p := range g.primary {
+		total += p.Weight
+	}
+	for w := &tried.walk; w.tries <= hashTries; w.tries++ {
+		if p := byWeight(g.primary, int(next()%uint32(total))); p.available(nowMs, tried) {
+			p.given(nowMs)
+			return p
+		}
+	}
+	return nil
+}
+
+// byWeight is the peer at a place on a line on which each has a piece as long as its weight.
+func byWeight(peers []*Peer, at int) *Peer {
+	for _, p := range peers {
+		if at -= p.Weight; at < 0 {
+			return p
+		}
+	}
+	panic("upstream: a place behind all peers")
+}
+
+// ipHash is nginx's hash of an address: the first three bytes of an IPv4 one, all of an IPv6 one.
+func (w *walk) ipHash(addr []byte) uint32 {
+	if !w.begun {
+		w.begun, w.hash = true, 89
+	}
+	if len(addr) == 4 {
+		addr = addr[:3]
+	}
+	for _, b := range addr {
+		w.hash = (w.hash*113 + uint32(b)) % 6271
+	}
+	return w.hash
+}
+
+// plainHash is nginx's hash of a key: that of Cache::Memcached, the sum over all tries.
+func (w *walk) plainHash(key []byte) uint32 {
+	crc := uint32(0)
+	if w.rehash > 0 {
+		var digits [20]byte
+		crc = crc32.Update(crc, crc32.IEEETable, strconv.AppendInt(digits[:0], int64(w.rehash), 10))
+	}
+	w.hash += crc32.Update(crc, crc32.IEEETable, key) >> 16 & 0x7fff
+	w.rehash++
+	return w.hash
+}
+
+// atRandom chooses by the weights.
+func (g *Group) atRandom(nowMs int64, tried *Tried) *Peer {
+	total := 0
+	for _, p := range g.primary {
+		total += p.Weight
+	}
+	for range hashTries {
+		if p := byWeight(g.primary, g.random.IntN(total)); p.available(nowMs, tried) {
+			p.given(nowMs)
+			return p
+		}
+	}
+	return nil
+}
+
+// betterOfTwo chooses the less busy one of two that atRandom gives.
+func (g *Group) betterOfTwo(nowMs int64, tried *Tried) *Peer {
+	first := g.atRandom(nowMs, tried)
+	for range hashTries {
+		second := g.atRandom(nowMs, tried)
+		if first == nil || second == nil || first == second {
+			continue
+		}
+		if second.conns*first.Weight < first.conns*second.Weight {
+			return second
+		}
+		break
+	}
+	return first
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package upstream
+
+import "weir/internal/limitconn"
+
+// Tried is the set of peers that one request has been sent to. The zero Tried is empty.
+type Tried struct {
+	first uint64   // peers 0 to 63
+	more  []uint64 // the rest
+	walk  walk
+
+	at   *Peer             // whose attempt is in work; nil: none is
+	hold [1]limitconn.Hold // its place under MaxConns
+}
+
+// Reset empties the set and keeps its memory. No attempt may be in work.
+func (t *Tried) Reset() {
+	t.first, t.walk = 0, walk{}
+	clear(t.more)
+}
+
+func (t *Tried) has(i int) bool {
+	if i < 64 {
+		return t.first&(1<<i) != 0
+	}
+	i -= 64
+	return i>>6 < len(t.more) && t.more[i>>6]&(1<<(i&63)) != 0
+}
+
+func (t *Tried) add(i int) {
+	if i < 64 {
+		t.first |= 1 << i
+		return
+	}
+	i -= 64
+	for i>>6 >= len(t.more) {
+		t.more = append(t.more, 0)
+	}
+	t.more[i>>6] |= 1 << (i & 63)
+}
+
+// enter begins an attempt with the peer. False: it has as many in work as it may have.
+func (t *Tried) enter(p *Peer) bool {
+	if p.MaxConns > 0 {
+		ask := [1]limitconn.Limit{{Zone: p.group.Places, Key: p.placeKey, Max: uint32(p.MaxConns), AllowFull: true}}
+		if _, v, _ := limitconn.Acquire(t.hold[:0], ask[:]); v != limitconn.Passed {
+			return false
+		}
+	}
+	p.conns++
+	t.at = p
+	return true
+}
+
+// Leave ends the attempt that Pick has begun, if there is one.
+func (t *Tried) Leave() {
+	if t.at == nil {
+		return
+	}
+	t.at.conns--
+	t.at = nil
+	limitconn.Release(t.hold[:])
+}
