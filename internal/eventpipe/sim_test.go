@@ -128,7 +128,6 @@ type sim struct {
 	aborted      bool
 	noted        string // a fault that check reports
 	openedMs     int64
-	sinks        int // so far
 }
 
 func (s *sim) fail(format string, args ...any) {

@@ -118,13 +118,6 @@ func (s *zones) done(used []*zone) {
 	}
 }
 
-// none says whether no zone is open.
-func (s *zones) none() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.open) == 0
-}
-
 // retain leaves the zones that keep refuses, and returns them. What nobody looks into is closed.
 func (s *zones) retain(keep func(*zone) bool) (left []*zone) {
 	s.mu.Lock()
