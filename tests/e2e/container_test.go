@@ -76,6 +76,7 @@ func TestReapsStrangers(t *testing.T) {
 			}
 			p.allow(`killed by signal 9`)
 			p.start(site{workers: 2, origin: o.addr}.toml())
+			p.waitLog(`serving`) // without the pid file start has not waited for the workers, and a first start whose worker dies fails
 			master := p.cmd.Process.Pid
 			count := func(state string) (n int) {
 				for _, q := range processes() {
