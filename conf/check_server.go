@@ -86,13 +86,7 @@ func (k *checker) checkServer(p *path, s *Server) {
 func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 	k.checkSettings(p, &l.Settings, server)
 	k.checkReturn(p.key("return"), l.Return)
-	switch at := p.key("stub_status"); {
-	case !l.StubStatus:
-	case l.ProxyPass != nil:
-		k.faultAt(at, "cannot stand beside proxy_pass: each answers the request")
-	case l.Return != nil:
-		k.faultAt(at, "cannot stand beside return: each answers the request")
-	}
+	k.checkPages(p, l, server)
 	if l.ProxyPass == nil {
 		return
 	}
@@ -101,6 +95,52 @@ func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 		k.faultAt(at, "cannot have a path in a location given by a regular expression or a name")
 	}
 	k.checkTarget(at, l.ProxyPass)
+}
+
+// checkPages checks the keys that have a location answer with a page of weir's own.
+func (k *checker) checkPages(p *path, l *Location, server *Server) {
+	first := ""
+	for _, page := range []struct {
+		key string
+		set bool
+	}{{"stub_status", l.StubStatus}, {"metrics", l.Metrics}, {"status_api", l.StatusAPI}, {"dashboard", l.Dashboard}} {
+		switch at := p.key(page.key); {
+		case !page.set:
+			continue
+		case first != "":
+			k.faultAt(at, "cannot stand beside %s: each answers the request", first)
+		case l.ProxyPass != nil:
+			k.faultAt(at, "cannot stand beside proxy_pass: each answers the request")
+		case l.Return != nil:
+			k.faultAt(at, "cannot stand beside return: each answers the request")
+		}
+		first = page.key
+	}
+	if l.Dashboard && server.StatusPath() == "" {
+		k.faultAt(p.key("dashboard"), "needs a location of the same server with status_api = true, given by a prefix or an exact path")
+	}
+}
+
+// ShowsNumbers says whether the config has a location with metrics, status_api or dashboard. Only then servers and origins are counted one by one.
+func (c *Config) ShowsNumbers() bool {
+	for i := range c.HTTP.Servers {
+		for j := range c.HTTP.Servers[i].Locations {
+			if l := &c.HTTP.Servers[i].Locations[j]; l.Metrics || l.StatusAPI || l.Dashboard {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// StatusPath is where the server answers with its numbers as JSON; "" where it does not.
+func (s *Server) StatusPath() string {
+	for i := range s.Locations {
+		if l := &s.Locations[i]; l.StatusAPI && (l.Path.Modifier == Prefix || l.Path.Modifier == PrefixFinal || l.Path.Modifier == Exact) {
+			return l.Path.Text
+		}
+	}
+	return ""
 }
 
 // checkTarget checks that a proxy_pass names a group or an address.

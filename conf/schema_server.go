@@ -139,6 +139,15 @@ type Location struct {
 	// Whether requests are answered with the numbers of connections and requests of the whole instance, in the lines of nginx's status page.
 	StubStatus bool `toml:"stub_status" default:"false"`
 
+	// Whether requests are answered with the numbers of the whole instance in the Prometheus text format. See docs/metrics.md.
+	Metrics bool `toml:"metrics" default:"false" as:"weir"`
+
+	// Whether requests are answered with the same numbers as JSON.
+	StatusAPI bool `toml:"status_api" default:"false" as:"weir"`
+
+	// Whether requests are answered with a page that shows them live. The server needs a location with status_api, given by a prefix or an exact path.
+	Dashboard bool `toml:"dashboard" default:"false" as:"weir"`
+
 	// How long requests of this location, and tunnels above all, may go on in a worker that leaves: in the place of the main worker_shutdown_timeout. 0: for ever.
 	WorkerShutdownTimeout *time.Duration `toml:"worker_shutdown_timeout" max:"365d" as:"weir; nginx has it once for all" example:"10m"`
 

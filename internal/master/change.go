@@ -159,6 +159,7 @@ func (m *master) startWorkers(c *change) {
 			return
 		}
 	}
+	m.registerSeries(g)
 	for i := range g.places {
 		if err := m.startWorker(g, i); err != nil {
 			m.abort(err)
@@ -220,6 +221,7 @@ func (m *master) commit() {
 	m.current, m.sockets = c.gen, c.gen.sockets
 	c.gen.become(genServing)
 	c.gen.boundHeap()
+	m.countChange(c, true)
 	for _, err := range m.sockets.tune() {
 		m.log.Warn("listening socket keeps its old option", zap.Error(err))
 	}
@@ -290,6 +292,7 @@ func (m *master) abort(reason error) {
 		return
 	}
 	if !c.first {
+		m.countChange(c, false)
 		m.log.Error("reload failed: the generation before goes on", zap.Int("generation", m.current.number), zap.Error(reason))
 	} else if m.ending == staying {
 		if m.logs.own != logStderr { // where Run's caller says so too

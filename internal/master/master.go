@@ -312,8 +312,17 @@ func (m *master) openHandOver() (err error) {
 	return err
 }
 
-func (m *master) createShared(config *conf.Config, count int) (err error) {
+// createStats makes the counters, which are 0.
+func (m *master) createStats(count int) (err error) {
 	if m.stats, err = stats.Create("weir", count); err != nil {
+		return err
+	}
+	m.stats.Master().StartedSec.Set(uint64(m.started.Unix()))
+	return nil
+}
+
+func (m *master) createShared(config *conf.Config, count int) (err error) {
+	if err = m.createStats(count); err != nil {
 		return err
 	}
 	if m.table, err = slots.Create("weir", count); err != nil {

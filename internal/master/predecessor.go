@@ -261,7 +261,7 @@ func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (e
 		}
 		m.log.Warn("the counters have another layout: they start at 0", zap.Error(err))
 		sys.Close(p.manifest.Stats)
-		if m.stats, err = stats.Create("weir", m.table.Slots()); err != nil {
+		if err = m.createStats(m.table.Slots()); err != nil {
 			return err
 		}
 	}

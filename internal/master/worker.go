@@ -285,6 +285,9 @@ func (m *master) onDeath(w *worker) {
 	g := w.gen
 	g.workers = slices.DeleteFunc(g.workers, func(other *worker) bool { return other == w })
 	m.logDeath(w, told)
+	if !told {
+		m.stats.Master().Deaths.Inc()
+	}
 	if m.rotation != nil {
 		w.owes = nil
 		m.settleRotation()

@@ -10,6 +10,7 @@ import (
 	"weir/internal/http1"
 	"weir/internal/logfile"
 	"weir/internal/route"
+	"weir/internal/stats"
 	"weir/internal/upstream"
 	"weir/internal/vars"
 )
@@ -50,6 +51,8 @@ type Server struct {
 	HeaderTimeoutMs int64
 	// Limits are those of request heads.
 	Limits http1.Limits
+	// Row is where its requests are counted; nil: they are not.
+	Row *stats.Row
 	// RequestPool and ConnectionPool give the small pieces of requests' memory (request_pool_size, connection_pool_size), where this is the
 	// default server of the address.
 	RequestPool, ConnectionPool *buffer.Pool
@@ -69,6 +72,8 @@ type Location struct {
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
+	// Page is what it answers with, where that is made by package worker; may be nil.
+	Page *Page
 
 	KeepaliveTimeoutMs int64  // keepalive_timeout; 0: connections are not kept
 	KeepaliveTimeMs    int64  // keepalive_time

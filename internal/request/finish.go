@@ -13,6 +13,7 @@ func (r *Request) finish() verdict {
 	r.closeTrial()
 	r.stopWaiting()
 	r.client.Disarm()
+	r.countServed()
 	r.log()
 	if !r.arena.Empty() {
 		r.closeArena()
@@ -45,7 +46,7 @@ func (r *Request) closeTrial() {
 	}
 	t := r.trial()
 	if t.ResponseMs < 0 {
-		t.ResponseMs = r.nowMs() - t.StartMs
+		r.endAttempt()
 	}
 	if r.headSent && r.up.text != nil {
 		t.BytesReceived += r.relayPipe.Raw

@@ -24,6 +24,7 @@ type origin struct {
 	outOpen  bool          // out has been made
 	bodyDone bool          // the body has been sent: all of it, or there is none
 	gotByte  bool          // something of a response has come
+	startNs  int64         // when the attempt began, where that is counted
 
 	block *buffer.Block // the response's head and the first of its body
 	head  http1.ResponseHead
@@ -64,7 +65,7 @@ func (r *Request) pick() verdict {
 	}
 	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
 		NewRound: len(r.trials) == r.round && r.round > 0})
-	r.up.begin(peer)
+	r.beginAttempt(peer)
 	if c := peer.TakeIdle(now, r.repeatable()); c != nil {
 		c.SetOwner(r)
 		r.up.conn, r.up.reused = c, true
@@ -105,7 +106,7 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 	}
 	r.up.conn = c
 	if c.Writable() {
-		r.trial().ConnectMs = 0
+		r.countConnect()
 		return r.become(StateExchange)
 	}
 	c.Arm(r.nowMs() + r.loc.Proxy.ConnectTimeoutMs)
@@ -131,7 +132,7 @@ func (r *Request) connect() verdict {
 	if errno := c.Connected(); errno != 0 {
 		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
 	}
-	r.trial().ConnectMs = r.nowMs() - r.trial().StartMs
+	r.countConnect()
 	c.Disarm()
 	return r.become(StateExchange)
 }
@@ -171,11 +172,11 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 	sent := r.up.outOpen
 	peer := r.up.peer
 	t.Status = status
-	t.ResponseMs = r.nowMs() - t.StartMs
+	r.endAttempt()
 	if stale {
 		r.staleTrials++
 	} else if why != NextHTTP403 && why != NextHTTP404 {
-		if peer.Failed(r.nowMs()) {
+		if r.countFailure(peer) {
 			r.logOrigin("origin is taken for unavailable")
 		}
 	}
@@ -195,7 +196,7 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 		// the origin: it gets the request again.
 		t := upstream.Trial{Peer: peer, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1}
 		r.trials = append(r.trials, t)
-		r.up.begin(peer)
+		r.beginAttempt(peer)
 		return r.dial(peer)
 	}
 	if p.NextTries > 0 && r.attempts() >= p.NextTries {
@@ -229,8 +230,7 @@ func (r *Request) closeAttempt() {
 // abandonOrigin is closeOrigin for an attempt that the origin is not to blame for.
 func (r *Request) abandonOrigin() {
 	if r.up.conn != nil && len(r.trials) > 0 {
-		t := r.trial()
-		t.ResponseMs = r.nowMs() - t.StartMs
+		r.endAttempt()
 	}
 	r.closeOrigin()
 }

@@ -57,7 +57,7 @@ func (r *Request) readHead() verdict {
 // onFirstByte notes when a request began.
 func (r *Request) onFirstByte() {
 	if r.startMs == 0 {
-		r.startMs = r.nowMs()
+		r.startMs, r.startNs = r.nowMs(), r.engine.Clock.Ns()
 	}
 }
 

@@ -58,6 +58,7 @@ type Request struct {
 	fixed      bool // an error page is being made: its own errors go out as they are
 
 	startMs int64 // when the first byte came
+	startNs int64 // the same in nanoseconds
 	length  int64 // bytes of head and body: $request_length
 
 	holds       []limitconn.Hold // places under limits

@@ -14,11 +14,10 @@ import (
 
 // onResponse takes the head of the final response and decides what becomes of it.
 func (r *Request) onResponse() verdict {
-	u, p, t := &r.up, r.loc.Proxy, r.trial()
+	u, p := &r.up, r.loc.Proxy
 	u.conn.Disarm()
 	u.text = u.block.Bytes()[:u.head.Len]
-	t.Status = u.head.Status
-	t.HeaderMs = r.nowMs() - t.StartMs
+	r.countHead(u.head.Status)
 	if why := nextByStatus(u.head.Status); why != 0 && p.Next&why != 0 && r.mayTryNext(why) {
 		r.logOrigin("origin's status passes the request on")
 		return r.nextOrigin(why, u.head.Status, false)
@@ -202,8 +201,8 @@ func (r *Request) endRelay() verdict {
 
 // letOriginGo ends an exchange whose response has been read to its end: the connection is kept for others, if it can be.
 func (r *Request) letOriginGo() {
-	u, t := &r.up, r.trial()
-	t.ResponseMs = r.nowMs() - t.StartMs
+	u := &r.up
+	r.endAttempt()
 	if u.keep && !r.relayPipe.HasExtra() {
 		u.conn.Disarm()
 		u.peer.KeepIdle(u.conn, r.nowMs())

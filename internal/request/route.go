@@ -135,6 +135,8 @@ func (r *Request) admit() verdict {
 		return r.startProxy()
 	case loc.StubStatus:
 		return r.answerStatus()
+	case loc.Page != nil:
+		return r.answerWithPage(loc.Page)
 	}
 	return r.answer(404)
 }

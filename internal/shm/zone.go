@@ -30,6 +30,9 @@ type Options struct {
 	KindLayout uint32 // version of what stands in the data area
 	Features   uint32 // bits that all users must agree on
 	SizeBytes  int64  // MinBytes to MaxBytes, rounded down to pages
+
+	// ReservedBytes is how much from the start is reserved; 0: all of it. What is behind may be touched after Reserve only.
+	ReservedBytes int64
 }
 
 // Create makes a zone: reserved, zeroed, its identity written. The errors say how many bytes were needed and how many there are.
@@ -39,11 +42,15 @@ func Create(o Options) (*Zone, error) {
 		return nil, err
 	}
 	size := o.SizeBytes &^ (PageBytes - 1)
-	fd, err := sys.SharedFile("weir-"+o.Kind+"-"+o.Name, size)
+	reserved := o.ReservedBytes
+	if reserved == 0 {
+		reserved = size
+	}
+	fd, err := sys.SharedFilePart("weir-"+o.Kind+"-"+o.Name, size, min(reserved, size))
 	if err != nil {
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
 	}
-	z, err := mapZone(fd, size)
+	z, err := mapZone(fd, size, reserved < size)
 	if err != nil {
 		sys.Close(fd)
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
@@ -77,6 +84,15 @@ func (o *Options) check() error {
 // Attach maps a zone made by another process and checks that it is one of the wanted kind and layout. The zone then owns fd;
 // when an error is returned, fd is still the caller's.
 func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
+	return attach(fd, kind, kindLayout, false)
+}
+
+// AttachPart is Attach for a zone that was made with ReservedBytes.
+func AttachPart(fd int, kind string, kindLayout uint32) (*Zone, error) {
+	return attach(fd, kind, kindLayout, true)
+}
+
+func attach(fd int, kind string, kindLayout uint32, part bool) (*Zone, error) {
 	size, err := sys.SharedFileSize(fd)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
@@ -84,7 +100,7 @@ func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
 	if size < MinBytes || size > MaxBytes {
 		return nil, fmt.Errorf("zone at descriptor %d: %d bytes: a zone has %d to %d", fd, size, MinBytes, int64(MaxBytes))
 	}
-	z, err := mapZone(fd, size)
+	z, err := mapZone(fd, size, part)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
@@ -123,8 +139,12 @@ func (z *Zone) refuse(kind string, kindLayout uint32) error {
 	return nil
 }
 
-func mapZone(fd int, size int64) (*Zone, error) {
-	mem, err := sys.MapShared(fd, int(size))
+func mapZone(fd int, size int64, part bool) (*Zone, error) {
+	enter := sys.MapShared
+	if part {
+		enter = sys.MapSharedPart
+	}
+	mem, err := enter(fd, int(size))
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +161,17 @@ func over(mem []byte, fd int) *Zone {
 func (z *Zone) named() *Zone {
 	z.fault.Zone = z.Name()
 	return z
+}
+
+// Reserve reserves a part of a zone that was made with ReservedBytes. Doing it again does no harm. An error says that the machine has no memory for it.
+func (z *Zone) Reserve(from Offset, sizeBytes int64) error {
+	if int64(from)+sizeBytes > int64(z.size) {
+		panic(fmt.Sprintf("shm: reserve %d bytes from %d of a zone of %d", sizeBytes, from, z.size))
+	}
+	if err := sys.Reserve(z.fd, int64(from), sizeBytes); err != nil {
+		return fmt.Errorf("zone %q: %w", z.Name(), err)
+	}
+	return nil
 }
 
 // Close unmaps the zone and closes its descriptor. No pointer into it may be used after that, and no lock of it be held.

@@ -12,7 +12,7 @@ import (
 
 const (
 	kind       = "stats"
-	kindLayout = 2
+	kindLayout = 3
 )
 
 // Counter is a number with one writer and any number of readers in any process.
@@ -50,17 +50,21 @@ func Create(name string, slots int) (*Segment, error) {
 	if slots < 1 {
 		return nil, fmt.Errorf("stats %q: %d slots: at least 1", name, slots)
 	}
-	size := max(int64(shm.DataArea)+int64(slots)*pageBytes, shm.MinBytes)
-	zone, err := shm.Create(shm.Options{Name: name, Kind: kind, KindLayout: kindLayout, SizeBytes: size})
+	pages := max(int64(shm.DataArea)+int64(slots)*pageBytes, shm.MinBytes)
+	size := pages + MaxSeries*(entryBytes+int64(slots)*rowBytes)
+	zone, err := shm.Create(shm.Options{Name: name, Kind: kind, KindLayout: kindLayout, SizeBytes: size, ReservedBytes: pages})
 	if err != nil {
 		return nil, err
 	}
+	master := shm.At[MasterPage](zone, shm.UserArea)
+	master.slots = uint64(slots)
+	master.ReloadOK.Set(1)
 	return open(zone), nil
 }
 
 // Attach maps the counters made by another process. The segment then owns fd; when an error is returned, fd is still the caller's.
 func Attach(fd int) (*Segment, error) {
-	zone, err := shm.Attach(fd, kind, kindLayout)
+	zone, err := shm.AttachPart(fd, kind, kindLayout)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +72,8 @@ func Attach(fd int) (*Segment, error) {
 }
 
 func open(zone *shm.Zone) *Segment {
-	return &Segment{zone: zone, slots: int((zone.SizeBytes() - int64(shm.DataArea)) / pageBytes)}
+	room := (zone.SizeBytes() - int64(shm.DataArea)) / pageBytes
+	return &Segment{zone: zone, slots: int(min(shm.At[MasterPage](zone, shm.UserArea).slots, uint64(room)))}
 }
 
 // Close unmaps the counters and closes the descriptor. No Page may be used after it.
@@ -77,7 +82,7 @@ func (s *Segment) Close() error { return s.zone.Close() }
 // FD is the descriptor, to be inherited by workers. It stays the segment's.
 func (s *Segment) FD() int { return s.zone.FD() }
 
-// Slots is how many slots there are: at least as many as Create was asked for.
+// Slots is how many slots there are.
 func (s *Segment) Slots() int { return s.slots }
 
 // Slot is the page of a slot, 0 to Slots()-1. Only the worker that holds the slot writes to it; it keeps what
@@ -136,6 +141,7 @@ func (s *Segment) Retired() Values {
 // dead. Every store sets a value that depends on nothing Retire changes, so one that was cut short is simply done again.
 func (s *Segment) Retire(slot int) {
 	s.forgetMemory(slot)
+	s.forgetRows(slot)
 	live, retired := s.live(slot), s.retired(slot)
 	for f := range live {
 		if Field(f).gauge() {

@@ -25,6 +25,7 @@ const (
 	ECONNRESET    = syscall.ECONNRESET
 	EPIPE         = syscall.EPIPE
 	ETOOMANYREFS  = syscall.ETOOMANYREFS
+	EMSGSIZE      = syscall.EMSGSIZE
 )
 
 // wrap names the call in an error; nil stays nil.

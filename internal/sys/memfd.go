@@ -19,17 +19,22 @@ import (
 // and the size is sealed: a later touch of a mapping never finds the machine out of pages (SIGBUS) nor the file shorter. The
 // name is only for /proc/PID/fd. Close-on-exec. memfd_create(2), fallocate(2), F_ADD_SEALS.
 func SharedFile(name string, sizeBytes int64) (int, error) {
+	return SharedFilePart(name, sizeBytes, sizeBytes)
+}
+
+// SharedFilePart is SharedFile with only the first reservedBytes reserved. Of the rest nothing may be touched that Reserve has not reserved.
+func SharedFilePart(name string, sizeBytes, reservedBytes int64) (int, error) {
 	if limit := fileSizeLimit(); sizeBytes > limit { // or the kernel would send SIGXFSZ
 		return -1, fmt.Errorf("ftruncate(memfd %s, %d): the limit on file size (RLIMIT_FSIZE) is %d bytes", name, sizeBytes, limit)
 	}
-	if available, ok := MemoryAvailable(); ok && sizeBytes > available { // or the kernel would start to kill processes
-		return -1, fmt.Errorf("fallocate(memfd %s): %d bytes needed, %d available", name, sizeBytes, available)
+	if available, ok := MemoryAvailable(); ok && reservedBytes > available { // or the kernel would start to kill processes
+		return -1, fmt.Errorf("fallocate(memfd %s): %d bytes needed, %d available", name, reservedBytes, available)
 	}
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return -1, wrapf(err, "memfd_create(%s)", name)
 	}
-	if err := reserve(fd, name, sizeBytes); err != nil {
+	if err := reserve(fd, name, sizeBytes, reservedBytes); err != nil {
 		Close(fd)
 		return -1, err
 	}
@@ -39,12 +44,12 @@ func SharedFile(name string, sizeBytes int64) (int, error) {
 // reserveStep is how much is reserved at a time: some milliseconds, so that signals that keep coming do not make it begin again for ever.
 const reserveStep = 16 << 20
 
-func reserve(fd int, name string, sizeBytes int64) error {
+func reserve(fd int, name string, sizeBytes, reservedBytes int64) error {
 	if err := unix.Ftruncate(fd, sizeBytes); err != nil {
 		return wrapf(err, "ftruncate(memfd %s, %d)", name, sizeBytes)
 	}
-	for at := int64(0); at < sizeBytes; {
-		err := unix.Fallocate(fd, 0, at, min(reserveStep, sizeBytes-at))
+	for at := int64(0); at < reservedBytes; {
+		err := unix.Fallocate(fd, 0, at, min(reserveStep, reservedBytes-at))
 		if err == unix.EINTR { // a signal: the kernel gave back what this call had reserved
 			continue
 		}
@@ -57,6 +62,16 @@ func reserve(fd int, name string, sizeBytes int64) error {
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
 	return wrapf(err, "fcntl(memfd %s, F_ADD_SEALS)", name)
+}
+
+// Reserve reserves sizeBytes of a file made by SharedFilePart, from offset on. What is there already stays. fallocate(2).
+func Reserve(fd int, offset, sizeBytes int64) error {
+	for {
+		err := unix.Fallocate(fd, 0, offset, sizeBytes)
+		if err != unix.EINTR {
+			return wrapf(err, "fallocate(%d, %d, %d)", fd, offset, sizeBytes)
+		}
+	}
 }
 
 // SharedFileSize is the size in bytes of a file made by SharedFile. A descriptor of anything else is an error: a file that

@@ -13,6 +13,12 @@ func MapShared(fd int, lengthBytes int) ([]byte, error) {
 	return b, wrapf(err, "mmap(%d, %d bytes)", fd, lengthBytes)
 }
 
+// MapSharedPart is MapShared for a file made by SharedFilePart: a page is entered with its first touch, so that those that nobody has reserved stay away.
+func MapSharedPart(fd int, lengthBytes int) ([]byte, error) {
+	b, err := unix.Mmap(fd, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return b, wrapf(err, "mmap(%d, %d bytes)", fd, lengthBytes)
+}
+
 // MapAnonymous maps zeroed memory that belongs to this process only and that the garbage collector does not see; a page
 // costs memory from its first touch on. It is the caller's until Unmap. mmap(2), MAP_PRIVATE, MAP_ANONYMOUS.
 func MapAnonymous(lengthBytes int) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/conn"
 	"weir/internal/limitconn"
+	"weir/internal/stats"
 	"weir/internal/sys"
 	"weir/internal/vars"
 )
@@ -37,6 +38,7 @@ type PeerOptions struct {
 	MaxConns      int            // most attempts in work at once, over all workers; 0: any number
 	Backup        bool           // only when no other is available
 	Down          bool           // never
+	Row           *stats.Row     // where attempts with it are counted; nil: they are not
 }
 
 // Peer is one origin of a group. It owns its idle connections.

@@ -50,6 +50,9 @@ func (t *Tried) enter(p *Peer) bool {
 		}
 	}
 	p.conns++
+	if p.Row != nil {
+		p.Row.Active.Inc()
+	}
 	t.at = p
 	return true
 }
@@ -60,6 +63,9 @@ func (t *Tried) Leave() {
 		return
 	}
 	t.at.conns--
+	if t.at.Row != nil {
+		t.at.Row.Active.Dec()
+	}
 	t.at = nil
 	limitconn.Release(t.hold[:])
 }

@@ -13,6 +13,8 @@ type bodies struct {
 	pipes *eventpipe.Shared
 	page  *stats.BodiesPage
 	told  eventpipe.Stats // what has been published
+
+	totals *stats.Page // the same over all holders of the slot
 }
 
 // publish writes the numbers that have changed. It is called after each turn of the loop, and mostly costs a comparison.
@@ -21,6 +23,7 @@ func (b *bodies) publish() {
 	if *now == b.told {
 		return
 	}
+	b.add(now)
 	b.told = *now
 	p := b.page
 	p.Spliced.Set(now.SplicedBodies)
@@ -32,5 +35,20 @@ func (b *bodies) publish() {
 	p.PeekedBytes.Set(now.PeekedBytes)
 	for i := range now.NotSpliced {
 		p.NotSpliced[i].Set(now.NotSpliced[i])
+	}
+}
+
+// add adds what is new to the totals.
+func (b *bodies) add(now *eventpipe.Stats) {
+	t, told := b.totals, &b.told
+	t.Spliced.Add(now.SplicedBodies - told.SplicedBodies)
+	t.SplicedBytes.Add(now.SplicedBytes - told.SplicedBytes)
+	t.SpilledBytes.Add(now.SpilledBytes - told.SpilledBytes)
+	t.SpillRefused.Add(now.SpillRefused - told.SpillRefused)
+	t.SpillBounded.Add(now.SpillBounded - told.SpillBounded)
+	t.SpillFailed.Add(now.SpillFailed - told.SpillFailed)
+	t.PeekedBytes.Add(now.PeekedBytes - told.PeekedBytes)
+	for i, c := range t.NotSplicedByReason() {
+		c.Add(now.NotSpliced[i] - told.NotSpliced[i])
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"weir/internal/logfile"
 	"weir/internal/request"
 	"weir/internal/route"
+	"weir/internal/sight"
 	"weir/internal/sys"
 	"weir/internal/upstream"
 	"weir/internal/vars"
@@ -29,11 +30,13 @@ type builder struct {
 	hostname string
 	groups   []*upstream.Group
 	formats  map[string]conf.LogFormat
+
+	sightWanted bool // conf.Config.ShowsNumbers
 }
 
 // buildBinds makes everything that requests use. The binds are indexed as conf.Config.Listeners.
 func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
-	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}}
+	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, sightWanted: w.config.ShowsNumbers()}
 	for _, f := range w.config.HTTP.LogFormats {
 		b.formats[f.Name] = f
 	}
@@ -118,6 +121,7 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 		} else {
 			p.Addr, p.IP, p.Name = sys.SockaddrTCP(s.Address.IP), s.Address.IP, s.Address.IP.String()
 		}
+		p.Row = b.row(sight.OfPeer(c, &s))
 		o.Peers = append(o.Peers, p)
 	}
 	return upstream.NewGroup(o), nil
@@ -164,6 +168,7 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		RequestPool:     b.memory.requests[int(c.RequestPoolSize)],
 		ConnectionPool:  b.memory.connections[int(c.ConnectionPoolSize)],
 	}
+	s.Row = b.row(sight.OfServer(c))
 	if len(c.ServerName) > 0 {
 		s.Name = strings.TrimPrefix(b.names(c)[0], ".")
 	}
@@ -184,7 +189,7 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		return nil, err
 	}
 	for i := range c.Locations {
-		l, err := b.fullLocation(&c.Locations[i])
+		l, err := b.fullLocation(&c.Locations[i], c)
 		if err != nil {
 			return nil, fmt.Errorf("location[%d]: %w", i, err)
 		}

@@ -71,7 +71,7 @@ func (b *builder) size(c conf.SizeTemplate) (request.Size, error) {
 }
 
 // fullLocation is location with what only a location has.
-func (b *builder) fullLocation(c *conf.Location) (*request.Location, error) {
+func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.Location, error) {
 	l, err := b.location(&c.Settings)
 	if err != nil {
 		return nil, err
@@ -83,6 +83,7 @@ func (b *builder) fullLocation(c *conf.Location) (*request.Location, error) {
 		return nil, err
 	}
 	l.StubStatus = c.StubStatus
+	l.Page = b.page(c, server)
 	if c.ProxyPass != nil {
 		l.Proxy, err = b.proxy(c)
 	}

@@ -25,7 +25,7 @@ func compiled(t *testing.T, keys ...string) *request.Location {
 		require.NoError(t, err)
 		b.groups = append(b.groups, g)
 	}
-	l, err := b.fullLocation(&c.HTTP.Servers[0].Locations[0])
+	l, err := b.fullLocation(&c.HTTP.Servers[0].Locations[0], &conf.Server{})
 	require.NoError(t, err)
 	return l
 }

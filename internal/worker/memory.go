@@ -23,6 +23,8 @@ type memory struct {
 	page  *stats.MemoryPage // where the numbers are published
 	told  []uint64          // buffer.Pool.Changes of each pool when its numbers were published
 	large uint64            // and buffer.Depot.Changes
+
+	totals *stats.Page // where what happened is added up, over all holders of the slot
 }
 
 // open makes the pools. onReady is called when somebody who waited for a block has to be told.
@@ -84,7 +86,11 @@ func (m *memory) publish() {
 		page.Used.Set(uint64(p.Used()))
 		if changes := p.Changes(); changes != m.told[i] {
 			m.told[i] = changes
-			publishPool(page, m.users[i], p.Stats())
+			s := p.Stats()
+			m.totals.BlockWaits.Add(s.Waits - page.Waits.Load())
+			m.totals.BlockRefusals.Add(s.Refusals - page.Refusals.Load())
+			m.totals.BlockFailures.Add(s.Failures - page.Failures.Load())
+			publishPool(page, m.users[i], s)
 		}
 		pressed := uint64(0)
 		if p.Pressed() {
@@ -94,7 +100,10 @@ func (m *memory) publish() {
 	}
 	if d := m.depot; d.Changes() != m.large {
 		m.large = d.Changes()
-		publishLarge(&m.page.Large, d.Stats())
+		s := d.Stats()
+		m.totals.LargeRefusals.Add(s.Refusals - m.page.Large.Refusals.Load())
+		m.totals.BlockFailures.Add(s.Failures - m.page.Large.Failures.Load())
+		publishLarge(&m.page.Large, s)
 	}
 }
 

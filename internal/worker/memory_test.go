@@ -54,7 +54,7 @@ request_pool_size = 512
 	segment, err := stats.Create("test", 2)
 	require.NoError(t, err)
 	defer segment.Close()
-	m := memory{page: segment.Memory(1)}
+	m := memory{page: segment.Memory(1), totals: segment.Slot(1)}
 	require.NoError(t, m.open(budget.Of(c), func() {}))
 	require.Same(t, m.buffers, m.requests[16<<10])
 	require.Same(t, m.requests[512], m.connections[512])

@@ -112,7 +112,7 @@ func (w *worker) makeEngine(build string) error {
 	if err := w.memory.open(budget.Of(w.config), func() { w.loop.Post(&w.wakePools) }); err != nil {
 		return err
 	}
-	w.memory.page = segment.Memory(w.manifest.Slot)
+	w.memory.page, w.memory.totals = segment.Memory(w.manifest.Slot), w.stats
 	w.table = conn.NewTable(w.config.WorkerConnections, w.loop, &w.timers, w.clock)
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -127,7 +127,8 @@ func (w *worker) makeEngine(build string) error {
 		Binds: binds, Groups: groups, Version: build, Hostname: hostname, PID: os.Getpid(),
 		MaxRewrite: int(w.config.Buffers.MaxRewrite), Splicer: splicerOf(w.config.Buffers.Splice), Spill: w.temp,
 	})
-	w.bodies = bodies{pipes: w.engine.Pipes, page: &w.memory.page.Bodies}
+	w.bodies = bodies{pipes: w.engine.Pipes, page: &w.memory.page.Bodies, totals: w.stats}
+	w.turns.busy = w.config.ShowsNumbers()
 	return nil
 }
 

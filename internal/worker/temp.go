@@ -20,6 +20,7 @@ func (w *worker) openTemp() error {
 	if err != nil {
 		return err
 	}
+	w.quota = budget
 	w.temp = tempfile.NewStore(tempfile.Options{Dir: m.Temp, Slot: m.Slot, Quota: budget, Thread: w.calls.NewThread(), Log: w.log})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/offload"
+	"weir/internal/quota"
 	"weir/internal/request"
 	"weir/internal/shmtx"
 	"weir/internal/slots"
@@ -45,10 +46,12 @@ type worker struct {
 	giver     giver
 	segment   *stats.Segment
 	stats     *stats.Page
+	turns     turns
 	logs      logfile.Writers
 	zones     zones
 	owner     *shmtx.Owner    // of the locks that the loop's thread takes; nil: there are none
 	temp      *tempfile.Store // nil: no temporary files
+	quota     *quota.Zone     // of temp
 	slots     *slots.Table
 
 	logTimer      event.Timer
@@ -88,6 +91,7 @@ func (w *worker) turn() {
 	w.stats.StaleEvents.Add(w.loop.TakeStale())
 	w.memory.publish()
 	w.bodies.publish()
+	w.countTurn()
 	if next := w.logs.Tick(w.clock.Ms()); next >= 0 {
 		w.timers.Arm(&w.logTimer, next)
 	}

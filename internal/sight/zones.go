@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package sight
+
+import (
+	"maps"
+	"slices"
+
+	"weir/internal/limitconn"
+	"weir/internal/limitreq"
+)
+
+// readZones lists the limit zones.
+func (src *Source) readZones(s *Snapshot) {
+	for _, name := range slices.Sorted(maps.Keys(src.Conns)) {
+		s.Zones = append(s.Zones, connZone(name, "limit_conn", src.Conns[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(src.Rates)) {
+		s.Zones = append(s.Zones, rateZone(name, src.Rates[name]))
+	}
+	if src.Places != nil {
+		s.Zones = append(s.Zones, connZone("max_conns", "max_conns", src.Places))
+	}
+}
+
+func connZone(name, kind string, z *limitconn.Zone) Zone {
+	var s limitconn.Status
+	if !try(func() (ok bool) { s, ok = z.TryStatus(); return ok }) {
+		return Zone{Name: name, Kind: kind}
+	}
+	return Zone{
+		Name: name, Kind: kind, Up: s.Sound, SizeBytes: s.SizeBytes, Keys: s.Keys, UsedPages: s.Slab.UsedPages(), Pages: s.Slab.Pages,
+		Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Full: s.Full,
+	}
+}
+
+func rateZone(name string, z *limitreq.Zone) Zone {
+	var s limitreq.Status
+	if !try(func() (ok bool) { s, ok = z.TryStatus(); return ok }) {
+		return Zone{Name: name, Kind: "limit_req"}
+	}
+	return Zone{
+		Name: name, Kind: "limit_req", Up: s.Sound, SizeBytes: s.SizeBytes, Keys: s.Keys, UsedPages: s.Slab.UsedPages(), Pages: s.Slab.Pages,
+		Passed: s.Passed, Delayed: s.Delayed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Full: s.Full, Evicted: s.Evicted,
+	}
+}
