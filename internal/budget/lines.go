@@ -138,10 +138,32 @@ func (b Budget) Lines(workers int) []Line {
 		lines = append(lines, Line{Shared, "max_conns", "requests in work at origins", int64(size)})
 	}
 	lines = append(lines, Line{Shared, "numbers", "of workers, and who they are", int64(workers)*2*statsBytes + 3*zoneBytes})
+	if n := countedOnes(c); n > 0 {
+		slots := max(minSlots, int64(workers*(c.MaxGenerations+2)))
+		lines = append(lines, Line{Shared, "metrics", fmt.Sprintf("%d servers and origins", n), n * (slots + 1) * rowBytes})
+	}
 	if c.Buffers.TempQuota > 0 {
 		lines = append(lines, Line{Disk, "buffers.temp_quota", "temporary files in " + c.Buffers.TempPath, int64(c.Buffers.TempQuota)})
 	}
 	return lines
+}
+
+// The counters of one server or origin are a row for each slot of the slot table, of which there are some in any case, and one with the name: package stats.
+const (
+	rowBytes = 512
+	minSlots = 64
+)
+
+// countedOnes is how many servers and origins are counted one by one.
+func countedOnes(c *conf.Config) int64 {
+	if !c.ShowsNumbers() {
+		return 0
+	}
+	n := len(c.HTTP.Servers)
+	for i := range c.Groups {
+		n += len(c.Groups[i].Servers)
+	}
+	return int64(n)
 }
 
 // blockLine is the line of a pool.
