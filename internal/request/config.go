@@ -224,7 +224,7 @@ func NewSetHeader(name string, value *vars.Template) SetHeader {
 
 // cleanVariables cannot hold what ends a line: they are made by weir, or are parts of a head that the parser has passed. Read-only.
 var cleanVariables = []vars.ID{vars.RemoteAddr, vars.RemotePort, vars.ServerAddr, vars.ServerPort, vars.ServerProtocol, vars.Scheme, vars.HTTPS,
-	vars.Host, vars.RequestID, vars.HTTPField, vars.UpstreamHTTPField, vars.ProxyHost, vars.ProxyPort, vars.ProxyAddXForwardedFor,
+	vars.Host, vars.RequestID, vars.TraceParent, vars.TraceState, vars.HTTPField, vars.UpstreamHTTPField, vars.ProxyHost, vars.ProxyPort, vars.ProxyAddXForwardedFor,
 	vars.Msec, vars.TimeLocal, vars.TimeISO8601, vars.PID, vars.Connection, vars.ConnectionRequests, vars.LimitConnStatus}
 
 // Redirect changes the fields Location and Refresh of a response: a value that begins with From gets To instead of it.

@@ -78,6 +78,10 @@ func (r *Request) AppendVariable(dst []byte, id vars.ID, arg string) ([]byte, bo
 		return dst, true
 	case vars.RequestID:
 		return r.id.append(dst), true
+	case vars.TraceParent:
+		return r.appendTraceParent(dst), true
+	case vars.TraceState:
+		return r.appendTraceState(dst)
 	case vars.ContentLength:
 		return r.appendField(dst, http1.FieldContentLength)
 	case vars.ContentType:

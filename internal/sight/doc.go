@@ -15,7 +15,7 @@
 // Any worker answers, without asking anybody: what only the master knows, it writes to its page of the segment. A Snapshot is made anew for each
 // request, on the Go heap; it is no part of the hot path.
 //
-// Invariants: a number called total in the metrics does not fall, whatever is killed, reloaded or upgraded, as long as its labels stay (TestTotals in package stats;
+// Invariants: a number called total in the metrics does not fall, whatever is killed, reloaded or upgraded, as long as its labels stay (TestSeriesStay in package stats;
 // TestMetricsNeverFall in tests/e2e). A limit zone's lock is held for as long as it takes to copy its counters.
 //
 // Failure: a zone whose lock is not to be had, or that is damaged, is left out of this one Snapshot (weir_limit_zone_up is 0).

@@ -7,6 +7,9 @@
 //	                 +2048  retired values     written by Retire
 //	                 +4096  memory             written by the worker in the slot: its pools of blocks
 //	0x5000  slot 1   ...
+//	behind the slots: series, each of 512 bytes for its name, written by the master, and a Row of 512 bytes for each slot, written by the worker in it
+//
+// and in the user area the MasterPage. Memory for a series is reserved when the master registers it; nobody touches what is behind the last one.
 //
 // Each slot has 8192 bytes with one writer: the worker that holds the slot. Readers add up. A new holder goes on counting where
 // the former one stopped, so a total is in one place only, from the first worker to the last: it can neither fall nor be counted twice, whatever

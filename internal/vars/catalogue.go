@@ -50,6 +50,8 @@ var catalogue = [...]Variable{
 	{"limit_req_status", LimitReqStatus, "what came of `limit_req`: `PASSED`, `DELAYED`, `REJECTED`, `DELAYED_DRY_RUN` or `REJECTED_DRY_RUN`; no value where there is no rate, or none was asked yet", true},
 	{"request_completion", RequestCompletion, "`OK` if the response was sent completely, otherwise empty", true},
 	{"request_id", RequestID, "16 random bytes that name the request, as 32 hexadecimal digits", true},
+	{"traceparent", TraceParent, "the client's `traceparent` (W3C Trace Context) if it is valid; otherwise a new one, whose trace is `$request_id`, with the flag that it is sampled", true},
+	{"tracestate", TraceState, "the client's `tracestate`, if its `traceparent` is valid", false},
 	{"content_length", ContentLength, "request's Content-Length field", false},
 	{"content_type", ContentType, "request's Content-Type field", false},
 	{"status", Status, "status code of the response; `000` if none was sent", true},

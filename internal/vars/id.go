@@ -32,6 +32,8 @@ const (
 	RequestTime
 	RequestCompletion
 	RequestID
+	TraceParent
+	TraceState
 	ContentLength
 	ContentType
 	Status

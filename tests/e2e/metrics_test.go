@@ -239,3 +239,30 @@ func TestMetricsNeverFall(t *testing.T) {
 	m.reload()
 	step("after the origin has left and come back", 60)
 }
+
+// $traceparent is the client's, if it is valid, and a new one otherwise; $tracestate goes with it.
+func TestTraceParent(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	o := okOrigin(t)
+	p := start(t, site{origin: o.addr, location: `proxy_set_header = { traceparent = "$traceparent", tracestate = "$tracestate" }` + "\n" +
+		`add_header = { X-Trace = "$traceparent", X-ID = "$request_id" }`})
+	const given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+	p.get("/", "Traceparent: "+given, "tracestate: a=1")
+	if f := o.last().fields; f.get("traceparent") != given || f.get("tracestate") != "a=1" {
+		t.Errorf("a valid one: %q, %q", f.get("traceparent"), f.get("tracestate"))
+	}
+	seen := map[string]bool{}
+	for _, extra := range [][]string{nil, {"traceparent: 00-nonsense", "tracestate: a=1"}, {"traceparent: " + given, "traceparent: " + given, "tracestate: a=1"}} {
+		r := p.get("/", extra...)
+		f := o.last().fields
+		made := f.get("traceparent")
+		if !matches(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`, made) || made[3:35] != r.fields.get("X-ID") || made != r.fields.get("X-Trace") || seen[made] {
+			t.Errorf("%q: traceparent %q, request id %q, the variable later %q", extra, made, r.fields.get("X-ID"), r.fields.get("X-Trace"))
+		}
+		seen[made] = true
+		if f.has("tracestate") {
+			t.Errorf("%q: tracestate %q without its trace", extra, f.get("tracestate"))
+		}
+	}
+}
