@@ -12,6 +12,7 @@ import (
 
 	"weir/internal/invariant"
 	"weir/internal/logfile"
+	"weir/internal/stats"
 	"weir/internal/sys"
 )
 
@@ -61,6 +62,26 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(500, func() { h.exchangeSmall(client, origin, request, response, buf) })
 	require.Zero(t, allocs)
 	h.settled()
+	require.Zero(t, h.peerRow.Active.Load())
+	server := h.engine.Binds[0].Default.Row
+	for _, row := range []*stats.Row{&h.peerRow, server} { // 500, one to warm up, and the first
+		require.EqualValues(t, 502, row.Requests.Load())
+		require.EqualValues(t, 502, row.Classes[2].Load())
+	}
+	require.EqualValues(t, 1, count(&h.peerRow.Connect))
+	require.EqualValues(t, 502, count(&h.peerRow.FirstByte))
+	require.EqualValues(t, 502, count(&h.peerRow.Total))
+	require.EqualValues(t, 502, count(&server.Total))
+	require.EqualValues(t, 502*len(smallRequest), server.Received.Load())
+	require.EqualValues(t, 502*len(smallResponse), h.peerRow.Received.Load())
+}
+
+// count is how many durations a histogram has.
+func count(h *stats.Histogram) (n uint64) {
+	for i := range h.Buckets {
+		n += h.Buckets[i].Load()
+	}
+	return n
 }
 
 // BenchmarkSmall is the user side of one small keep-alive request; most of the time is the kernel's.

@@ -31,22 +31,23 @@ import (
 
 // harness is an engine with its loop, a client and an origin, all on one goroutine: nothing happens but what the test does.
 type harness struct {
-	t      testing.TB
-	loop   *event.Loop
-	clock  *clock.Clock
-	timers event.Timers
-	table  *conn.Table
-	pool   *buffer.Pool
-	small  *buffer.Pool // request_pool_size
-	tiny   *buffer.Pool // connection_pool_size
-	depot  *buffer.Depot
-	engine *Engine
-	bind   *Bind
-	group  *upstream.Group
-	stats  *stats.Page
-	calls  offload.Queue
-	temp   *tempfile.Store // nil: no temporary files
-	budget budget          // theirs
+	t       testing.TB
+	loop    *event.Loop
+	clock   *clock.Clock
+	timers  event.Timers
+	table   *conn.Table
+	pool    *buffer.Pool
+	small   *buffer.Pool // request_pool_size
+	tiny    *buffer.Pool // connection_pool_size
+	depot   *buffer.Depot
+	engine  *Engine
+	bind    *Bind
+	group   *upstream.Group
+	stats   *stats.Page
+	peerRow stats.Row // of the origin
+	calls   offload.Queue
+	temp    *tempfile.Store // nil: no temporary files
+	budget  budget          // theirs
 
 	listening int
 	address   sys.Sockaddr
@@ -122,7 +123,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	}
 	h.group = upstream.NewGroup(upstream.Options{
 		Name: "app", Keepalive: 8, KeepaliveRequests: 1 << 30, KeepaliveTimeMs: 1 << 40, KeepaliveIdleMs: 60_000,
-		Peers: []upstream.PeerOptions{{Name: "origin", Addr: h.address, IP: h.address.AddrPort(), Weight: 1, MaxFails: 1, FailTimeoutMs: 10_000}},
+		Peers: []upstream.PeerOptions{{Name: "origin", Addr: h.address, IP: h.address.AddrPort(), Weight: 1, MaxFails: 1, FailTimeoutMs: 10_000, Row: &h.peerRow}},
 	})
 	h.small, err = buffer.NewPool(buffer.Options{BlockSize: 4 << 10, Limit: o.Conns})
 	require.NoError(t, err)
@@ -224,7 +225,7 @@ func (h *harness) newBind(o harnessOptions) *Bind {
 	require.NoError(h.t, err)
 	names, err := route.NewServerNames([]route.Server{{Names: []string{"example.com"}, Default: true}})
 	require.NoError(h.t, err)
-	s := &Server{Name: "example.com", Locations: locations, List: []*Location{loc}, Default: loc, HeaderTimeoutMs: 60_000, Limits: http1.DefaultLimits(),
+	s := &Server{Name: "example.com", Row: new(stats.Row), Locations: locations, List: []*Location{loc}, Default: loc, HeaderTimeoutMs: 60_000, Limits: http1.DefaultLimits(),
 		RequestPool: h.small, ConnectionPool: h.tiny}
 	return &Bind{Names: names, Servers: []*Server{s}, Default: s, Local: netip.MustParseAddrPort("127.0.0.1:80")}
 }
