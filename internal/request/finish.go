@@ -13,7 +13,9 @@ func (r *Request) finish() verdict {
 	r.closeTrial()
 	r.stopWaiting()
 	r.client.Disarm()
-	r.countServed()
+	if row := r.server.Row; row != nil {
+		r.countServed(row)
+	}
 	r.log()
 	if !r.arena.Empty() {
 		r.closeArena()

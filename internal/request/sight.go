@@ -5,6 +5,7 @@ package request
 
 import (
 	"weir/internal/http1"
+	"weir/internal/stats"
 	"weir/internal/upstream"
 )
 
@@ -34,11 +35,7 @@ func (r *Request) answerWithPage(p *Page) verdict {
 }
 
 // countServed adds a request that is over to its server's counters, and what its attempts moved to those of their origins.
-func (r *Request) countServed() {
-	row := r.server.Row
-	if row == nil {
-		return
-	}
+func (r *Request) countServed(row *stats.Row) {
 	row.Requests.Inc()
 	row.Count(r.status)
 	row.Received.Add(uint64(r.length + r.bodyRaw()))
