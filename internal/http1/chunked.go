@@ -12,7 +12,8 @@ package http1
 //	                         '- size 0 -> trailer line -> LF -.-> ... -> end LF -> done
 //	                                          ^---------------'
 //
-// Framing lines end with CR LF and nothing else: a lone LF, which a lenient reader takes for a line end, is Bad.
+// Framing lines end with CR LF and nothing else: a lone LF, which a lenient reader takes for a line end, is Bad. Trailer fields are lines of a head:
+// one, and the empty line behind them, may end with a lone LF. Without any, the empty line is framing.
 type Chunked struct {
 	state     chunkState
 	digits    uint8 // of the size line: digits so far
@@ -298,6 +299,9 @@ func (c *Chunked) trailer(b byte) chunkState {
 		if b == '\r' {
 			return chunkEndLF
 		}
+		if b == '\n' && c.state == chunkTrailerStart {
+			return chunkDone
+		}
 		if c.fields++; chars[b]&charToken != 0 && c.fields <= MaxTrailerFields {
 			return chunkTrailerName
 		}
@@ -314,6 +318,9 @@ func (c *Chunked) trailer(b byte) chunkState {
 		}
 		if b == '\r' {
 			return chunkTrailerLF
+		}
+		if b == '\n' {
+			return chunkTrailerStart
 		}
 	case chunkTrailerLF:
 		if b == '\n' {

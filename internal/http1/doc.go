@@ -41,7 +41,7 @@
 //   - no Host in HTTP/1.1, two Hosts, a Host that is not uri-host [ ":" port ];
 //   - in a chunked body: a line that ends without CR, a size that overflows, malformed extensions and trailers.
 //
-// Lines of a head may end with a lone LF (RFC 9112 section 2.2); lines of chunk framing may not.
+// Lines of a head, trailer fields among them, may end with a lone LF (RFC 9112 section 2.2); lines of chunk framing may not.
 //
 // # Hop-by-hop fields
 //

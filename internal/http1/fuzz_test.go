@@ -25,6 +25,7 @@ var requestSeeds = []string{
 	"\r\n\r\nGET //./../a%zz HTTP/1.0\r\nA_b.c(: \t x\ty \r\n\r\n",
 	"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: x\nA: b\r\nC:\td \n\r\n", "GET / HTTP/1.1\r\nHost: x\n\r\r\n", "\nGET / HTTP/1.1\nHost: x\r\n\n",
 	"GET / HTTP/1.0\r\nA: b\r\n c\r\n\r\n", "GET / HTTP/2.0\r\n", "GET\x00", "A : b",
 }
 
@@ -191,7 +192,7 @@ func FuzzResponse(f *testing.F) {
 		"HTTP/1.0 204 No\xffContent\nConnection: keep-alive, x\nX: y\n\n",
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", "HTTP/1.9 304 \r\nContent-Length: 7\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\n", "HTTP/1.1 200 OK\nA: b\r\nTransfer-Encoding: chunked\n\r\n1\r\na\r\n0\r\nB: c\n\n",
 	} {
 		f.Add([]byte(seed), uint16(10))
 	}
@@ -255,6 +256,7 @@ func FuzzChunked(f *testing.F) {
 	for _, seed := range []string{
 		"5\r\nhello\r\n0\r\n\r\n", "A;b=c;d=\"\\e\" ; f\r\n0123456789\r\n00\r\nA: b\r\nC:\r\n\r\nrest", "7fffffffffffffff\r\nx",
 		"0000000000000000000\r\n\r\n", "5\nhello\n0\n\n", "1\r\na\r\n1\r\nb\r\n2;x\r\ncd\r\n0\r\n\r\n", "1 \r\na",
+		"1\r\na\r\n0\r\nA: b\nC: d\r\n\n", "0\r\nA: b\n\r\n", "0\r\n\n", "0\r\nA: b\r\r\n\r\n",
 	} {
 		f.Add([]byte(seed), uint16(4))
 	}
