@@ -32,8 +32,8 @@ BULK := ^Test(LargeBodies|TenThousandBodies|RequestBodies|ResponseBodies|Uploads
 # TEXT: an nginx.conf in, a config out: no process runs.
 TEXT := ^TestNginxConf
 
-# tests/e2e has the machine for itself, after the other packages. internal/lint reads the source, whatever it is built with: `make lint`.
-UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/internal/lint$$')
+# tests/e2e has the machine for itself, after the other packages; of tests/interop, `make test` runs a quick part. internal/lint reads the source, whatever it is built with: `make lint`.
+UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/tests/interop$$' -e '/internal/lint$$')
 SHORT := $(if $(FULL),,-short)
 SKIP_RACE := $(LOADED)$(if $(FULL),,|$(POINTS)|$(WAITS)|$(BULK)|$(TEXT))
 SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
@@ -41,7 +41,7 @@ SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
 PATIENCE := -timeout 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt vet lint race invariants fuzz bench docs clean
+.PHONY: help build run test check fmt vet lint race invariants fuzz bench interop docs clean
 
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -58,6 +58,7 @@ test: build ## build and pass every test
 	@.ci/packages nginx curl strace || echo "make test: going on; tests that use what is missing say so" >&2
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(UNITS) ./internal/lint
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/e2e
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/interop
 
 check: fmt vet lint ## format, vet, lint, every test with the race detector and with -tags invariants: half an hour
 	$(MAKE) --no-print-directory race FULL=1
@@ -93,12 +94,9 @@ bench: build ## side by side with nginx and HAProxy; QUICK=1 for a short run, PR
 	@.ci/packages valgrind || echo "make bench: going on; without hardware counters and valgrind little is counted" >&2
 	$(GO) run ./tests/bench
 
-ifneq ($(wildcard tests/interop/.),)
-.PHONY: interop
-interop: build ## against real nginx, curl, wrk, h2load from packages
-	@.ci/packages nginx curl wrk h2load
-	$(GO) test -count=1 -tags interop ./tests/interop/...
-endif
+interop: ## the same nginx.conf and requests to the packaged nginx and to weir, answers compared (tests/interop)
+	@.ci/packages nginx
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) -count=1 -tags interop ./tests/interop
 
 docs: ## regenerate what is generated under docs/
 	$(GO) generate ./...
