@@ -45,7 +45,7 @@ type Server struct {
 	List      []*Location
 	// Default has the settings that apply where no location matches.
 	Default *Location
-	Return  *Return // an answer for every request; may be nil
+	Rules   *Rules // of the directives rewrite, set, if, return, break; may be nil
 
 	// HeaderTimeoutMs is the time for a whole head, from its first byte (client_header_timeout).
 	HeaderTimeoutMs int64
@@ -60,10 +60,10 @@ type Server struct {
 
 // Location is how a set of paths is handled.
 type Location struct {
-	Path   string  // as written, without the modifier
-	Prefix bool    // the path is a prefix: proxy_pass may replace it
-	Return *Return // an answer given at once; may be nil
-	Proxy  *Proxy  // where requests are passed; may be nil
+	Path   string // as written, without the modifier
+	Prefix bool   // the path is a prefix: proxy_pass may replace it
+	Rules  *Rules // as of a server; may be nil
+	Proxy  *Proxy // where requests are passed; may be nil
 
 	// Rates are asked first, then Limits, which hold for the request; both may be nil.
 	Rates  *Rates
@@ -111,6 +111,19 @@ const (
 	LingerOn         // when it looks likely that more is coming
 	LingerAlways
 )
+
+// Rules are the directives of nginx's rewrite module in one server or location, in their order.
+type Rules struct {
+	List []Rule
+}
+
+// Rule is one of them: exactly one field is set.
+type Rule struct {
+	Return *Return
+}
+
+// ReturnRules are the rules of a server or location that answers every request alike.
+func ReturnRules(ret *Return) *Rules { return &Rules{List: []Rule{{Return: ret}}} }
 
 // Return is the answer of a return directive.
 type Return struct {

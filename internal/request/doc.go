@@ -4,11 +4,11 @@
 // Package request takes a request from its first byte to its log line: it reads the head, finds server and location, asks an
 // origin or answers by itself, relays the response, and hands the client's connection back.
 //
-//	               .-> answer ----------------------------------------------------------------.
-//	               |                                                                          v
-//	read head -> route -> [delay] -> [read body] -> pick -> connect -> exchange -> relay -> finish -> (next request | linger | close)
-//	                                                 ^                   |   \                ^
-//	                                                 '--- next origin ---'    '--> tunnel ----'
+//	                         .-> answer ------------------------------------------------------.
+//	                         |                                                                v
+//	read head -> route -> phases -> [read body] -> pick -> connect -> exchange -> relay -> finish -> (next request | linger | close)
+//	                       |  ^                      ^                  |   \                ^
+//	                       delay                     '--- next origin --'    '--> tunnel ----'
 //
 // A Request is a table of steps and one short driver (state.go). A step does what can be done now and says "again", "wait" or
 // "done"; it never blocks, and every loop over network data has a bound for one turn. Whatever event arrives, the driver runs the step of
@@ -17,7 +17,9 @@
 //	engine.go     connections between requests; objects are lent from here
 //	state.go      states, driver, time-outs
 //	readhead.go   read head           finish.go    log, keep alive, linger, close
-//	route.go      server, location    answer.go    answers of weir's own, redirects
+//	route.go      path and arguments  answer.go    answers of weir's own, redirects
+//	phases.go     from the path to what answers: nginx's phases
+//	rewrite.go    rules: rewrite, set, if, return, break
 //	reqbody.go    read body           errorpage.go error_page, built-in pages
 //	proxy.go      choice of an origin, what happens when one fails
 //	exchange.go   the request goes out, the head of the response comes in

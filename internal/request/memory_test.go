@@ -61,7 +61,7 @@ func useReturn(text string) func(*Location) {
 		if err != nil {
 			panic(err)
 		}
-		l.Proxy, l.Return = nil, &Return{Code: 200, Text: tpl}
+		l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 200, Text: tpl})
 	}
 }
 

@@ -86,7 +86,8 @@ func (r *Request) delay() verdict {
 		return wait
 	}
 	r.client.Disarm()
-	return r.admit()
+	r.phase = phaseLimits
+	return r.become(StatePhases)
 }
 
 // logRate says which rate refused or delays, and whom.

@@ -54,8 +54,11 @@ type Request struct {
 	host       []byte // the host in lower case, in hostText or in arena
 	hostText   [lastHostMax]byte
 	captures   captures
-	redirected bool // an internal redirect has been followed: path and args are not the client's
-	fixed      bool // an error page is being made: its own errors go out as they are
+	phase      phase
+	changes    uint8 // how often path or location have changed: see countChange
+	internal   bool  // not the path that the client asked for: locations with internal are open to it
+	redirected bool  // path and args are not the client's
+	fixed      bool  // an error page is being made: its own errors go out as they are
 
 	startMs int64 // when the first byte came
 	startNs int64 // the same in nanoseconds
@@ -141,7 +144,7 @@ func (r *Request) begin() {
 	r.path, r.args = nil, nil
 	r.methodID, r.method, r.withoutBody = http1.MethodOther, nil, false
 	r.captures.reset()
-	r.redirected, r.fixed = false, false
+	r.changes, r.internal, r.redirected, r.fixed = 0, false, false, false
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
 	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
 	r.startMs, r.length = 0, 0

@@ -4,8 +4,6 @@
 package request
 
 import (
-	"bytes"
-
 	"weir/internal/buffer"
 	"weir/internal/http1"
 	"weir/internal/route"
@@ -58,7 +56,7 @@ func (g *groups) named(name string) ([]byte, bool) {
 
 func (c *captures) reset() { c.server.pattern, c.location.pattern = nil, nil }
 
-// route decides what answers the request.
+// route works out path and arguments of the request's target, and begins its phases.
 func (r *Request) route() verdict {
 	head := &r.head
 	if head.MethodID == http1.MethodTrace {
@@ -85,96 +83,5 @@ func (r *Request) route() verdict {
 		}
 		r.path = path
 	}
-	if r.server.Return != nil {
-		return r.answerReturn(r.server.Return)
-	}
-	return r.locate()
-}
-
-// locate finds the location for the path and has it answer.
-func (r *Request) locate() verdict {
-	i, outcome := r.server.Locations.Match(r.path)
-	switch outcome {
-	case route.None:
-		r.loc = r.server.Default
-		return r.answer(404)
-	case route.Redirect:
-		r.loc = r.server.List[i]
-		return r.answerSlash()
-	}
-	if !r.captures.location.set(r.server.Locations.Pattern(i), r.path, &r.arena) {
-		return r.noMemory()
-	}
-	return r.enter(r.server.List[i])
-}
-
-// enter has a location answer the request.
-func (r *Request) enter(loc *Location) verdict {
-	r.loc = loc
-	if loc.MaxBody > 0 && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
-		r.logInfo("client intended to send too large a body")
-		return r.answer(413)
-	}
-	if loc.Return != nil { // as in nginx, before limits are asked
-		return r.answerReturn(loc.Return)
-	}
-	if v, ok := r.limitRate(); !ok { // before limit_conn, as in nginx
-		return v
-	}
-	return r.admit()
-}
-
-// admit goes on with a request that no rate holds up.
-func (r *Request) admit() verdict {
-	if v, ok := r.limit(); !ok {
-		return v
-	}
-	loc := r.loc
-	switch {
-	case loc.Proxy != nil:
-		return r.startProxy()
-	case loc.StubStatus:
-		return r.answerStatus()
-	case loc.Page != nil:
-		return r.answerWithPage(loc.Page)
-	}
-	return r.answer(404)
-}
-
-// redirectTo handles the request anew as one for another path ("/x?args"), or as it is in a named location.
-func (r *Request) redirectTo(uri []byte) verdict {
-	if uri == nil {
-		return r.noMemory()
-	}
-	r.redirected = true
-	path := uri
-	r.args = nil
-	if q := bytes.IndexByte(uri, '?'); q >= 0 {
-		path = uri[:q]
-		if r.args = r.arena.End(appendEscapedArgs(r.arena.Begin(len(uri)), uri[q+1:])); r.args == nil {
-			return r.noMemory()
-		}
-	}
-	r.path = path
-	r.captures.location.pattern = nil
-	return r.locate()
-}
-
-// appendEscapedArgs escapes what cannot stand in a request line: a variable in the address of an error page may have brought it.
-func appendEscapedArgs(dst, args []byte) []byte {
-	const hex = "0123456789ABCDEF"
-	for _, c := range args {
-		if c <= ' ' || c == 0x7f {
-			dst = append(dst, '%', hex[c>>4], hex[c&15])
-		} else {
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// enterNamed is redirectTo for a named location; the path stays.
-func (r *Request) enterNamed(i int) verdict {
-	r.redirected = true
-	return r.enter(r.server.List[i])
+	return r.enterPhases()
 }

@@ -15,7 +15,8 @@ type State uint8
 // The states; each is handled by the step named after it.
 const (
 	StateReadHead State = iota // the head is being read
-	StateRoute                 // server and location are found, the answer is decided upon
+	StateRoute                 // path and arguments are worked out of the target
+	StatePhases                // the location is found, and what answers: see phase
 	StateDelay                 // limit_req has the request wait
 	StateReadBody              // the body is read before an origin is asked
 	StatePick                  // an origin is chosen and a connection to it taken or begun
@@ -31,7 +32,7 @@ const (
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "delay", "read body", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "read body", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -62,6 +63,8 @@ func (r *Request) step() verdict {
 		return r.readHead()
 	case StateRoute:
 		return r.route()
+	case StatePhases:
+		return r.passPhases()
 	case StateDelay:
 		return r.delay()
 	case StateReadBody:

@@ -133,10 +133,12 @@ func (s *script) site(t *testing.T) {
 		l.Proxy.Group = upstream.NewGroup(pair)
 		l.Proxy.Next |= NextHTTP503
 	})
-	add("= /text", func(l *Location) { l.Proxy, l.Return = nil, &Return{Code: 200, Text: text("hello $remote_addr\n")} })
-	add("= /old", func(l *Location) { l.Proxy, l.Return = nil, &Return{Code: 301, URL: text("/new?$args")} })
-	add("= /gone", func(l *Location) { l.Proxy, l.Return = nil, &Return{Code: 410} })
-	add("= /silent", func(l *Location) { l.Proxy, l.Return = nil, &Return{Code: 444} })
+	add("= /text", func(l *Location) {
+		l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 200, Text: text("hello $remote_addr\n")})
+	})
+	add("= /old", func(l *Location) { l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 301, URL: text("/new?$args")}) })
+	add("= /gone", func(l *Location) { l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 410}) })
+	add("= /silent", func(l *Location) { l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 444}) })
 	add("/sorry/", func(l *Location) {
 		l.ErrorPages = []ErrorPage{{Codes: []int{502, 504}, Text: text("sorry: $status\n"), Response: -1}}
 	})
@@ -145,7 +147,7 @@ func (s *script) site(t *testing.T) {
 		l.ErrorPages = []ErrorPage{{Codes: []int{404}, URI: text("/not-found?of=$uri"), Response: -1}, {Codes: []int{500}, Redirect: text("http://example.org/"), Response: -1}}
 	})
 	add("/named/", func(l *Location) {
-		l.Proxy, l.Return = nil, &Return{Code: 404}
+		l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 404})
 		l.ErrorPages = []ErrorPage{{Codes: []int{404}, Named: len(paths) + 2}}
 	})
 	add("@fallback", func(*Location) {})

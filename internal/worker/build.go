@@ -177,7 +177,7 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		return nil, err
 	}
 	s.Default.ShutdownMs = b.config.WorkerShutdownTimeout.Milliseconds()
-	if s.Return, err = b.newReturn(c.Return); err != nil {
+	if s.Rules, err = b.rules(c.Return); err != nil {
 		return nil, err
 	}
 	var paths []route.Location

@@ -79,7 +79,7 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	l.Path = c.Path.Text
 	l.ShutdownMs = b.shutdownMs(c)
 	l.Prefix = c.Path.Modifier == conf.Prefix || c.Path.Modifier == conf.PrefixFinal || c.Path.Modifier == conf.Exact
-	if l.Return, err = b.newReturn(c.Return); err != nil {
+	if l.Rules, err = b.rules(c.Return); err != nil {
 		return nil, err
 	}
 	l.StubStatus = c.StubStatus
@@ -90,10 +90,16 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	return l, err
 }
 
-func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
-	if c == nil {
+// rules are the rewrite rules of a server or location; nil: it has none.
+func (b *builder) rules(ret *conf.Return) (*request.Rules, error) {
+	if ret == nil {
 		return nil, nil
 	}
+	r, err := b.newReturn(ret)
+	return request.ReturnRules(r), err
+}
+
+func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
 	r := &request.Return{Code: c.Code}
 	var err error
 	if c.URL != "" {

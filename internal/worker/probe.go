@@ -26,9 +26,9 @@ func (w *worker) probeBind() (*request.Bind, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := &request.Return{Code: 200, Text: text}
+	answer := request.ReturnRules(&request.Return{Code: 200, Text: text})
 	server := &request.Server{
-		Default: &request.Location{ServerField: "weir", Return: answer, SendTimeoutMs: probeHeadMs}, Return: answer,
+		Default: &request.Location{ServerField: "weir", Rules: answer, SendTimeoutMs: probeHeadMs}, Rules: answer,
 		HeaderTimeoutMs: probeHeadMs, Limits: http1.DefaultLimits(),
 		RequestPool: w.memory.buffers, ConnectionPool: w.memory.buffers, // the one pool that every config has
 	}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"bytes"
+
+	"weir/internal/route"
+)
+
+// phase is how far a request has come on the way to its answer. The order is nginx's (ngx_http_phases).
+//
+//	server rewrite -> find location -> rewrite -> rates -> limits -> access -> precontent -> content
+//	  ^                 ^                 |                                        |
+//	  |                 '-- changed path -'                                        |
+//	  '------------------------------- internal redirect ---------------------------'
+//
+// A phase whose features the location does not have costs it one nil check.
+type phase uint8
+
+// The phases. What holds a request up sets the phase that it goes on with, and leaves the others alone.
+const (
+	phaseServerRewrite phase = iota // the rules of the server (set, if, rewrite, return, break)
+	phaseFindLocation               // the location for the path
+	phaseRewrite                    // the rules of the location; a path that they change leads back to phaseFindLocation
+	phaseRates                      // limit_req; as in nginx, of the request as it came first: once
+	phaseLimits                     // limit_conn, likewise
+	phaseAccess                     // who may: may wait, for an answer or for a password to be checked
+	phasePrecontent                 // what may send the request elsewhere, or elsewhere too, before it is answered
+	phaseContent                    // the answer
+)
+
+// enterPhases begins the phases, or begins them anew.
+func (r *Request) enterPhases() verdict {
+	r.phase = phaseServerRewrite
+	return r.become(StatePhases)
+}
+
+// passPhases takes the request through its phases. A phase returns false when the request does not go on to the next one for now: it has its
+// answer, has another phase set, or waits; the verdict is the step's then. One that waits in StatePhases is asked again when something has happened.
+func (r *Request) passPhases() verdict {
+	for {
+		v, pass := again, true
+		switch r.phase {
+		case phaseServerRewrite:
+			if r.server.Rules != nil {
+				v, pass = r.runRules(r.server.Rules)
+			}
+		case phaseFindLocation:
+			v, pass = r.findLocation()
+		case phaseRewrite:
+			if r.loc.Rules != nil {
+				v, pass = r.runRules(r.loc.Rules)
+			}
+		case phaseRates:
+			v, pass = r.limitRate()
+		case phaseLimits:
+			v, pass = r.limit()
+		case phaseAccess: // nothing stands here yet
+		case phasePrecontent: // nothing stands here yet
+		default:
+			return r.content()
+		}
+		if !pass {
+			return v
+		}
+		r.phase++
+	}
+}
+
+// findLocation finds the location for the path.
+func (r *Request) findLocation() (v verdict, pass bool) {
+	i, outcome := r.server.Locations.Match(r.path)
+	switch outcome {
+	case route.None:
+		r.loc = r.server.Default
+		return r.answer(404), false
+	case route.Redirect:
+		r.loc = r.server.List[i]
+		return r.answerSlash(), false
+	}
+	if !r.captures.location.set(r.server.Locations.Pattern(i), r.path, &r.arena) {
+		return r.noMemory(), false
+	}
+	return r.enter(r.server.List[i])
+}
+
+// enter makes loc the request's location.
+func (r *Request) enter(loc *Location) (v verdict, pass bool) {
+	r.loc = loc
+	if loc.MaxBody > 0 && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
+		r.logInfo("client intended to send too large a body")
+		return r.answer(413), false
+	}
+	return again, true
+}
+
+// content has the location answer the request.
+func (r *Request) content() verdict {
+	loc := r.loc
+	switch {
+	case loc.Proxy != nil:
+		return r.startProxy()
+	case loc.StubStatus:
+		return r.answerStatus()
+	case loc.Page != nil:
+		return r.answerWithPage(loc.Page)
+	}
+	return r.answer(404)
+}
+
+// changesMax is how often the path of one request may change, by rules and by internal redirects (NGX_HTTP_MAX_URI_CHANGES).
+const changesMax = 10
+
+// countChange counts a change of the request's path, or of its location. False: there have been too many, which is how a circle ends.
+func (r *Request) countChange(how string) bool {
+	if r.changes == changesMax {
+		r.logError("rewrite or internal redirection cycle while " + how)
+		r.fixed = true
+		return false
+	}
+	r.changes++
+	return true
+}
+
+// redirectTo handles the request anew as one for another path ("/x?args"), which is in its arena; nil: there was no memory for it. It is nginx's
+// ngx_http_internal_redirect: all phases come again, the server's rules too, but a limit counts a request once.
+func (r *Request) redirectTo(uri []byte) verdict {
+	if uri == nil {
+		return r.noMemory()
+	}
+	if !r.countChange("internally redirecting") {
+		return r.answer(500)
+	}
+	r.internal, r.redirected = true, true
+	path := uri
+	r.args = nil
+	if q := bytes.IndexByte(uri, '?'); q >= 0 {
+		path = uri[:q]
+		if r.args = r.arena.End(appendEscapedArgs(r.arena.Begin(len(uri)), uri[q+1:])); r.args == nil {
+			return r.noMemory()
+		}
+	}
+	r.path = path
+	r.loc = r.server.Default
+	r.captures.location.pattern = nil
+	return r.enterPhases()
+}
+
+// appendEscapedArgs escapes what cannot stand in a request line: a variable in the address of an error page may have brought it.
+func appendEscapedArgs(dst, args []byte) []byte {
+	const hex = "0123456789ABCDEF"
+	for _, c := range args {
+		if c <= ' ' || c == 0x7f {
+			dst = append(dst, '%', hex[c>>4], hex[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// enterNamed handles the request anew, with the path that it has, in a named location: from the location's rules on.
+func (r *Request) enterNamed(i int) verdict {
+	if !r.countChange("redirecting to a named location") {
+		return r.answer(500)
+	}
+	r.internal = true
+	if v, pass := r.enter(r.server.List[i]); !pass {
+		return v
+	}
+	r.phase = phaseRewrite
+	return r.become(StatePhases)
+}
