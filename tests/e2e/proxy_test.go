@@ -170,8 +170,8 @@ func (p *proxy) writeConfig(config string) {
 	}
 }
 
-// launch starts the master and waits until the first port takes a connection
-// and the pid file is there.
+// launch starts the master and waits until the pid file is there
+// and the first port takes a connection.
 func (p *proxy) launch() error {
 	p.stderr = &logBuffer{}
 	p.cmd = exec.Command(weirBinary, append([]string{"-p", p.dir}, p.args...)...)
@@ -199,11 +199,10 @@ func (p *proxy) launch() error {
 	go func() { _ = cmd.Wait(); close(exited) }()
 	deadline := time.Now().Add(startDeadline)
 	for time.Now().Before(deadline) {
-		conn, err := net.DialTimeout("tcp", p.addr, time.Second)
-		if err == nil {
-			conn.Close()
-			// The sockets are open before the pid file is written.
-			if p.noPid || p.pidFile() == strconv.Itoa(p.cmd.Process.Pid) {
+		// The sockets are open before the pid file is written; a connection made meanwhile would be counted, and perhaps refused by a limit.
+		if p.noPid || p.pidFile() == strconv.Itoa(p.cmd.Process.Pid) {
+			if conn, err := net.DialTimeout("tcp", p.addr, time.Second); err == nil {
+				conn.Close()
 				p.children()
 				return nil
 			}
