@@ -32,7 +32,7 @@
 //	log.go        access log, fields of the error log
 //	websocket.go  where its frames end             goodbye.go   the end of a tunnel by this worker
 //	drain.go      finishing, time limits           handover.go  connections to and from other workers
-//	variables.go, trials.go   values of variables     config.go   the config, compiled
+//	variables*.go, trials.go  values of variables     config.go   the config, compiled
 //
 // # Memory
 //

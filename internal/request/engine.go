@@ -44,23 +44,24 @@ type Options struct {
 // Engine serves the clients of one worker: it owns connections between requests, and lends them to a Request while one is in flight.
 type Engine struct {
 	Options
-	Pipes    *eventpipe.Shared // what the pipes of all requests share
-	idle     []*Request        // used last comes last
-	inFlight int
-	draining bool
-	drain    drain
-	limiter  limiter
-	rater    rater
-	peerKey  [16]byte     // memory for an address: see Request.peerKey
-	source   acceptSource // for the limits of listening addresses
-	holds    []*connHolds // not in use
-	relief   relief
-	crowded  int // requests in flight with a head of more fields than fieldsKept
+	Pipes     *eventpipe.Shared // what the pipes of all requests share
+	idle      []*Request        // used last comes last
+	inFlight  int
+	draining  bool
+	drain     drain
+	limiter   limiter
+	rater     rater
+	peerKey   [16]byte     // memory for an address: see Request.peerKey
+	source    acceptSource // for the limits of listening addresses
+	holds     []*connHolds // not in use
+	relief    relief
+	variables *variables
+	crowded   int // requests in flight with a head of more fields than fieldsKept
 }
 
 // NewEngine makes an engine.
 func NewEngine(o Options) *Engine {
-	e := &Engine{Options: o}
+	e := &Engine{Options: o, variables: newVariables()}
 	e.Pipes = eventpipe.NewShared(eventpipe.SharedOptions{Pool: o.Pool, Clock: o.Clock, Splicer: o.Splicer, Spill: o.Spill})
 	e.relief.init(e)
 	return e

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"bytes"
+
+	"weir/internal/http1"
+	"weir/internal/vars"
+)
+
+// addOrigin adds the variables of the origin, of the attempts to have it answer, and of its response.
+func (t *variables) addOrigin() {
+	t[vars.ProxyHost] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.loc.Proxy == nil {
+			return dst, false
+		}
+		return append(dst, r.loc.Proxy.Authority...), true
+	}
+	t[vars.ProxyPort] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.loc.Proxy == nil {
+			return dst, false
+		}
+		return append(dst, r.loc.Proxy.Port...), true
+	}
+	t[vars.ProxyAddXForwardedFor] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendForwardedFor(dst), true
+	}
+	t[vars.UpstreamHTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendOriginVariable(dst, arg)
+	}
+	t[vars.UpstreamCookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendOriginCookie(dst, arg)
+	}
+	for _, id := range []vars.ID{vars.UpstreamAddr, vars.UpstreamStatus, vars.UpstreamConnectTime, vars.UpstreamHeaderTime, vars.UpstreamResponseTime,
+		vars.UpstreamResponseLength, vars.UpstreamBytesReceived, vars.UpstreamBytesSent} {
+		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) { return r.appendTrials(dst, id) }
+	}
+}
+
+// appendOriginVariable appends $upstream_http_NAME.
+func (r *Request) appendOriginVariable(dst []byte, name string) ([]byte, bool) {
+	if r.up.text == nil {
+		return dst, false
+	}
+	return appendFields(dst, &r.up.head.Head, r.up.text, name)
+}
+
+// appendForwardedFor appends $proxy_add_x_forwarded_for.
+func (r *Request) appendForwardedFor(dst []byte) []byte {
+	if r.head.Lookup(http1.FieldXForwardedFor) >= 0 {
+		dst, _ = r.appendNamedField(dst, "x-forwarded-for")
+		dst = append(dst, ", "...)
+	}
+	return append(dst, r.client.PeerText()...)
+}
+
+// appendOriginCookie appends the value of a cookie that the origin sets.
+func (r *Request) appendOriginCookie(dst []byte, name string) ([]byte, bool) {
+	if r.up.text == nil {
+		return dst, false
+	}
+	for i := range r.up.head.Fields {
+		f := &r.up.head.Fields[i]
+		if f.ID != http1.FieldSetCookie {
+			continue
+		}
+		pair, _, _ := bytes.Cut(f.Value.Of(r.up.text), semicolon)
+		if eq := bytes.IndexByte(pair, '='); eq == len(name) && equalFold(pair[:eq], name) {
+			return append(dst, pair[eq+1:]...), true
+		}
+	}
+	return dst, false
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+
+	"weir/internal/http1"
+	"weir/internal/vars"
+)
+
+// addRequest adds the variables of the request's head and body, and of how far it has come.
+func (t *variables) addRequest() {
+	t[vars.Request] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendRequestLine(dst)
+	}
+	t[vars.RequestMethod] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.head.Method.Len == 0 {
+			return dst, false
+		}
+		return append(dst, r.methodText()...), true
+	}
+	t[vars.ServerProtocol] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, 'H', 'T', 'T', 'P', '/', '1', '.', '0'+r.head.Minor), r.head.Len > 0
+	}
+	t[vars.RemoteUser] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendRemoteUser(dst)
+	}
+	t[vars.ContentLength] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendField(dst, http1.FieldContentLength)
+	}
+	t[vars.ContentType] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendField(dst, http1.FieldContentType)
+	}
+	t[vars.HTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendNamedField(dst, arg)
+	}
+	t[vars.CookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendCookie(dst, arg)
+	}
+	t[vars.RequestLength] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return strconv.AppendInt(dst, r.length+r.bodyRaw(), 10), true
+	}
+	t[vars.RequestTime] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return appendSeconds(dst, r.nowMs()-r.startMs), true
+	}
+	t[vars.RequestID] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.id.append(dst), true
+	}
+	t[vars.TraceParent] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendTraceParent(dst), true
+	}
+	t[vars.TraceState] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendTraceState(dst)
+	}
+	t[vars.LimitConnStatus] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.limitStatus...), r.limitStatus != ""
+	}
+	t[vars.LimitReqStatus] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.rateStatus...), r.rateStatus != ""
+	}
+}
+
+// addTarget adds the variables of what is asked for: host, path and arguments, as they came and as they are now.
+func (t *variables) addTarget() {
+	t[vars.RequestURI] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendHeadSpan(dst, r.head.Target)
+	}
+	t[vars.URI] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.path...), r.path != nil
+	}
+	t[vars.Args] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.args...), r.args != nil
+	}
+	t[vars.IsArgs] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if len(r.args) > 0 {
+			dst = append(dst, '?')
+		}
+		return dst, true
+	}
+	t[vars.ArgNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return appendArg(dst, r.args, arg)
+	}
+	t[vars.Host] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return r.appendHost(dst), true
+	}
+	t[vars.ServerName] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.server.Name...), true
+	}
+	for id := vars.Capture1; id <= vars.Capture9; id++ {
+		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+			return r.appendCapture(dst, int(id-vars.Capture1)+1)
+		}
+	}
+	t[vars.NamedCapture] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		if text, ok := r.captures.location.named(arg); ok {
+			return append(dst, text...), true
+		}
+		text, ok := r.captures.server.named(arg)
+		return append(dst, text...), ok
+	}
+}
+
+// appendSeconds appends milliseconds as seconds with three decimals.
+func appendSeconds(dst []byte, ms int64) []byte {
+	ms = max(ms, 0)
+	dst = strconv.AppendInt(dst, ms/1000, 10)
+	ms %= 1000
+	return append(dst, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+}
+
+func appendStatus(dst []byte, status int) []byte {
+	return append(dst, byte('0'+status/100%10), byte('0'+status/10%10), byte('0'+status%10))
+}
+
+// bodyRaw is the number of bytes of the request's body that have been read, framing included.
+func (r *Request) bodyRaw() int64 {
+	if !r.bodyOpen || r.status == 101 {
+		return 0
+	}
+	return r.body.Raw
+}
+
+// appendHost appends $host: the host of the request, else the server's name.
+func (r *Request) appendHost(dst []byte) []byte {
+	if len(r.host) > 0 && r.head.Len > 0 {
+		return append(dst, r.host...)
+	}
+	return append(dst, r.server.Name...)
+}
+
+func (r *Request) appendHeadSpan(dst []byte, s http1.Span) ([]byte, bool) {
+	if s.Len == 0 {
+		return dst, false
+	}
+	return append(dst, r.headOf(s)...), true
+}
+
+// appendRequestLine appends the first line as the client sent it, also where it was refused.
+func (r *Request) appendRequestLine(dst []byte) ([]byte, bool) {
+	if h := &r.head; h.Len > 0 {
+		return append(dst, r.buf[r.base+int(h.Method.Off):r.base+h.Target.End()+len(" HTTP/1.1")]...), true
+	}
+	if r.buf == nil {
+		return dst, false
+	}
+	line := bytes.TrimLeft(r.buf[r.base:r.w], "\r\n")
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end]
+	}
+	line = bytes.TrimSuffix(line, crText)
+	return append(dst, line...), len(line) > 0
+}
+
+var crText = []byte("\r") // read-only
+
+func (r *Request) appendField(dst []byte, id http1.FieldID) ([]byte, bool) {
+	i := r.head.Lookup(id)
+	if i < 0 {
+		return dst, false
+	}
+	return append(dst, r.headOf(r.head.Fields[i].Value)...), true
+}
+
+// appendNamedField appends $http_NAME: all fields of the name, joined as a list; Cookie with semicolons.
+func (r *Request) appendNamedField(dst []byte, name string) ([]byte, bool) {
+	return appendFields(dst, &r.head.Head, r.buf[r.base:], name)
+}
+
+func appendFields(dst []byte, h *http1.Head, text []byte, name string) ([]byte, bool) {
+	if len(h.Fields) == 0 {
+		return dst, false
+	}
+	id := http1.FieldByName([]byte(name))
+	i := h.Lookup(id)
+	if id == http1.FieldOther {
+		i = h.FindNext(text, []byte(name), 0)
+	}
+	if i < 0 {
+		return dst, false
+	}
+	dst = append(dst, h.Fields[i].Value.Of(text)...)
+	for i++; i < len(h.Fields); i++ {
+		f := &h.Fields[i]
+		if f.ID != id || id == http1.FieldOther && !equalLower(f.Name.Of(text), name) {
+			continue
+		}
+		if id == http1.FieldCookie {
+			dst = append(dst, "; "...)
+		} else {
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, f.Value.Of(text)...)
+	}
+	return dst, true
+}
+
+// appendRemoteUser appends the user of Authorization: Basic (RFC 7617).
+func (r *Request) appendRemoteUser(dst []byte) ([]byte, bool) {
+	i := r.head.Lookup(http1.FieldAuthorization)
+	if i < 0 {
+		return dst, false
+	}
+	value := r.headOf(r.head.Fields[i].Value)
+	const scheme = "basic "
+	if len(value) <= len(scheme) || !equalLower(value[:len(scheme)], scheme) {
+		return dst, false
+	}
+	plain, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(value[len(scheme):]))
+	colon := bytes.IndexByte(plain, ':')
+	if err != nil || colon <= 0 {
+		return dst, false
+	}
+	return append(dst, plain[:colon]...), true
+}
+
+// appendArg appends the value of an argument; names are compared without regard to case, as nginx does.
+func appendArg(dst, args []byte, name string) ([]byte, bool) {
+	for len(args) > 0 {
+		arg := args
+		if amp := bytes.IndexByte(args, '&'); amp >= 0 {
+			arg, args = args[:amp], args[amp+1:]
+		} else {
+			args = nil
+		}
+		if eq := bytes.IndexByte(arg, '='); eq == len(name) && equalFold(arg[:eq], name) {
+			return append(dst, arg[eq+1:]...), true
+		}
+	}
+	return dst, false
+}
+
+// appendCookie appends the value of a cookie.
+func (r *Request) appendCookie(dst []byte, name string) ([]byte, bool) {
+	for i := range r.head.Fields {
+		f := &r.head.Fields[i]
+		if f.ID != http1.FieldCookie {
+			continue
+		}
+		for list := r.headOf(f.Value); len(list) > 0; {
+			var pair []byte
+			pair, list, _ = bytes.Cut(list, semicolon)
+			pair = bytes.TrimLeft(pair, " ")
+			if eq := bytes.IndexByte(pair, '='); eq == len(name) && equalFold(pair[:eq], name) {
+				return append(dst, pair[eq+1:]...), true
+			}
+		}
+	}
+	return dst, false
+}
+
+var semicolon = []byte(";") // read-only
+
+func equalFold(b []byte, name string) bool {
+	return len(b) == len(name) && bytes.EqualFold(b, []byte(name))
+}
+
+func (r *Request) appendCapture(dst []byte, n int) ([]byte, bool) {
+	if text, ok := r.captures.location.group(n); ok {
+		return append(dst, text...), true
+	}
+	text, ok := r.captures.server.group(n)
+	return append(dst, text...), ok
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"strconv"
+
+	"weir/internal/http1"
+	"weir/internal/vars"
+)
+
+// addResponse adds the variables of the response to the client.
+func (t *variables) addResponse() {
+	t[vars.Status] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.status == 0 { // the answer is not known yet; on the way to an error page there is a code all the same
+			return appendStatus(dst, r.errorStatus), true
+		}
+		return appendStatus(dst, r.status), true
+	}
+	t[vars.BodyBytesSent] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return strconv.AppendInt(dst, max(r.relayPipe.Wire-r.headBytes, 0), 10), true
+	}
+	t[vars.BytesSent] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return strconv.AppendInt(dst, r.relayPipe.Wire, 10), true
+	}
+	t[vars.RequestCompletion] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.complete {
+			dst = append(dst, "OK"...)
+		}
+		return dst, true
+	}
+	t[vars.SentHTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendSentField(dst, arg)
+	}
+}
+
+// appendSentField appends $sent_http_NAME: what the client was sent.
+func (r *Request) appendSentField(dst []byte, name string) ([]byte, bool) {
+	if !r.headSent {
+		return dst, false
+	}
+	// Configured values are worked out again, as they were before the head was sent: one that asks for a sent field, which may be
+	// itself, finds none.
+	r.headSent = false
+	dst, found := r.appendHeadField(dst, name)
+	r.headSent = true
+	return dst, found
+}
+
+// appendHeadField appends a field of the response's head.
+func (r *Request) appendHeadField(dst []byte, name string) ([]byte, bool) {
+	passed := r.up.text != nil && r.loc.Proxy != nil
+	switch {
+	case name == "server" && !(passed && r.loc.Proxy.PassServer):
+		return append(dst, r.loc.ServerField...), true
+	case name == "date" && !(passed && r.loc.Proxy.PassDate):
+		return append(dst, r.engine.Clock.HTTPDate()...), true
+	case name == "connection":
+		if r.closeClient {
+			return append(dst, "close"...), true
+		}
+		return append(dst, "keep-alive"...), true
+	case name == "transfer-encoding":
+		return append(dst, "chunked"...), r.relayPipe.Chunk
+	}
+	for i := range r.loc.AddHeaders {
+		h := &r.loc.AddHeaders[i]
+		if equalLower([]byte(h.Name), name) && (h.Always || addHeaderStatus(r.status)) {
+			n := len(dst)
+			if dst = h.Value.Append(dst, r); len(dst) > n {
+				return dst, true
+			}
+		}
+	}
+	if r.up.text != nil {
+		return r.appendPassedField(dst, name)
+	}
+	a := &r.answerPage
+	switch name {
+	case "content-type":
+		return append(dst, a.contentType...), a.contentType != ""
+	case "content-length":
+		return strconv.AppendInt(dst, int64(len(a.body)), 10), true
+	case "location":
+		return append(dst, a.location...), a.hasLocation
+	}
+	return dst, false
+}
+
+// appendPassedField appends a field of the origin's as it was passed on.
+func (r *Request) appendPassedField(dst []byte, name string) ([]byte, bool) {
+	switch id := http1.FieldByName([]byte(name)); {
+	case r.loc.Proxy.Hidden.Has(id), id == http1.FieldOther && r.hiddenOther([]byte(name)):
+		return dst, false
+	case id == http1.FieldLocation, id == http1.FieldRefresh:
+		h := &r.up.head
+		if i := h.Lookup(id); i >= 0 {
+			return r.appendRewritten(dst, id, h.Fields[i].Value.Of(r.up.text)), true
+		}
+		return dst, false
+	}
+	return r.appendOriginVariable(dst, name)
+}
