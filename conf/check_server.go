@@ -3,10 +3,7 @@
 
 package conf
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 func (k *checker) checkUpstream(p *path, u *Upstream) {
 	if _, ok := k.groups[u.Name]; ok {
@@ -49,8 +46,8 @@ func (u *Upstream) methods() (keys []string) {
 	return keys
 }
 
-// checkOrigin checks that an address is one to connect to.
-func (k *checker) checkOrigin(p *path, a Address) {
+// checkOrigin checks that an origin is one to connect to.
+func (k *checker) checkOrigin(p *path, a Origin) {
 	if a.Path == "" && a.IP.IsValid() && a.IP.Addr().IsUnspecified() {
 		k.faultAt(p, "%s is an address to listen on, not one to connect to", quote(a.String()))
 	}
@@ -156,17 +153,17 @@ func (k *checker) checkTarget(p *path, x *ProxyPass) {
 		k.faultAt(p, "upstream %s cannot have a port (:%s): its servers have theirs", quote(name), port)
 		return
 	}
-	a, err := parseAddress(x.Authority)
+	a, err := parseOrigin(x.Authority)
 	switch {
-	case errors.Is(err, errHostName):
-		k.faultAt(p, "no upstream group %s%s, and %v", quote(x.Authority), suggest(x.Authority, k.groupNames()), errHostName)
-		return
 	case err != nil:
 		k.faultAt(p, "%v", err)
 		return
 	case isDigits(x.Authority):
 		k.faultAt(p, "no upstream group %s", quote(x.Authority))
 		return
+	}
+	if near := suggest(x.Authority, k.groupNames()); near != "" && a.Host != "" {
+		k.warnAt(p, "no upstream group %s%s: it is taken for the name of a host", quote(x.Authority), near)
 	}
 	if a.Path != "" {
 		a.Path = k.file(&node{}, p, a.Path)

@@ -94,7 +94,7 @@ func TestDefaultConfig(t *testing.T) {
 		t.Error("the proxy has no limit for a client")
 	}
 	front, demo := c.HTTP.Servers[0], c.HTTP.Servers[1]
-	if front.Listen[0].Address != address("127.0.0.1:8080") || c.Groups[front.Locations[0].ProxyPass.Group].Servers[0].Address != demo.Listen[0].Address {
+	if front.Listen[0].Address != address("127.0.0.1:8080") || c.Groups[front.Locations[0].ProxyPass.Group].Servers[0].Address.Address != demo.Listen[0].Address {
 		t.Error("the proxy is not in front of the demo origin")
 	}
 	for _, l := range c.Listeners {

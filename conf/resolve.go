@@ -22,7 +22,7 @@ func (s *Settings) complete() {
 // resolve works out what follows from a configuration without faults: the groups that locations pass requests to, and their redirects.
 func (k *checker) resolve() {
 	k.cfg.Groups = slices.Clone(k.cfg.HTTP.Upstreams)
-	byAddress := map[Address]int{}
+	byAddress := map[Origin]int{}
 	for i := range k.cfg.HTTP.Servers {
 		server := &k.cfg.HTTP.Servers[i]
 		for j := range server.Locations {
@@ -36,20 +36,24 @@ func (k *checker) resolve() {
 }
 
 // resolveTarget sets the group that a proxy_pass means, making one for an address that is named for the first time.
-func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Address]int) {
+func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Origin]int) {
 	written := x.Authority
 	if i, ok := k.groups[written]; ok {
 		x.Group, x.Port = i, defaultPort
 		return
 	}
-	a, err := parseAddress(written)
+	a, err := parseOrigin(written)
 	if err != nil {
 		panic("conf: an address that was checked is faulty: " + err.Error())
 	}
-	if a.Path != "" {
+	switch {
+	case a.Host != "":
+		a.Port = a.PortOr(defaultPort)
+		x.Port = int(a.Port)
+	case a.Path != "":
 		a.Path = k.file(&node{}, nil, a.Path)
 		x.Authority = "localhost" // as nginx's $proxy_host
-	} else {
+	default:
 		x.Port = int(a.IP.Port())
 	}
 	i, ok := byAddress[a]
@@ -62,7 +66,7 @@ func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Address]int) {
 }
 
 // implicitGroup is the group of one origin that a proxy_pass to an address means: with the defaults of [http.upstream].
-func (k *checker) implicitGroup(name string, a Address) Upstream {
+func (k *checker) implicitGroup(name string, a Origin) Upstream {
 	var group Upstream
 	var server UpstreamServer
 	k.begin(k.specs.of(reflect.TypeFor[Upstream]()), reflect.ValueOf(&group).Elem(), reflect.Value{})

@@ -49,8 +49,8 @@ type UpstreamHash struct {
 
 // UpstreamServer is one origin of a group.
 type UpstreamServer struct {
-	// Where it is: "127.0.0.1:9000", "[::1]:9000" or "unix:run/app.sock". Without a port: 80.
-	Address Address `toml:"address" short:"true" required:"true" example:"127.0.0.1:9000"`
+	// Where it is: "127.0.0.1:9000", "[::1]:9000", "unix:run/app.sock", or the name of a host: each of its addresses is an origin then. Without a port: 80.
+	Address Origin `toml:"address" short:"true" required:"true" example:"127.0.0.1:9000"`
 
 	// Its share of the requests.
 	Weight int `toml:"weight" default:"1" min:"1" max:"65535"`

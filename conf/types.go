@@ -27,6 +27,13 @@ type Address struct {
 	Path string         // of a unix socket; "" for TCP
 }
 
+// Origin is where an origin is: an Address, or a host by name. Values are comparable.
+type Origin struct {
+	Address        // the zero value when Host is set
+	Host    string // in lower case, at most 253 bytes; "" for an Address
+	Port    uint16 // of Host; 0: none is written
+}
+
 // Network is a range of client addresses: of IPv4, or of IPv6 without those that stand for IPv4 addresses. Its host bits are zero.
 // Contains must be asked about an unmapped address (netip.Addr.Unmap).
 type Network struct{ netip.Prefix }

@@ -22,8 +22,8 @@ const defaultPort = 80
 // maxUnixPath is the longest path of a unix socket (unix(7): sun_path less its final NUL).
 const maxUnixPath = 107
 
-// errHostName is why an address that is a name is refused.
-var errHostName = errors.New("host names are not resolved in this version; write an IP address")
+// errHostName is why an address to listen on that is a name is refused.
+var errHostName = errors.New("weir listens on IP addresses; no name is looked up for it")
 
 func (s *Size) decodeTOML(d *decoder, n *node, p *path) bool {
 	var i int64
@@ -160,6 +160,64 @@ func parseAddress(text string) (Address, error) {
 		return Address{}, fmt.Errorf("%s is not an address such as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:PATH\"", quote(text))
 	}
 	return Address{IP: netip.AddrPortFrom(ip, port)}, nil
+}
+
+func (o *Origin) decodeTOML(d *decoder, n *node, p *path) bool {
+	if text, ok := n.value.(string); ok {
+		if parsed, err := parseOrigin(text); err != nil || parsed.Host != "" {
+			if err != nil {
+				d.fault(n, p, "%v", err)
+			}
+			*o = parsed
+			return err == nil
+		}
+	}
+	*o = Origin{}
+	return o.Address.decodeTOML(d, n, p)
+}
+
+// hostMax is how long a name in the DNS may be, in text.
+const hostMax = 253
+
+// parseOrigin is parseAddress for an origin, which may be a host by name.
+func parseOrigin(text string) (Origin, error) {
+	a, err := parseAddress(text)
+	if !errors.Is(err, errHostName) {
+		return Origin{Address: a}, err
+	}
+	host, port, err := splitPort(text)
+	if err != nil {
+		return Origin{}, err
+	}
+	if len(host) > hostMax {
+		return Origin{}, fmt.Errorf("a host's name has at most %d bytes, not %d", hostMax, len(host))
+	}
+	if strings.HasSuffix(text, host) {
+		port = 0
+	}
+	return Origin{Host: strings.ToLower(host), Port: port}, nil
+}
+
+// valid says whether the origin has been set.
+func (o Origin) valid() bool { return o.Host != "" || o.Address.valid() }
+
+// PortOr is the port of a host; otherwise where none is written.
+func (o Origin) PortOr(otherwise uint16) uint16 {
+	if o.Port != 0 {
+		return o.Port
+	}
+	return otherwise
+}
+
+// String is the origin as it is written in a configuration.
+func (o Origin) String() string {
+	switch {
+	case o.Host == "":
+		return o.Address.String()
+	case o.Port == 0:
+		return o.Host
+	}
+	return o.Host + ":" + strconv.Itoa(int(o.Port))
 }
 
 // splitPort splits "host:port", "host" or "port"; an IPv6 host keeps its brackets.

@@ -46,7 +46,7 @@ func rules() map[string]rule {
 		"default_type":          {(*converter).defaultType, "`text/plain` only where weir answers with a text"},
 		"types":                 {(*converter).types, "without effect: weir serves no files in this version"},
 
-		"proxy_pass":         {differs: "`http://` only, without variables; names of hosts are not resolved"},
+		"proxy_pass":         {differs: "`http://` only, without variables"},
 		"proxy_http_version": {differs: "the default is 1.1, as in nginx since 1.29.7"},
 		"proxy_buffer_size":  {differs: "the default is 16k, and it makes all of a worker's blocks as large"},
 		"proxy_buffers":      {differs: "the default is 8 of 16k"},

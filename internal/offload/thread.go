@@ -79,6 +79,14 @@ func (t *Thread) Do(j *Job) {
 	t.some.Signal()
 }
 
+// Start has the job done on a goroutine of its own: it may take as long as it likes. It must not be on its way already.
+func (q *Queue) Start(j *Job) {
+	go func() {
+		j.owner.Work()
+		q.onWorked(j)
+	}()
+}
+
 // End ends the thread when what has been asked for is done. Nothing may be asked for afterwards. It is for tests: a worker's threads end with it.
 func (t *Thread) End() {
 	t.mu.Lock()

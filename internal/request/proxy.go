@@ -46,6 +46,7 @@ func (r *Request) startProxy() verdict {
 	r.proxyStartMs = r.nowMs()
 	r.round, r.staleTrials = len(r.trials), 0
 	r.tried.Reset()
+	r.group = r.loc.Proxy.Group
 	if !r.canReplay() {
 		r.logError("a request body that was sent on while it was read cannot be sent again")
 		return r.answer(502)
@@ -58,8 +59,11 @@ func (r *Request) startProxy() verdict {
 
 // pick chooses an origin and takes or begins a connection to it.
 func (r *Request) pick() verdict {
-	p, now := r.loc.Proxy, r.nowMs()
-	peer := p.Group.Pick(now, &r.tried, r.peerKey(p.Group))
+	if r.group.Pending() {
+		return r.become(StateResolve)
+	}
+	now := r.nowMs()
+	peer := r.group.Pick(now, &r.tried, r.peerKey(r.group))
 	if peer == nil {
 		return r.noOrigin()
 	}
@@ -208,6 +212,7 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 // closeOrigin closes the connection to the origin, if there is one, and gives back what the attempt held.
 func (r *Request) closeOrigin() {
 	r.tried.Leave()
+	r.nameWait.Leave()
 	r.closeAttempt()
 }
 

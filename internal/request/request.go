@@ -75,9 +75,11 @@ type Request struct {
 	hasBody  bool
 	bodyOpen bool // body has been opened
 
-	up     origin
-	trials []upstream.Trial
-	tried  upstream.Tried
+	group    *upstream.Group // that the request is passed to
+	nameWait event.Waiter    // for its peers
+	up       origin
+	trials   []upstream.Trial
+	tried    upstream.Tried
 
 	relayPipe   eventpipe.Pipe // origin (or this process) to client
 	early       *buffer.Block  // an interim response not yet written

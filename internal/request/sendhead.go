@@ -38,7 +38,7 @@ func (r *Request) appendOriginConnection(dst []byte) []byte {
 	if !p.SetsUpgrade && r.isWebSocket() {
 		return append(dst, "Upgrade: websocket\r\nConnection: upgrade\r\n"...)
 	}
-	if p.HTTP10 || p.Group.Keepalive == 0 {
+	if p.HTTP10 || r.group.Keepalive == 0 {
 		return append(dst, "Connection: close\r\n"...)
 	}
 	return dst

@@ -19,6 +19,7 @@ const (
 	StatePhases                // the location is found, and what answers: see phase
 	StateDelay                 // limit_req has the request wait
 	StateReadBody              // the body is read before an origin is asked
+	StateResolve               // the names of the origins are being looked up
 	StatePick                  // an origin is chosen and a connection to it taken or begun
 	StateConnect               // the connection to the origin is being made
 	StateExchange              // the request is sent and the head of the response is read
@@ -32,7 +33,7 @@ const (
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "phases", "delay", "read body", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "read body", "resolve", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -69,6 +70,8 @@ func (r *Request) step() verdict {
 		return r.delay()
 	case StateReadBody:
 		return r.readBody()
+	case StateResolve:
+		return r.resolve()
 	case StatePick:
 		return r.pick()
 	case StateConnect:
@@ -117,9 +120,9 @@ func (r *Request) RunTask() {
 // answer. True if it did.
 func (r *Request) clientGone() bool {
 	switch {
-	case r.state == StateDelay:
+	case r.state == StateDelay || r.state == StateResolve && !r.bodyUnread():
 		r.status = statusClientClosed
-		r.logInfo("client closed the connection while its request was delayed")
+		r.logInfo("client closed the connection while its request waited")
 		r.abortResponse()
 		r.drive()
 		return true

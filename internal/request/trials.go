@@ -39,8 +39,8 @@ func (r *Request) appendTrial(dst []byte, id vars.ID, t *upstream.Trial) ([]byte
 	switch id {
 	case vars.UpstreamAddr:
 		group := ""
-		if r.loc.Proxy != nil {
-			group = r.loc.Proxy.Group.Name
+		if r.group != nil {
+			group = r.group.Name
 		}
 		return append(dst, t.Name(group)...), true
 	case vars.UpstreamStatus:

@@ -35,7 +35,7 @@ type walk struct {
 
 // byMethod chooses by the group's method, apart from round robin; nil leaves the choice to that.
 func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
-	if g.Method == RoundRobin || g.Single() {
+	if g.Method == RoundRobin || g.Single() || len(g.primary) == 0 {
 		return nil
 	}
 	switch g.Method {

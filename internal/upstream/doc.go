@@ -7,6 +7,7 @@
 //	Group  a set of Peers under one name; Pick chooses: smooth weighted round robin, or by a Method (balance.go, ring.go), each as nginx's
 //	Peer   one origin: address, weight, failures, idle connections
 //	Tried  the peers that one request has been sent to
+//	       a group whose origins are named by host gets new ones while it serves (change.go)
 //	Trial  what became of one attempt, for the log ($upstream_addr, $upstream_status, ...)
 //
 //	                 Pick                      TakeIdle or connect
@@ -26,5 +27,5 @@
 //
 // # Not here
 //
-// Sending and reading (package request), and names that have to be resolved.
+// Sending and reading (package request), and looking names up: who does that calls SetPeers (change.go).
 package upstream

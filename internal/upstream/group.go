@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"weir/internal/conn"
+	"weir/internal/event"
 	"weir/internal/limitconn"
 	"weir/internal/stats"
 	"weir/internal/sys"
@@ -59,6 +60,7 @@ type Peer struct {
 	checkedMs int64 // when it was last given a chance after that
 
 	idle conn.List
+	left bool // it is in the group no more: see SetPeers
 }
 
 // Group is a set of origins.
@@ -67,25 +69,18 @@ type Group struct {
 	primary, backup []*Peer
 	peers           []*Peer
 	idle            int
-	ring            []point    // ConsistentHash
-	random          *rand.Rand // Random, RandomTwo
+	lastIndex       int           // of a peer that came: see setIndexes
+	pending         bool          // its first peers are being looked up
+	waiters         event.Waiters // for them
+	ring            []point       // ConsistentHash
+	random          *rand.Rand    // Random, RandomTwo
 }
 
 // NewGroup makes a group from its options.
 func NewGroup(o Options) *Group {
 	g := &Group{Options: o}
-	for i, po := range o.Peers {
-		p := &Peer{PeerOptions: po, group: g, index: i, effective: po.Weight, placeKey: []byte(o.Name + " " + po.Name)}
-		g.peers = append(g.peers, p)
-		if po.Backup {
-			g.backup = append(g.backup, p)
-		} else {
-			g.primary = append(g.primary, p)
-		}
-	}
+	g.SetPeers(o.Peers)
 	switch o.Method {
-	case ConsistentHash:
-		g.ring = newRing(g.primary)
 	case Random, RandomTwo:
 		g.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}

@@ -40,7 +40,7 @@ func (p *Peer) TakeIdle(nowMs int64, repeatable bool) *conn.Conn {
 // carried its requests, is too old, shows something, or there is no room.
 func (p *Peer) KeepIdle(c *conn.Conn, nowMs int64) {
 	g := p.group
-	if g.Keepalive == 0 || c.Requests >= g.KeepaliveRequests || nowMs-c.OpenedMs >= g.KeepaliveTimeMs ||
+	if p.left || g.Keepalive == 0 || c.Requests >= g.KeepaliveRequests || nowMs-c.OpenedMs >= g.KeepaliveTimeMs ||
 		c.HungUp() || c.Readable() && !c.Quiet() {
 		c.Close()
 		return

@@ -18,7 +18,6 @@ import (
 	"weir/internal/request"
 	"weir/internal/route"
 	"weir/internal/sight"
-	"weir/internal/sys"
 	"weir/internal/upstream"
 	"weir/internal/vars"
 )
@@ -108,23 +107,20 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 			return nil, err
 		}
 	}
-	for _, s := range c.Servers {
-		p := upstream.PeerOptions{
-			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down, MaxConns: s.MaxConns,
-		}
-		if s.Address.Path != "" {
-			addr, err := sys.SockaddrUnix(s.Address.Path)
-			if err != nil {
-				return nil, err
-			}
-			p.Addr, p.Name = addr, "unix:"+s.Address.Path
-		} else {
-			p.Addr, p.IP, p.Name = sys.SockaddrTCP(s.Address.IP), s.Address.IP, s.Address.IP.String()
-		}
-		p.Row = b.row(sight.OfPeer(c, &s))
-		o.Peers = append(o.Peers, p)
+	servers, named, err := b.peers(c)
+	if err != nil {
+		return nil, err
 	}
-	return upstream.NewGroup(o), nil
+	for i := range servers {
+		if servers[i].host == nil {
+			o.Peers = append(o.Peers, servers[i].options)
+		}
+	}
+	g := upstream.NewGroup(o)
+	if named {
+		b.nameGroup(g, servers)
+	}
+	return g, nil
 }
 
 func (b *builder) bind(l *conf.Listener, servers []*request.Server) (*request.Bind, error) {

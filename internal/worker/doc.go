@@ -13,6 +13,7 @@
 //	zones.go       zones; limit_conn     rates.go   limit_req
 //	memory.go      pools of blocks, their numbers
 //	bodies.go      numbers of the bodies that went through
+//	names.go       origins that are named by host
 //	temp.go        temporary files
 //	listen.go      listening sockets; fairness between workers
 //	channel.go     messages from the master, signals

@@ -48,6 +48,7 @@ type worker struct {
 	stats     *stats.Page
 	turns     turns
 	logs      logfile.Writers
+	names     names
 	zones     zones
 	owner     *shmtx.Owner    // of the locks that the loop's thread takes; nil: there are none
 	temp      *tempfile.Store // nil: no temporary files
