@@ -49,11 +49,11 @@ func (k *checker) check() {
 	}
 	k.checkListeners()
 	for _, t := range k.templates { // last: the servers' regular expressions name variables
-		if _, err := vars.Compile(t.text, k.captures...); err != nil {
+		if _, err := k.variables.Compile(t.text); err != nil {
 			k.fault(t.n, t.p, "%v", err)
 		}
 	}
-	k.cfg.Captures = k.captures
+	k.cfg.Variables = k.variables
 }
 
 // written says whether a key is written at a level, and so not inherited.

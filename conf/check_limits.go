@@ -108,7 +108,7 @@ func (k *checker) checkListenLimits(p *path, l *Listen) {
 		if !ok {
 			continue
 		}
-		key, err := vars.Compile(string(k.cfg.HTTP.LimitConnZones[index].Key), k.captures...)
+		key, err := k.variables.Compile(string(k.cfg.HTTP.LimitConnZones[index].Key))
 		if err != nil { // a fault of the zone
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"weir/internal/vars"
 )
 
 // decoder fills the schema's structs from a tree of nodes. It goes by the structs' tags and types only; what a key means to the
@@ -18,8 +20,8 @@ type decoder struct {
 	*collector
 	specs     specs
 	prefix    string
-	templates []templateUse // to be compiled when all named captures are known
-	captures  []string      // named groups of all regular expressions
+	templates []templateUse // to be compiled when all variables are known
+	variables *vars.Names   // those that the config defines
 }
 
 // fault records a fault of a value that could not be decoded.

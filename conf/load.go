@@ -6,6 +6,8 @@ package conf
 import (
 	_ "embed" // for defaultText
 	"reflect"
+
+	"weir/internal/vars"
 )
 
 // defaultText is the embedded default configuration; it is never changed.
@@ -42,7 +44,7 @@ func Load(src Source) (*Config, []Fault, error) {
 		return nil, src.Notes, faults
 	}
 	c := &collector{root: root}
-	d := &decoder{collector: c, specs: specs{}, prefix: src.Prefix}
+	d := &decoder{collector: c, specs: specs{}, prefix: src.Prefix, variables: &vars.Names{}}
 	cfg := new(Config)
 	d.table(root, nil, reflect.ValueOf(cfg).Elem(), reflect.Value{})
 	k := &checker{decoder: d, cfg: cfg, groups: map[string]int{}, zones: map[string]int{}, rates: map[string]int{}}

@@ -3,7 +3,11 @@
 
 package conf
 
-import "time"
+import (
+	"time"
+
+	"weir/internal/vars"
+)
 
 // Config is one whole configuration: every value checked, inherited and resolved, so that whoever reads it
 // needs no default of its own. It is immutable after [Load].
@@ -85,8 +89,8 @@ type Config struct {
 	// every address that a proxy_pass names directly.
 	Groups []Upstream `toml:"-"`
 
-	// Captures are the names of all named groups in regular expressions: variables in every template, to be given to vars.Compile.
-	Captures []string `toml:"-"`
+	// Variables are those that the config defines itself, by named groups of regular expressions for example: every template may name them.
+	Variables *vars.Names `toml:"-"`
 }
 
 // User names the account that workers run as.

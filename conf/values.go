@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"weir/internal/route"
-	"weir/internal/vars"
 )
 
 // defaultPort is the port of an address that names none.
@@ -337,12 +335,9 @@ func (d *decoder) regex(n *node, p *path, text string, ignoreCase bool) bool {
 		if name == "" {
 			continue
 		}
-		if err := vars.CheckCapture(name); err != nil {
-			d.fault(n, p, "%v", err)
+		if _, err := d.variables.Define(name); err != nil {
+			d.fault(n, p, "named group: %v", err)
 			return false
-		}
-		if !slices.Contains(d.captures, name) {
-			d.captures = append(d.captures, name)
 		}
 	}
 	return true

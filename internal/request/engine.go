@@ -34,6 +34,7 @@ type Options struct {
 	OnDamaged func(zone string)
 	Binds     []*Bind           // by conn.Listener.ID
 	Groups    []*upstream.Group // of origins
+	Defined   []Defined         // variables of the config's own
 	Version   string
 	Hostname  string
 	PID       int

@@ -80,7 +80,7 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 		r.loc = r.server.List[i]
 		return r.answerSlash(), false
 	}
-	if !r.captures.location.set(r.server.Locations.Pattern(i), r.path, &r.arena) {
+	if !r.matched(r.server.Locations.Pattern(i), r.path) {
 		return r.noMemory(), false
 	}
 	return r.enter(r.server.List[i])
@@ -144,7 +144,6 @@ func (r *Request) redirectTo(uri []byte) verdict {
 	}
 	r.path = path
 	r.loc = r.server.Default
-	r.captures.location.pattern = nil
 	return r.enterPhases()
 }
 

@@ -242,7 +242,7 @@ func (b *Bind) find(r *Request, asked []byte) bool {
 	i, pattern := b.Names.LookupPattern(r.host)
 	r.server = b.Servers[i]
 	if pattern != nil {
-		return r.captures.server.set(pattern, r.host, &r.arena)
+		return r.matched(pattern, r.host)
 	}
 	if last := &b.last; len(asked) <= lastHostMax {
 		last.asked = append(last.asked[:0], asked...)

@@ -54,6 +54,8 @@ type Request struct {
 	host       []byte // the host in lower case, in hostText or in arena
 	hostText   [lastHostMax]byte
 	captures   captures
+	values     []value // of the variables that the config defines
+	valued     bool    // some of values are set
 	phase      phase
 	changes    uint8 // how often path or location have changed: see countChange
 	internal   bool  // not the path that the client asked for: locations with internal are open to it
@@ -117,7 +119,7 @@ type Request struct {
 }
 
 func newRequest(e *Engine) *Request {
-	r := &Request{engine: e}
+	r := &Request{engine: e, values: make([]value, len(e.Defined))}
 	r.waiter.Init(r)
 	r.task.Init(r)
 	e.relief.all = append(e.relief.all, r)
@@ -145,7 +147,7 @@ func (r *Request) begin() {
 	r.loc = r.server.Default
 	r.path, r.args = nil, nil
 	r.methodID, r.method, r.withoutBody = http1.MethodOther, nil, false
-	r.captures.reset()
+	r.forgetValues()
 	r.changes, r.internal, r.redirected, r.fixed = 0, false, false, false
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
 	r.interims, r.earlyCut, r.staleTrials = 0, false, 0

@@ -26,5 +26,8 @@ func newVariables() *variables {
 
 // AppendVariable appends the value of a variable. See vars.Source.
 func (r *Request) AppendVariable(dst []byte, id vars.ID, arg string) ([]byte, bool) {
+	if int(id) >= vars.NumIDs {
+		return r.appendDefined(dst, int(id)-vars.NumIDs)
+	}
 	return r.engine.variables[id](r, dst, arg)
 }

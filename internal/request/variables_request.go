@@ -92,15 +92,9 @@ func (t *variables) addTarget() {
 	}
 	for id := vars.Capture1; id <= vars.Capture9; id++ {
 		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-			return r.appendCapture(dst, int(id-vars.Capture1)+1)
+			text, ok := r.captures.group(int(id-vars.Capture1) + 1)
+			return append(dst, text...), ok
 		}
-	}
-	t[vars.NamedCapture] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
-		if text, ok := r.captures.location.named(arg); ok {
-			return append(dst, text...), true
-		}
-		text, ok := r.captures.server.named(arg)
-		return append(dst, text...), ok
 	}
 }
 
@@ -256,12 +250,4 @@ var semicolon = []byte(";") // read-only
 
 func equalFold(b []byte, name string) bool {
 	return len(b) == len(name) && bytes.EqualFold(b, []byte(name))
-}
-
-func (r *Request) appendCapture(dst []byte, n int) ([]byte, bool) {
-	if text, ok := r.captures.location.group(n); ok {
-		return append(dst, text...), true
-	}
-	text, ok := r.captures.server.group(n)
-	return append(dst, text...), ok
 }

@@ -14,6 +14,13 @@ import (
 type Pattern struct {
 	expression *regexp.Regexp
 	text       string
+	named      []NamedGroup
+}
+
+// NamedGroup is a named group of an expression, and the variable of the config that it sets.
+type NamedGroup struct {
+	Group    int // its number
+	Variable int
 }
 
 // NewPattern compiles an expression as a config has it, without "~". ignoreCase is "~*".
@@ -55,6 +62,19 @@ func (p *Pattern) Groups() int { return p.expression.NumSubexp() }
 // GroupNames returns the names of the groups: [n] is that of group n, "" if it has none; [0] is "".
 // The slice must not be changed.
 func (p *Pattern) GroupNames() []string { return p.expression.SubexpNames() }
+
+// Bind tells which variable each named group sets, by a function from names to numbers. Call it before the pattern is used.
+func (p *Pattern) Bind(number func(name string) int) {
+	p.named = nil
+	for i, name := range p.GroupNames() {
+		if name != "" {
+			p.named = append(p.named, NamedGroup{i, number(name)})
+		}
+	}
+}
+
+// Named returns the named groups that Bind has found. The slice must not be changed.
+func (p *Pattern) Named() []NamedGroup { return p.named }
 
 // AppendCaptures appends the places of the groups in subject, as pairs of indices: group n is
 // subject[dst[2n]:dst[2n+1]], or took no part if dst[2n] is -1. If subject does not match, dst

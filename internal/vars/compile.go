@@ -4,23 +4,9 @@
 package vars
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
-
-// Compile compiles a text with variables, $name or ${name}, for anything but a log: a header
-// field's value, a key, a URI. captures are the named groups of the regular expressions that are
-// in force where the text stands. The error says which variable is unknown or badly written.
-func Compile(text string, captures ...string) (*Template, error) {
-	return compile(text, EscapeNone, false, captures)
-}
-
-// CompileLog compiles the text of a log_format: values are escaped as esc says, and with
-// EscapeDefault a variable without value is written as "-". For captures see Compile.
-func CompileLog(text string, esc Escape, captures ...string) (*Template, error) {
-	return compile(text, esc, esc == EscapeDefault, captures)
-}
 
 // MustCompile is Compile for texts that are part of the program; it panics where Compile fails.
 func MustCompile(text string) *Template {
@@ -31,7 +17,7 @@ func MustCompile(text string) *Template {
 	return t
 }
 
-func compile(text string, esc Escape, absent bool, captures []string) (*Template, error) {
+func (n *Names) compile(text string, esc Escape, absent bool) (*Template, error) {
 	t := &Template{text: text}
 	plain := plainIDs()
 	literalFrom := 0
@@ -47,10 +33,10 @@ func compile(text string, esc Escape, absent bool, captures []string) (*Template
 			return nil, err
 		}
 		o := op{literal: text[literalFrom:dollar], escape: esc, absent: absent}
-		if o.id, o.arg, err = resolve(name, captures); err != nil {
+		if o.id, o.arg, err = n.resolve(name); err != nil {
 			return nil, err
 		}
-		if plain[o.id] {
+		if int(o.id) < NumIDs && plain[o.id] {
 			o.plain, o.escape = true, EscapeNone
 		}
 		t.ops = append(t.ops, o)
@@ -90,25 +76,21 @@ func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
-// resolve finds a variable by its name, without regard to case as nginx does. A named capture hides
-// nothing, because CheckCapture refuses one that has the name of a variable.
-func resolve(name string, captures []string) (ID, string, error) {
+// resolve finds a variable by its name, without regard to case as nginx does. What a config defines hides the families, as in nginx; the
+// other names cannot be defined.
+func (n *Names) resolve(name string) (ID, string, error) {
 	if len(name) == 1 && name[0] >= '1' && name[0] <= '9' {
 		return Capture1 + ID(name[0]-'1'), "", nil
 	}
 	lower := strings.ToLower(name)
-	for i := range catalogue {
-		if catalogue[i].Name == lower {
-			if catalogue[i].ID == BinaryRemoteAddrPrefix {
-				return BinaryRemoteAddrPrefix, defaultPrefix, nil
-			}
-			return catalogue[i].ID, "", nil
+	if id, ok := builtin(lower); ok {
+		if id == BinaryRemoteAddrPrefix {
+			return id, defaultPrefix, nil
 		}
+		return id, "", nil
 	}
-	for _, c := range captures {
-		if strings.EqualFold(c, name) {
-			return NamedCapture, c, nil
-		}
+	if id, ok := n.ID(lower); ok {
+		return id, "", nil
 	}
 	if bits, found := strings.CutPrefix(lower, prefixFamily); found {
 		if arg, ok, err := resolvePrefix(bits); ok {
@@ -130,28 +112,18 @@ func resolve(name string, captures []string) (ID, string, error) {
 		}
 		return id, name[len(prefix):], nil
 	}
-	if meant := suggest(lower, captures); meant != "" {
+	if meant := n.suggest(lower); meant != "" {
 		return 0, "", fmt.Errorf("unknown variable \"$%s\" (did you mean \"$%s\"?)", name, meant)
 	}
 	return 0, "", fmt.Errorf("unknown variable \"$%s\"", name)
 }
 
-// CheckCapture says what is wrong with a regular expression's group name as the name of a
-// variable: it must be one that a template can spell, and not one that has a meaning already.
-func CheckCapture(name string) error {
-	if name == "" {
-		return errors.New("a named capture needs a name")
-	}
-	for i := range len(name) {
-		if !nameByte(name[i]) {
-			return fmt.Errorf("named capture %q: a variable's name has only letters, digits and \"_\"", name)
+// builtin finds a variable of the catalogue by its name in lower case.
+func builtin(lower string) (ID, bool) {
+	for i := range catalogue {
+		if catalogue[i].Name == lower {
+			return catalogue[i].ID, true
 		}
 	}
-	if name[0] >= '0' && name[0] <= '9' {
-		return fmt.Errorf("named capture %q: a variable's name does not start with a digit", name)
-	}
-	if id, _, err := resolve(name, nil); err == nil {
-		return fmt.Errorf("named capture %q: variable \"$%s\" exists already", name, id)
-	}
-	return nil
+	return 0, false
 }

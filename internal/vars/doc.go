@@ -44,6 +44,5 @@
 //
 // Values. They are the request's business (package request), and this package must not know it.
 // nginx has no way to write a literal "$" in a template (neither "$$" nor "\$"), and neither has weir:
-// "$" must be followed by a name. User-defined variables (set, map, geo) do not exist yet; named
-// captures of regular expressions are given to Compile as extra names.
+// "$" must be followed by a name. What the variables that a config defines (Names) have for values, and when, is the Source's too.
 package vars

@@ -82,10 +82,6 @@ const (
 	Capture8
 	Capture9
 
-	// NamedCapture is a named group of a server_name or location expression; arg is its name as
-	// the expression spells it.
-	NamedCapture
-
 	// The families. For the three of header fields arg is the field's name, lower-cased and with
 	// "-" for "_". For arguments and cookies arg is the name as the template spells it; nginx
 	// compares those without regard to case.
@@ -99,7 +95,7 @@ const (
 	numIDs
 )
 
-// NumIDs is one more than the largest ID: the length of a table indexed by ID.
+// NumIDs is one more than the largest ID: the length of a table indexed by ID. Variables that a config defines have the IDs from there on: see Names.
 const NumIDs = int(numIDs)
 
 // String returns the name as a template spells it, without "$"; a family ends in "_".
@@ -107,8 +103,8 @@ func (id ID) String() string {
 	switch {
 	case id >= Capture1 && id <= Capture9:
 		return string(rune('1' + id - Capture1))
-	case id == NamedCapture:
-		return "(named capture)"
+	case id >= numIDs:
+		return "(of the config)"
 	}
 	for i := range families {
 		if families[i].ID == id {

@@ -7,7 +7,7 @@ import "strings"
 
 // suggest returns the known name nearest to name, or "" if none is near: within one edit for short
 // names, within a third of the length for longer ones.
-func suggest(name string, captures []string) string {
+func (n *Names) suggest(name string) string {
 	best, bestDistance := "", 1+max(1, len(name)/3)
 	consider := func(candidate string, distance int) {
 		if distance < bestDistance {
@@ -17,8 +17,8 @@ func suggest(name string, captures []string) string {
 	for i := range catalogue {
 		consider(catalogue[i].Name, EditDistance(name, catalogue[i].Name))
 	}
-	for _, c := range captures {
-		consider(c, EditDistance(name, strings.ToLower(c)))
+	for i := range n.Len() {
+		consider(n.list[i], EditDistance(name, strings.ToLower(n.list[i])))
 	}
 	// For a family compare the prefix only, cut at each "_" of the name.
 	for i := range families {

@@ -14,7 +14,7 @@ import (
 type Source interface {
 	// AppendVariable appends the value of id to dst and returns the result and true, or anything
 	// and false if the variable has no value ("not found" in nginx's terms; an empty value is a
-	// value). arg is "" except for NamedCapture, BinaryRemoteAddrPrefix and the families. Bytes of dst before its length
+	// value). arg is "" except for BinaryRemoteAddrPrefix and the families. Bytes of dst before its length
 	// are left alone; no reference to dst is kept.
 	AppendVariable(dst []byte, id ID, arg string) ([]byte, bool)
 }
@@ -108,17 +108,6 @@ func (t *Template) Beyond(ids ...ID) (name string, ok bool) {
 		at = end
 	}
 	return "", false
-}
-
-// UsesCaptures says whether the template names a capture, numbered or named: whether whoever
-// matches a regular expression for it has to remember the groups.
-func (t *Template) UsesCaptures() bool {
-	for i := range t.ops {
-		if id := t.ops[i].id; id >= Capture1 && id <= NamedCapture {
-			return true
-		}
-	}
-	return false
 }
 
 // String returns the text that was compiled.

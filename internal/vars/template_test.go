@@ -15,6 +15,9 @@ type request map[string]string
 
 func (r request) AppendVariable(dst []byte, id ID, arg string) ([]byte, bool) {
 	key := id.String()
+	if int(id) >= NumIDs {
+		key = fmt.Sprint("(of the config ", int(id)-NumIDs, ")")
+	}
 	if arg != "" {
 		key += ":" + arg
 	}
@@ -26,31 +29,36 @@ func (r request) AppendVariable(dst []byte, id ID, arg string) ([]byte, bool) {
 }
 
 var sample = request{
-	"remote_addr":           "192.0.2.7",
-	"host":                  "example.com",
-	"uri":                   "/a b",
-	"args":                  "x=1",
-	"is_args":               "?",
-	"status":                "200",
-	"time_local":            "21/Nov/2026:22:50:15 +0000",
-	"request":               "GET /a%20b?x=1 HTTP/1.1",
-	"body_bytes_sent":       "28",
-	"http_:user-agent":      `curl "8"`,
-	"sent_http_:x-a":        "sent",
-	"upstream_http_:x-a":    "origin",
-	"arg_:x":                "1",
-	"arg_:Under_score":      "kept",
-	"cookie_:Session_ID":    "abc",
-	"upstream_cookie_:sid":  "def",
-	"1":                     "one",
-	"9":                     "nine",
-	"(named capture):name":  "captured",
-	"(named capture):Upper": "captured too",
-	"https":                 "",
+	"remote_addr":          "192.0.2.7",
+	"host":                 "example.com",
+	"uri":                  "/a b",
+	"args":                 "x=1",
+	"is_args":              "?",
+	"status":               "200",
+	"time_local":           "21/Nov/2026:22:50:15 +0000",
+	"request":              "GET /a%20b?x=1 HTTP/1.1",
+	"body_bytes_sent":      "28",
+	"http_:user-agent":     `curl "8"`,
+	"sent_http_:x-a":       "sent",
+	"upstream_http_:x-a":   "origin",
+	"arg_:x":               "1",
+	"arg_:Under_score":     "kept",
+	"cookie_:Session_ID":   "abc",
+	"upstream_cookie_:sid": "def",
+	"1":                    "one",
+	"9":                    "nine",
+	"(of the config 0)":    "captured",
+	"(of the config 1)":    "captured too",
+	"https":                "",
 }
 
 func TestCompileAndAppend(t *testing.T) {
-	captures := []string{"name", "Upper"}
+	names := &Names{}
+	for i, name := range []string{"name", "Upper"} {
+		id, err := names.Define(name)
+		require.NoError(t, err)
+		require.Equal(t, ID(NumIDs+i), id)
+	}
 	for _, c := range []struct{ text, want string }{
 		{"", ""},
 		{"no variable", "no variable"},
@@ -76,7 +84,7 @@ func TestCompileAndAppend(t *testing.T) {
 		{"{$host}", "{example.com}"},
 		{"\x00\xff$host\n", "\x00\xffexample.com\n"},
 	} {
-		tmpl, err := Compile(c.text, captures...)
+		tmpl, err := names.Compile(c.text)
 		require.NoError(t, err, c.text)
 		require.Equal(t, "before "+c.want, string(tmpl.Append([]byte("before "), sample)), c.text)
 		require.Equal(t, c.text, tmpl.String())
@@ -84,6 +92,9 @@ func TestCompileAndAppend(t *testing.T) {
 }
 
 func TestCompileRefuses(t *testing.T) {
+	names := &Names{}
+	_, err := names.Define("Name")
+	require.NoError(t, err)
 	for _, c := range []struct{ text, want string }{
 		{"$", `"$" at byte 0 is not followed by a variable's name (a literal "$" cannot be written)`},
 		{"cost: 5$", `"$" at byte 7 is not followed by a variable's name (a literal "$" cannot be written)`},
@@ -111,9 +122,9 @@ func TestCompileRefuses(t *testing.T) {
 		{"$http_", `variable "$http_" needs a name after "http_"`},
 		{"$upstream_cookie_", `variable "$upstream_cookie_" needs a name after "upstream_cookie_"`},
 	} {
-		_, err := Compile(c.text, "Name")
+		_, err := names.Compile(c.text)
 		require.EqualError(t, err, c.want, c.text)
-		_, err = CompileLog(c.text, EscapeJSON, "Name")
+		_, err = names.CompileLog(c.text, EscapeJSON)
 		require.EqualError(t, err, c.want, c.text)
 	}
 }
@@ -126,7 +137,7 @@ func TestCatalogue(t *testing.T) {
 		if name[len(name)-1] == '_' {
 			name, wantArg = name+"x", "x"
 		}
-		id, arg, err := resolve(name, nil)
+		id, arg, err := (*Names)(nil).resolve(name)
 		require.NoError(t, err)
 		require.Equal(t, v.ID, id, name)
 		if id == BinaryRemoteAddrPrefix {
@@ -138,7 +149,7 @@ func TestCatalogue(t *testing.T) {
 	}
 	for id := ID(1); int(id) < NumIDs; id++ {
 		switch {
-		case id >= Capture1 && id <= NamedCapture:
+		case id >= Capture1 && id <= Capture9:
 			require.Empty(t, byID[id], id)
 		case id == URI, id == Args:
 			require.Len(t, byID[id], 2, id)
@@ -150,7 +161,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	require.Equal(t, "(no variable)", ID(0).String())
-	require.Equal(t, "(no variable)", numIDs.String())
+	require.Equal(t, "(of the config)", numIDs.String())
 	require.Equal(t, "3", Capture3.String())
 }
 
@@ -174,19 +185,17 @@ func TestUses(t *testing.T) {
 	require.True(t, tmpl.Uses(URI))
 	require.True(t, tmpl.Uses(HTTPField))
 	require.False(t, tmpl.Uses(Args))
-	require.False(t, tmpl.UsesCaptures())
-	require.True(t, MustCompile("$host$3").UsesCaptures())
-	named, err := Compile("$n", "n")
-	require.NoError(t, err)
-	require.True(t, named.UsesCaptures())
 }
 
 func TestBeyond(t *testing.T) {
+	names := &Names{}
+	_, err := names.Define("n")
+	require.NoError(t, err)
 	for _, c := range []struct{ text, want string }{
 		{"", ""}, {"all", ""}, {"$remote_addr", ""}, {"a${remote_addr}b$binary_remote_addr_24_48", ""},
 		{"$host", "host"}, {"x$remote_addr-${Http_X_Y}$args", "Http_X_Y"}, {"$10", "1"}, {"$remote_addr$n", "n"},
 	} {
-		tmpl, err := Compile(c.text, "n")
+		tmpl, err := names.Compile(c.text)
 		require.NoError(t, err)
 		name, ok := tmpl.Beyond(RemoteAddr, BinaryRemoteAddrPrefix)
 		require.Equal(t, c.want, name, c.text)
@@ -214,8 +223,8 @@ func FuzzCompile(f *testing.F) {
 	f.Add("${host")
 	f.Add("$$\x00")
 	f.Fuzz(func(t *testing.T, text string) {
-		tmpl, err := Compile(text, "name")
-		logged, errLog := CompileLog(text, EscapeDefault, "name")
+		tmpl, err := Compile(text)
+		logged, errLog := CompileLog(text, EscapeDefault)
 		if (err == nil) != (errLog == nil) {
 			t.Fatalf("Compile says %v, CompileLog says %v", err, errLog)
 		}

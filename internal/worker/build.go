@@ -141,8 +141,13 @@ func (b *builder) bind(l *conf.Listener, servers []*request.Server) (*request.Bi
 	if bind.Limits, err = b.listenLimits(l); err != nil {
 		return nil, err
 	}
-	bind.Names, err = route.NewServerNames(names)
-	return bind, err
+	if bind.Names, err = route.NewServerNames(names); err != nil {
+		return nil, err
+	}
+	for _, p := range bind.Names.Patterns() {
+		p.Bind(b.number)
+	}
+	return bind, nil
 }
 
 // names are a server's names with $hostname replaced.
@@ -185,6 +190,9 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		return nil, err
 	}
 	for i := range c.Locations {
+		if p := s.Locations.Pattern(i); p != nil {
+			p.Bind(b.number)
+		}
 		l, err := b.fullLocation(&c.Locations[i], c)
 		if err != nil {
 			return nil, fmt.Errorf("location[%d]: %w", i, err)
@@ -241,8 +249,8 @@ func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
 func (b *builder) logTemplate(name string) (*vars.Template, error) {
 	f, ok := b.formats[name]
 	if !ok {
-		return vars.CompileLog(vars.CombinedText, vars.EscapeDefault, b.config.Captures...)
+		return vars.CompileLog(vars.CombinedText, vars.EscapeDefault)
 	}
 	escape := [...]vars.Escape{conf.EscapeDefault: vars.EscapeDefault, conf.EscapeJSON: vars.EscapeJSON, conf.EscapeNone: vars.EscapeNone}
-	return vars.CompileLog(string(f.Format), escape[f.Escape], b.config.Captures...)
+	return b.config.Variables.CompileLog(string(f.Format), escape[f.Escape])
 }

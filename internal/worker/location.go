@@ -13,9 +13,9 @@ import (
 	"weir/internal/vars"
 )
 
-// compile is vars.Compile with the named captures of the whole config: which of them have a value is known only when a request is there.
+// compile compiles a template, with the variables of the whole config: which of them have a value is known only when a request is there.
 func (b *builder) compile(text string) (*vars.Template, error) {
-	return vars.Compile(text, b.config.Captures...)
+	return b.config.Variables.Compile(text)
 }
 
 // location makes the settings that every location and every server has.

@@ -18,7 +18,6 @@ import (
 	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/sys"
-	"weir/internal/vars"
 )
 
 // zones are the limit zones of this worker.
@@ -164,7 +163,7 @@ func (b *builder) limits(list []conf.LimitConn, bypass []conf.Network) (*request
 		if zone == nil || zone.Zone == nil {
 			return nil, fmt.Errorf("manifest: no zone %q", c.Zone)
 		}
-		key, err := vars.Compile(string(config.Key), b.config.Captures...)
+		key, err := b.config.Variables.Compile(string(config.Key))
 		if err != nil {
 			return nil, err
 		}
