@@ -110,7 +110,7 @@ type ErrorLog struct {
 	// The least severe level that is logged.
 	Level Level `toml:"level" default:"notice" as:"nginx; its default is error"`
 
-	// Form of a line: for people, or JSON.
+	// Form of a line: for people, JSON, or as nginx writes it, in nginx's words, for what reads nginx's logs.
 	Format ErrorLogFormat `toml:"format" default:"text" as:"weir"`
 }
 

@@ -153,6 +153,7 @@ type ErrorLogFormat uint8
 const (
 	ErrorLogText ErrorLogFormat = iota
 	ErrorLogJSON
+	ErrorLogNginx
 )
 
 // SharedMutex is how the lock of a zone is made.
@@ -240,7 +241,7 @@ func (Modifier) names() []string       { return []string{"", "=", "^~", "~", "~*
 func (Switch) names() []string         { return []string{"", "on", "off"} }
 func (Lingering) names() []string      { return []string{"off", "on", "always"} }
 func (HTTPVersion) names() []string    { return []string{"1.0", "1.1"} }
-func (ErrorLogFormat) names() []string { return []string{"text", "json"} }
+func (ErrorLogFormat) names() []string { return []string{"text", "json", "nginx"} }
 func (Escape) names() []string         { return []string{"default", "json", "none"} }
 func (SharedMutex) names() []string    { return []string{"atomic", "flock"} }
 func (RandomChoice) names() []string   { return []string{"off", "one", "two"} }

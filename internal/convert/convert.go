@@ -110,7 +110,7 @@ func (c *converter) convert(tree []*directive) *document {
 // lead writes nginx's defaults where weir's differ.
 func (c *converter) lead() {
 	for _, d := range []struct{ key, text string }{
-		{"error_log", `{ path = "stderr", level = "error" }`},
+		{"error_log", `{ path = "stderr", level = "error", format = "nginx" }`},
 		{"worker_shutdown_timeout", "0"},
 		{"worker_connections", "512"},
 		{"worker_processes", "1"},

@@ -31,7 +31,7 @@ func (c *converter) errorLog(l *level, d *directive) {
 	case l.in == inHTTP:
 		c.note(wire.Different, d, "it holds for all of weir")
 	}
-	text := braces([]string{"path = " + quote(path), "level = " + quote(severity)})
+	text := braces([]string{"path = " + quote(path), "level = " + quote(severity), `format = "nginx"`})
 	if !c.root.set("error_log", item{by: d, text: text}) {
 		c.refuse(l, d, "there is one error log for all of weir, and there is one already")
 	}

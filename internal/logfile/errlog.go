@@ -51,8 +51,9 @@ type Format uint8
 
 // Forms of a line.
 const (
-	FormatText Format = iota // 2026/11/21 20:00:00 [notice] 123: message key=value
-	FormatJSON               // {"level":"notice","ts":"...","msg":"message","pid":123,"slot":0,"generation":1,"key":"value"}
+	FormatText  Format = iota // 2026/11/21 20:00:00 [notice] 123: message key=value
+	FormatJSON                // {"level":"notice","ts":"...","msg":"message","pid":123,"slot":0,"generation":1,"key":"value"}
+	FormatNginx               // 2026/11/21 20:00:00 [notice] 123#123: *7 message, key: value, client: 192.0.2.1
 )
 
 // NoSlot is the slot of a process that has none: the master.
@@ -77,6 +78,7 @@ type ErrorLog struct {
 	zap     *zap.Logger
 	out     *sink
 	level   Level
+	nginx   bool
 	limited *limiter
 }
 
@@ -108,7 +110,10 @@ func (s *sink) Sync() error { return nil }
 func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
 	out := &sink{fd: o.FD}
 	var core zapcore.Core = &textCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
-	if o.Format == FormatJSON {
+	switch o.Format {
+	case FormatNginx:
+		core = &nginxCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
+	case FormatJSON:
 		encoder := zapcore.NewJSONEncoder(jsonKeys())
 		encoder.AddInt("pid", o.PID)
 		if o.Slot != NoSlot {
@@ -117,7 +122,7 @@ func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
 		}
 		core = zapcore.NewCore(encoder, out, o.Level.zap())
 	}
-	return &ErrorLog{zap: zap.New(core), out: out, level: o.Level, limited: newLimiter(time.Now)}
+	return &ErrorLog{zap: zap.New(core), out: out, level: o.Level, nginx: o.Format == FormatNginx, limited: newLimiter(time.Now)}
 }
 
 // jsonKeys are the first keys of every line of JSON; pid, slot and generation follow them.
@@ -145,6 +150,9 @@ func (l *ErrorLog) SetFD(fd int) {
 
 // Enabled says whether a line of this level would be written: ask before working out what to log.
 func (l *ErrorLog) Enabled(level Level) bool { return level >= l.level }
+
+// Nginx says that lines have nginx's form, in which more stands than in the others.
+func (l *ErrorLog) Nginx() bool { return l.nginx }
 
 // Log writes a line: the message is constant text in lower case, and what varies is in the fields.
 func (l *ErrorLog) Log(level Level, message string, fields ...zap.Field) {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,8 +78,45 @@ func TestErrorLogJSON(t *testing.T) {
 	require.NotContains(t, logged(t, f), "slot")
 }
 
+// The lines that nginx writes, to the letter.
+func TestErrorLogNginx(t *testing.T) {
+	f := errorFile(t)
+	log := OpenErrorLog(ErrorLogOptions{FD: int(f.Fd()), Level: LevelDebug, Format: FormatNginx, PID: 123, Slot: 1, Generation: 2})
+	request := func(more ...zap.Field) []zap.Field {
+		return append([]zap.Field{zap.Uint64("connection", 7), zap.String("client", "192.0.2.1"), zap.String("server", ""),
+			zap.ByteString("request", []byte("GET /\x1b HTTP/1.1")), zap.String("host", "a")}, more...)
+	}
+	const tail = `, client: 192.0.2.1, server: , request: "GET /\x1b HTTP/1.1"`
+	for _, c := range []struct {
+		message string
+		fields  []zap.Field
+		want    string
+	}{
+		{"plain", nil, "plain"},
+		{"fields", []zap.Field{zap.String("a", "b c"), zap.Int("n", -3), zap.Error(syscall.ENOENT), zap.Error(nil)}, "fields, a: b c, n: -3, error: (2: No such file or directory)"},
+		{"open() failed", request(zap.String("path", "/x")), `*7 open() failed, path: /x` + tail + `, host: "a"`},
+		{"limiting requests", request(zap.String("excess", "0.123"), zap.String("zone", "x"), zap.String("key", "k")),
+			`*7 limiting requests, excess: 0.123 by zone "x"` + tail + `, host: "a"`},
+		{"limiting connections, dry run, by zone", request(zap.String("zone", "x")), `*7 limiting connections, dry run, by zone "x"` + tail + `, host: "a"`},
+		{"connect failed", request(zap.Error(syscall.ECONNREFUSED), zap.String("upstream", "http://192.0.2.2:80/"), zap.String("referrer", "r")),
+			`*7 connect() failed (111: Connection refused) while connecting to upstream` + tail + `, upstream: "http://192.0.2.2:80/", host: "a", referrer: "r"`},
+		{"client sent an invalid request", []zap.Field{zap.String("why", "invalid host")}, "client sent invalid host header while reading client request headers"},
+		{"client sent an invalid request", []zap.Field{zap.String("why", "of another kind")}, "client sent an invalid request, why: of another kind"},
+		{"worker process 9 exited with code 0", []zap.Field{zap.Int("slot", 0)}, "worker process 9 exited with code 0"},
+		{"worker process 9 killed by signal 11 (segmentation fault)", []zap.Field{zap.Int("slot", 0)}, "worker process 9 exited on signal 11"},
+		{"worker process 9 exited with code 1", []zap.Field{zap.String("reason", "why")}, "worker process 9 exited with code 1, reason: why"},
+	} {
+		before := len(logged(t, f))
+		log.Error(c.message, c.fields...)
+		line := logged(t, f)[before:]
+		require.Regexp(t, regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] 123#123: `), line)
+		_, rest, _ := strings.Cut(line, "123#123: ")
+		require.Equal(t, c.want+"\n", rest)
+	}
+}
+
 func TestErrorLogLevels(t *testing.T) {
-	for _, format := range []Format{FormatText, FormatJSON} {
+	for _, format := range []Format{FormatText, FormatJSON, FormatNginx} {
 		for limit := LevelDebug; limit <= LevelEmerg; limit++ {
 			f := errorFile(t)
 			log := OpenErrorLog(ErrorLogOptions{FD: int(f.Fd()), Level: limit, Format: format})

@@ -4,6 +4,8 @@
 package request
 
 import (
+	"strings"
+
 	"go.uber.org/zap"
 
 	"weir/internal/logfile"
@@ -23,13 +25,18 @@ func (r *Request) logFields() []zap.Field {
 	if host, ok := r.AppendVariable(nil, vars.HTTPField, "host"); ok && r.status != 400 {
 		fields = append(fields, zap.ByteString("host", host))
 	}
+	if r.engine.Log.Nginx() {
+		if referrer, ok := r.AppendVariable(nil, vars.HTTPField, "referer"); ok {
+			fields = append(fields, zap.ByteString("referrer", referrer))
+		}
+	}
 	return fields
 }
 
 // logInfo is about what the client did.
-func (r *Request) logInfo(message string) {
+func (r *Request) logInfo(message string, more ...zap.Field) {
 	if r.engine.Log.Enabled(logfile.LevelInfo) {
-		r.engine.Log.Info(message, r.logFields()...)
+		r.engine.Log.Info(message, append(r.logFields(), more...)...)
 	}
 }
 
@@ -47,12 +54,42 @@ func (r *Request) logError(message string, more ...zap.Field) {
 
 // logOrigin is about what the origin of the present attempt did.
 func (r *Request) logOrigin(message string, more ...zap.Field) {
-	if !r.engine.Log.Enabled(logfile.LevelError) {
+	r.logOriginAt(logfile.LevelError, message, more...)
+}
+
+func (r *Request) logOriginAt(level logfile.Level, message string, more ...zap.Field) {
+	if !r.engine.Log.Enabled(level) {
 		return
 	}
 	fields := append(r.logFields(), more...)
 	if r.up.peer != nil {
-		fields = append(fields, zap.String("upstream", r.up.peer.Name))
+		fields = append(fields, r.upstreamField(r.up.peer.Name))
 	}
-	r.engine.Log.Error(message, fields...)
+	r.engine.Log.Log(level, message, fields...)
+}
+
+// upstreamField names who was asked; in nginx's form, and for what.
+func (r *Request) upstreamField(name string) zap.Field {
+	if !r.engine.Log.Nginx() {
+		return zap.String("upstream", name)
+	}
+	url := append([]byte("http://"), name...)
+	if strings.HasPrefix(name, "unix:") {
+		url = append(url, ':')
+	}
+	return zap.ByteString("upstream", r.appendTarget(url))
+}
+
+// doing is what a request with an origin is about, in nginx's words.
+func (r *Request) doing() zap.Field {
+	text := "reading upstream"
+	switch {
+	case r.state == StateConnect || r.state == StatePick:
+		text = "connecting to upstream"
+	case r.state == StateExchange && (r.up.out != nil || !r.up.bodyDone):
+		text = "sending request to upstream"
+	case r.state == StateExchange:
+		text = "reading response header from upstream"
+	}
+	return zap.String("doing", text)
 }

@@ -6,6 +6,8 @@ package request
 import (
 	"bytes"
 
+	"go.uber.org/zap"
+
 	"weir/internal/route"
 )
 
@@ -90,7 +92,7 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 	r.loc = loc
 	if loc.MaxBody > 0 && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
-		r.logInfo("client intended to send too large a body")
+		r.logError("client intended to send too large a body", zap.Int64("bytes", r.head.ContentLength))
 		return r.answer(413), false
 	}
 	return again, true

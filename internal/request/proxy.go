@@ -123,7 +123,7 @@ func (r *Request) noOrigin() verdict {
 		return r.answer(r.trials[n-1].Status)
 	}
 	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
-	r.logError("no live upstreams")
+	r.logError("no live upstreams", r.upstreamField(r.loc.Proxy.Group.Name))
 	return r.answer(502)
 }
 
@@ -181,7 +181,7 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 		r.staleTrials++
 	} else if why != NextHTTP403 && why != NextHTTP404 {
 		if r.countFailure(peer) {
-			r.logOrigin("origin is taken for unavailable")
+			r.logOriginAt(logfile.LevelWarn, "origin is taken for unavailable", r.doing())
 		}
 	}
 	if !stale { // the same peer is asked again: its place is kept

@@ -6,6 +6,8 @@ package request
 import (
 	"math"
 
+	"go.uber.org/zap"
+
 	"weir/internal/buffer"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
@@ -72,7 +74,7 @@ var http100 = []byte("HTTP/1.1 100 Continue\r\n\r\n") // read-only
 // bodyTooLarge answers 413 when a chunked body has grown over client_max_body_size. True: it has not.
 func (r *Request) bodyTooLarge() (verdict, bool) {
 	if limit := r.loc.MaxBody; limit > 0 && r.body.Announced() > limit {
-		r.logInfo("client sent too large a body")
+		r.logError("client sent too large a body", zap.Int64("bytes", r.body.Announced()))
 		r.abandonOrigin()
 		return r.answer(413), false
 	}
@@ -80,7 +82,7 @@ func (r *Request) bodyTooLarge() (verdict, bool) {
 }
 
 func (r *Request) badBody() verdict {
-	r.logInfo("client sent a malformed chunked body")
+	r.logError("client sent a malformed chunked body")
 	r.abandonOrigin()
 	r.closeClient = true
 	return r.answer(400)

@@ -10,6 +10,7 @@ import (
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
+	"weir/internal/logfile"
 )
 
 // onResponse takes the head of the final response and decides what becomes of it.
@@ -208,7 +209,7 @@ func (r *Request) letOriginGo() {
 		u.peer.KeepIdle(u.conn, r.nowMs())
 	} else {
 		if r.relayPipe.HasExtra() {
-			r.logOrigin("origin sent more than its response")
+			r.logOriginAt(logfile.LevelWarn, "origin sent more than its response")
 		}
 		u.conn.Close()
 	}

@@ -137,7 +137,7 @@ func (r *Request) clientGone() bool {
 	case r.state != StateRelay || r.relayPipe.ReadDone():
 		return false
 	}
-	r.logInfo("client closed the connection before it had its response")
+	r.logInfo("client closed the connection before it had its response", r.doing())
 	r.abortResponse()
 	r.drive()
 	return true
@@ -214,7 +214,7 @@ func (r *Request) originTimeout() {
 	}
 	switch r.state {
 	case StateConnect, StateExchange, StateRespond:
-		r.failOrigin(NextTimeout, "origin timed out")
+		r.failOrigin(NextTimeout, "origin timed out", r.doing())
 	case StateTunnel:
 		r.tunnelTimeout()
 	default:

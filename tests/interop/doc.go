@@ -58,6 +58,6 @@
 //
 // # Differences
 //
-// A difference that is known has a line: the request's name or *, what (status, header:NAME, body, closed, interim, access.log, error.log), and the reason. They become the list in
+// A difference that is known has a line: the request's name or *, what (status, header:NAME, body, closed, interim, access.log, error.log, or all), and the reason. They become the list in
 // docs/migrating-from-nginx.md (make docs). One that is listed and is none fails, too.
 package interop

@@ -180,6 +180,9 @@ func (s *server) plain(text string) string {
 
 var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w+)\] \d+#\d+: \*\d+ (.*)$`)
 
+// excess depends on the milliseconds between two requests.
+var excess = regexp.MustCompile(`excess: [0-9.]+`)
+
 var levels = []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 
 // log reads a log's lines; of the error log those about connections, of the level and above.
@@ -195,10 +198,10 @@ func (s *server) log(name, level string) string {
 		}
 		if level != "" {
 			m := errorLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-			if m == nil || indexOf(levels, m[1]) < indexOf(levels, level) {
+			if m == nil || indexOf(levels, m[1]) < indexOf(levels, level) || strings.Contains(line, "while waiting for request") {
 				continue
 			}
-			line = m[1] + ": " + m[2] + "\n"
+			line = m[1] + ": " + excess.ReplaceAllString(m[2], "excess: N") + "\n"
 		}
 		lines.WriteString(line)
 	}
