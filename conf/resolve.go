@@ -72,7 +72,7 @@ func (k *checker) implicitGroup(name string, a Origin) Upstream {
 	k.begin(k.specs.of(reflect.TypeFor[Upstream]()), reflect.ValueOf(&group).Elem(), reflect.Value{})
 	k.begin(k.specs.of(reflect.TypeFor[UpstreamServer]()), reflect.ValueOf(&server).Elem(), reflect.Value{})
 	server.Address = a
-	group.Name, group.Servers = name, []UpstreamServer{server}
+	group.Name, group.Servers, group.Implicit = name, []UpstreamServer{server}, true
 	return group
 }
 

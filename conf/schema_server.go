@@ -36,6 +36,9 @@ type Upstream struct {
 
 	// The origins.
 	Servers []UpstreamServer `toml:"server" required:"true"`
+
+	// Implicit says that a proxy_pass made the group, not an [http.upstream].
+	Implicit bool `toml:"-"`
 }
 
 // UpstreamHash says what an origin is chosen by.

@@ -132,6 +132,9 @@ func (c *Clock) Ns() int64 { return c.ns }
 // SharedNs is Ns from an origin that all processes have in common: CLOCK_MONOTONIC, to within a microsecond. It is for what stands in shared memory.
 func (c *Clock) SharedNs() int64 { return c.bootNs + c.ns }
 
+// SharedMs is SharedNs in whole milliseconds.
+func (c *Clock) SharedMs() int64 { return c.SharedNs() / nsPerMs }
+
 // SinceUpdate is how many nanoseconds ago the last Update was.
 func (c *Clock) SinceUpdate() int64 { return startNs + int64(time.Since(c.origin)) - c.ns }
 

@@ -45,6 +45,7 @@ type Manifest struct {
 	Channel int `json:"channel"` // to the master
 	Stats   int `json:"stats"`   // the counters' segment, package stats
 	Table   int `json:"table"`   // the slot table, package slots
+	Peers   int `json:"peers"`   // what all know of the origins, package peers
 
 	AcceptMutex int `json:"accept_mutex,omitempty"` // a segment of KindAcceptMutex, with nothing but a lock; 0: accept_mutex is off
 
@@ -191,7 +192,7 @@ type descriptor struct {
 
 // descriptors lists what is open in a new worker above ManifestFD.
 func (m *Manifest) descriptors() []descriptor {
-	list := []descriptor{{"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}}
+	list := []descriptor{{"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}, {"peers", m.Peers}}
 	switch {
 	case m.Succession == nil:
 		list = append(list, descriptor{"config", m.Config})

@@ -18,7 +18,7 @@ func sample() *Manifest {
 	return &Manifest{
 		Build: "1.0", Slot: 2, Generation: 3, Worker: 1, Workers: 2, Slots: 64, MasterPID: 100,
 		Prefix: "/srv", ConfigName: "weir.toml", Overrides: "user = 'x'",
-		Config: 4, Channel: 5, Stats: 6, Table: 14,
+		Config: 4, Channel: 5, Stats: 6, Table: 14, Peers: 20,
 		Listeners: []Listener{
 			{Protocol: "tcp4", Address: "127.0.0.1:80", FD: 7},
 			{Protocol: "tcp6", Address: "[::]:80", IPv6Only: true, FD: 8},
@@ -85,7 +85,7 @@ func TestManifestFinds(t *testing.T) {
 	require.False(t, ok)
 	require.Equal(t, m.Zones[:1], m.OlderZones("addr"))
 	require.Empty(t, m.OlderZones("adr"))
-	require.ElementsMatch(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, m.Descriptors())
+	require.ElementsMatch(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 20}, m.Descriptors())
 }
 
 func TestManifestCheck(t *testing.T) {

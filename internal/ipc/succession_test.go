@@ -33,7 +33,7 @@ func TestSuccessionSurvivesTheMemoryFile(t *testing.T) {
 	got, err := ReadManifest(fd)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(want, got))
-	require.ElementsMatch(t, []int{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17}, got.Descriptors())
+	require.ElementsMatch(t, []int{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 20}, got.Descriptors())
 }
 
 func TestSuccessionCheck(t *testing.T) {

@@ -330,6 +330,7 @@ func (m *master) settle(now time.Time) {
 		return
 	}
 	m.change = nil
+	m.retainPeers() // not those that only this one had
 	m.answer(c.askers, c.failed, c.began)
 	m.notifySettled(c.failed)
 }

@@ -14,6 +14,7 @@ import (
 
 	"weir/internal/ipc"
 	"weir/internal/logfile"
+	"weir/internal/peers"
 	"weir/internal/quota"
 	"weir/internal/slots"
 )
@@ -27,6 +28,10 @@ type keeper struct {
 	retire func(slot int) // ends the counting of a slot's dead worker
 	quota  *quota.Zone
 	limit  atomic.Int64 // what the quota's is to be
+	peers  *peers.Zone
+	// keepPeers are the origins that are not to be forgotten, when that has changed.
+	keepPeers atomic.Pointer[peers.Keep]
+	peersMu   sync.Mutex // held while origins come or go
 
 	deaths   chan struct{} // has one when a slot may be dead
 	looks    chan struct{} // has one when zones are to be looked at before their time
@@ -49,9 +54,9 @@ const (
 )
 
 // startKeeper begins the work on the zones.
-func startKeeper(z *zones, q *quota.Zone, table *slots.Table, retire func(slot int), loop chan<- func(), say func(logfile.Level, string, ...zap.Field)) *keeper {
+func startKeeper(z *zones, q *quota.Zone, p *peers.Zone, table *slots.Table, retire func(slot int), loop chan<- func(), say func(logfile.Level, string, ...zap.Field)) *keeper {
 	k := &keeper{
-		zones: z, quota: q, table: table, retire: retire, loop: loop, say: say,
+		zones: z, quota: q, peers: p, table: table, retire: retire, loop: loop, say: say,
 		deaths: make(chan struct{}, 1), looks: make(chan struct{}, 1),
 		quit: make(chan struct{}), gone: make(chan struct{}),
 	}
@@ -137,6 +142,11 @@ func (k *keeper) reap() {
 		}
 		line, err := k.reapQuota(slot)
 		lines = append(lines, line...)
+		if err != nil {
+			return err
+		}
+		line, err = k.reapPeers(slot)
+		lines = append(lines, line...)
 		return err
 	})
 	k.zones.done(used)
@@ -187,6 +197,7 @@ func (k *keeper) lookAround() {
 			return
 		}
 		k.lookAtQuota()
+		k.lookAtPeers()
 		used := k.zones.use()
 		for _, z := range used {
 			k.look(z)

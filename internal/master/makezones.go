@@ -3,6 +3,8 @@
 
 package master
 
+import "weir/internal/sight"
+
 // made is the zones that were made for a change, or why one of them could not be.
 type made struct {
 	change *change
@@ -20,13 +22,18 @@ func (m *master) makeZones(c *change) {
 		}
 	}
 	c.making = true
-	if len(wanted) == 0 {
+	origins := sight.PeerNames(c.gen.config)
+	if len(wanted) == 0 && len(origins) == 0 {
 		m.onMade(made{change: c})
 		return
 	}
+	m.keeper.keepPeers.Store(nil) // it did not know of this change
 	go func() {
-		result := made{change: c}
+		result := made{change: c, err: m.keeper.registerPeers(origins)}
 		for _, o := range wanted {
+			if result.err != nil {
+				break
+			}
 			z, err := m.zones.create(o)
 			if err != nil {
 				result.err = err

@@ -19,6 +19,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/logfile"
+	"weir/internal/peers"
 	"weir/internal/quota"
 	"weir/internal/slots"
 	"weir/internal/stats"
@@ -55,6 +56,7 @@ type master struct {
 	table     *slots.Table
 	zones     *zones
 	quota     *quota.Zone
+	peers     *peers.Zone
 	keeper    *keeper
 
 	signals chan os.Signal
@@ -299,7 +301,7 @@ func (m *master) openShared(config *conf.Config) error {
 	if err != nil {
 		return err
 	}
-	m.keeper = startKeeper(m.zones, m.quota, m.table, m.stats.Retire, m.inspect, func(level logfile.Level, message string, fields ...zap.Field) {
+	m.keeper = startKeeper(m.zones, m.quota, m.peers, m.table, m.stats.Retire, m.inspect, func(level logfile.Level, message string, fields ...zap.Field) {
 		m.log.Log(level, message, fields...)
 	})
 	m.zones.complain = m.keeper.complain
@@ -329,7 +331,7 @@ func (m *master) createShared(config *conf.Config, count int) (err error) {
 		return err
 	}
 	m.zones = new(zones)
-	return m.openQuota(config)
+	return errors.Join(m.openQuota(config), m.openPeers(config))
 }
 
 // closeShared gives back what openShared made, all of it or a part, and the zones that are left.
@@ -339,6 +341,9 @@ func (m *master) closeShared() {
 	if m.zones != nil {
 		m.zones.retain(func(*zone) bool { return false })
 		m.zones.closing.Wait()
+	}
+	if m.peers != nil {
+		faults = append(faults, m.peers.Close())
 	}
 	if m.quota != nil {
 		faults = append(faults, m.quota.Close())

@@ -249,6 +249,7 @@ func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (e
 		sys.Close(p.manifest.Stats)
 		sys.Close(p.manifest.Table)
 		sys.Close(p.manifest.Quota)
+		sys.Close(p.manifest.Peers)
 		if err := m.createShared(config, count); err != nil {
 			return err
 		}
@@ -273,6 +274,16 @@ func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (e
 		m.log.Warn("temp_quota has another layout: it is counted from 0", zap.Error(err))
 		sys.Close(p.manifest.Quota)
 		if err := m.openQuota(config); err != nil {
+			return err
+		}
+	}
+	if err := m.adoptPeers(p.manifest.Peers); err != nil {
+		if !reset {
+			return refuse("peers", err)
+		}
+		m.log.Warn("what is known of the origins has another layout: it starts anew", zap.Error(err))
+		sys.Close(p.manifest.Peers)
+		if err := m.openPeers(config); err != nil {
 			return err
 		}
 	}

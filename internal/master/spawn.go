@@ -143,6 +143,7 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		MasterPID: os.Getpid(),
 		Prefix:    g.source.Prefix, ConfigName: g.source.Name, Overrides: g.source.Overrides,
 		Config: inherit(g.configFD), Channel: inherit(channel), Stats: inherit(m.stats.FD()), Table: inherit(m.table.FD()),
+		Peers:        inherit(m.peers.FD()),
 		AcceptMutex:  acceptMutex,
 		HandOverSend: inherit(m.handOver[0]), HandOverReceive: inherit(m.handOver[1]), Probe: g.probeFor(index, inherit),
 		Listeners: g.listenersOf(index, inherit),

@@ -312,6 +312,7 @@ func (m *master) leaveZones() {
 	for _, z := range left {
 		m.log.Info(fmt.Sprintf("zone %q is closed: no generation counts in it", z.options.name), zap.Int64("size", z.options.sizeBytes))
 	}
+	m.retainPeers()
 }
 
 // isOwn says whether a live generation has the zone as its own.

@@ -63,7 +63,7 @@ func (r *Request) pick() verdict {
 		return r.become(StateResolve)
 	}
 	now := r.nowMs()
-	peer := r.group.Pick(now, &r.tried, r.peerKey(r.group))
+	peer := r.group.Pick(r.engine.Clock.SharedMs(), &r.tried, r.peerKey(r.group))
 	if peer == nil {
 		return r.noOrigin()
 	}

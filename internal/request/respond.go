@@ -23,7 +23,7 @@ func (r *Request) onResponse() verdict {
 		r.logOrigin("origin's status passes the request on")
 		return r.nextOrigin(why, u.head.Status, false)
 	}
-	u.peer.Succeeded()
+	u.peer.Succeeded(r.engine.Clock.SharedMs())
 	body := u.head.Body(r.methodID)
 	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && !p.HTTP10 && u.head.Status != 101
 	switch {

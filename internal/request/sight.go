@@ -90,7 +90,7 @@ func (r *Request) endAttempt() {
 
 // countFailure notes that the attempt is a failure of the peer's. True: the peer is taken for unavailable from now on.
 func (r *Request) countFailure(peer *upstream.Peer) bool {
-	failed := peer.Failed(r.nowMs())
+	failed := peer.Failed(r.engine.Clock.SharedMs())
 	if row := peer.Row; row != nil {
 		row.Failures.Inc()
 		if failed {

@@ -33,14 +33,14 @@ type walk struct {
 	rehash int
 }
 
-// byMethod chooses by the group's method, apart from round robin; nil leaves the choice to that.
+// byMethod chooses by the methods that need no lock; nil leaves the choice to those that do.
 func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
-	if g.Method == RoundRobin || g.Single() || len(g.primary) == 0 {
+	if len(g.primary) == 0 {
 		return nil
 	}
 	switch g.Method {
-	case LeastConn:
-		return g.leastBusy(g.primary, nowMs, tried)
+	case RoundRobin, LeastConn:
+		return nil
 	case Random:
 		return g.atRandom(nowMs, tried)
 	case RandomTwo:
@@ -59,39 +59,41 @@ func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
 	}
 }
 
-// leastBusy chooses the peer with the fewest attempts in work, by weight; among equals round robin does.
-func (g *Group) leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
+// leastBusy chooses the peer with the fewest attempts in work over all workers, by weight; among equals round robin does. Under the lock.
+func leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var best *Peer
+	var busy, weight int64 // of best
 	first, equals := 0, false
 	for i, p := range peers {
 		if !p.available(nowMs, tried) {
 			continue
 		}
+		b, w := p.Shared.Busy(), p.weight(nowMs)
 		switch {
-		case best == nil || p.conns*best.Weight < best.conns*p.Weight:
-			best, first, equals = p, i, false
-		case p.conns*best.Weight == best.conns*p.Weight:
+		case best == nil || b*weight < busy*w:
+			best, busy, weight, first, equals = p, b, w, i, false
+		case b*weight == busy*w:
 			equals = true
 		}
 	}
-	if best == nil {
-		return nil
+	if !equals {
+		return best
 	}
-	if equals {
-		least, total := best, 0
-		for _, p := range peers[first:] {
-			if !p.available(nowMs, tried) || p.conns*least.Weight != least.conns*p.Weight {
-				continue
-			}
-			total += p.take()
-			if p.current > best.current {
-				best = p
-			}
+	var winner *Peer
+	var most, total int64
+	for _, p := range peers[first:] {
+		w := p.weight(nowMs)
+		if !p.available(nowMs, tried) || p.Shared.Busy()*weight != busy*w {
+			continue
 		}
-		best.current -= total
+		taken, debt := p.Shared.Take(w)
+		total += taken
+		if winner == nil || debt > most {
+			winner, most = p, debt
+		}
 	}
-	best.given(nowMs)
-	return best
+	winner.Shared.Pay(total)
+	return winner
 }
 
 // byHash chooses the peer that a hash leads to, in proportion to the weights; next gives the following hash when the peer
@@ -102,8 +104,7 @@ func (g *Group) byHash(nowMs int64, tried *Tried, next func() uint32) *Peer {
 		total += p.Weight
 	}
 	for w := &tried.walk; w.tries <= hashTries; w.tries++ {
-		if p := byWeight(g.primary, int(next()%uint32(total))); p.available(nowMs, tried) {
-			p.given(nowMs)
+		if p := byWeight(g.primary, int(next()%uint32(total))); p.try(nowMs, tried) {
 			return p
 		}
 	}
@@ -153,8 +154,7 @@ func (g *Group) atRandom(nowMs int64, tried *Tried) *Peer {
 		total += p.Weight
 	}
 	for range hashTries {
-		if p := byWeight(g.primary, g.random.IntN(total)); p.available(nowMs, tried) {
-			p.given(nowMs)
+		if p := byWeight(g.primary, g.random.IntN(total)); p.try(nowMs, tried) {
 			return p
 		}
 	}
@@ -169,7 +169,7 @@ func (g *Group) betterOfTwo(nowMs int64, tried *Tried) *Peer {
 		if first == nil || second == nil || first == second {
 			continue
 		}
-		if second.conns*first.Weight < first.conns*second.Weight {
+		if second.Shared.Busy()*int64(first.Weight) < first.Shared.Busy()*int64(second.Weight) {
 			return second
 		}
 		break

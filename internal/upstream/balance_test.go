@@ -121,7 +121,7 @@ func TestLeastConn(t *testing.T) {
 	}
 	conns := map[string]int{}
 	for _, p := range g.peers {
-		conns[p.Name] = p.conns
+		conns[p.Name] = int(p.Shared.Busy())
 	}
 	require.Equal(t, map[string]int{"a": 2, "b": 2, "c": 4}, conns, out)
 	for i := range held {
@@ -155,7 +155,7 @@ func TestRandom(t *testing.T) {
 		g.Pick(1000, &tried, nil)
 	}
 	for _, p := range g.peers {
-		require.InDelta(t, 100, p.conns, 15, p.Name)
+		require.InDelta(t, 100, p.Shared.Busy(), 15, p.Name)
 	}
 }
 

@@ -3,7 +3,10 @@
 
 package upstream
 
-import "weir/internal/event"
+import (
+	"weir/internal/event"
+	"weir/internal/peers"
+)
 
 // A group whose origins are named by host changes while it serves. The lists of peers are never changed in place: SetPeers makes new ones, in which
 // a peer that stays is the same object with all that it knows. One that leaves is in no list any more; the attempts that it has in work go on,
@@ -20,9 +23,12 @@ func (g *Group) SetPeers(list []PeerOptions) {
 	for _, o := range list {
 		p := takePeer(left, o.Name)
 		if p == nil {
-			p = &Peer{PeerOptions: o, group: g, index: -1, effective: o.Weight, placeKey: []byte(g.Name + " " + o.Name)}
-		} else if o.Weight != p.Weight {
-			p.effective, p.current = o.Weight, 0
+			p = &Peer{group: g, index: -1, placeKey: []byte(g.Name + " " + o.Name)}
+		} else {
+			o.Shared = p.Shared
+		}
+		if o.Shared == nil {
+			o.Shared = peers.Alone()
 		}
 		p.PeerOptions = o
 		g.peers = append(g.peers, p)

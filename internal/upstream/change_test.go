@@ -23,9 +23,9 @@ func TestSetPeers(t *testing.T) {
 	require.True(t, a.left)
 	require.Equal(t, 2, g.Len())
 	require.NotContains(t, picks(g, 1000, 10), "a")
-	require.Equal(t, 1, a.conns, "its attempt goes on")
+	require.Equal(t, 1, a.Shared.Status().Work, "its attempt goes on")
 	tried.Leave()
-	require.Equal(t, 0, a.conns)
+	require.Equal(t, 0, a.Shared.Status().Work)
 	require.NotNil(t, g.Pick(1000, &tried, nil), "the peers that have come were not tried")
 	require.NotNil(t, g.Pick(1000, &tried, nil))
 	require.Nil(t, g.Pick(1000, &tried, nil))
@@ -35,7 +35,7 @@ func TestSetPeers(t *testing.T) {
 	g.SetPeers([]PeerOptions{option("b", 3), option("d", 1)})
 	require.Same(t, b, g.peers[0])
 	require.Equal(t, 3, b.Weight)
-	require.True(t, b.failing(2000), "what is known of a peer that stays")
+	require.True(t, b.Shared.Failing(2000, 1, 10_000), "what is known of a peer that stays")
 
 	for _, m := range []Method{RoundRobin, LeastConn, IPHash, Hash, ConsistentHash, Random, RandomTwo} {
 		none := NewGroup(Options{Method: m})

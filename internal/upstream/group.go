@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"net/netip"
 
-	"weir/internal/conn"
 	"weir/internal/event"
 	"weir/internal/limitconn"
+	"weir/internal/peers"
 	"weir/internal/stats"
 	"weir/internal/sys"
 	"weir/internal/vars"
@@ -26,9 +26,10 @@ type Options struct {
 	Method            Method          // how peers are chosen
 	Key               *vars.Template  // for Hash and ConsistentHash; nil otherwise
 	Places            *limitconn.Zone // where attempts with peers that have MaxConns are counted; nil when none has
+	Zone              *peers.Zone     // what all workers know of the peers; nil: each worker goes by what it knows itself
 }
 
-// PeerOptions are one origin's settings.
+// PeerOptions are one origin's settings. Times are milliseconds on the clock that all processes share.
 type PeerOptions struct {
 	Name          string         // as in the config, with the port: $upstream_addr
 	Addr          sys.Sockaddr   // where to connect
@@ -39,28 +40,10 @@ type PeerOptions struct {
 	MaxConns      int            // most attempts in work at once, over all workers; 0: any number
 	Backup        bool           // only when no other is available
 	Down          bool           // never
+	Drain         bool           // only for requests that are bound to it
+	SlowStartMs   int64          // over which its weight grows after it has come back; 0: it has all of it at once
+	Shared        *peers.Peer    // it in Options.Zone; nil: only this worker knows of it
 	Row           *stats.Row     // where attempts with it are counted; nil: they are not
-}
-
-// Peer is one origin of a group. It owns its idle connections.
-type Peer struct {
-	PeerOptions
-	group *Group
-	index int
-
-	// Smooth weighted round robin: every choice adds its effective weight to each peer's current weight and takes
-	// the sum of them from the winner. A failure lowers the effective weight, which grows back by one a choice.
-	current, effective int
-
-	conns    int    // attempts of this worker that it has in work
-	placeKey []byte // of the peer in Options.Places
-
-	fails     int
-	failedMs  int64 // when it failed last
-	checkedMs int64 // when it was last given a chance after that
-
-	idle conn.List
-	left bool // it is in the group no more: see SetPeers
 }
 
 // Group is a set of origins.
@@ -68,6 +51,7 @@ type Group struct {
 	Options
 	primary, backup []*Peer
 	peers           []*Peer
+	counted         bool // Method looks at what peers have in work
 	idle            int
 	lastIndex       int           // of a peer that came: see setIndexes
 	pending         bool          // its first peers are being looked up
@@ -78,7 +62,7 @@ type Group struct {
 
 // NewGroup makes a group from its options.
 func NewGroup(o Options) *Group {
-	g := &Group{Options: o}
+	g := &Group{Options: o, counted: o.Method == LeastConn || o.Method == RandomTwo}
 	g.SetPeers(o.Peers)
 	switch o.Method {
 	case Random, RandomTwo:
@@ -94,8 +78,8 @@ func (g *Group) Single() bool { return len(g.peers) == 1 }
 func (g *Group) Len() int { return len(g.peers) }
 
 // Pick chooses the peer for a request's next attempt, among those not tried, and adds it to tried; the attempt counts as the peer's
-// until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. key is what a hash is made of: the client's address for IPHash, the group's Key for Hash and ConsistentHash. nil when no
-// peer is available ("no live upstreams").
+// until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. nowMs is the time that all processes share. key is what a hash is made of: the
+// client's address for IPHash, the group's Key for Hash and ConsistentHash. nil when no peer is available ("no live upstreams").
 func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
 	for {
 		p := g.choose(nowMs, tried, key)
@@ -109,90 +93,65 @@ func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
 	}
 }
 
+// choose chooses a peer; where that is counted, it has the attempt in work from then on. What needs no lock is tried first.
 func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
+	tried.busy = false
+	if g.Single() {
+		return g.only(tried)
+	}
 	p := g.byMethod(nowMs, tried, key)
+	if p != nil && !g.counted {
+		return p
+	}
+	tx := g.Zone.Lock()
 	if p == nil {
-		p = g.byTurns(g.primary, nowMs, tried)
+		if p = g.among(g.primary, nowMs, tried); p == nil {
+			p = g.among(g.backup, nowMs, tried)
+		}
+		if p != nil {
+			p.Shared.Give(tx, nowMs, p.FailTimeoutMs)
+		}
 	}
-	if p == nil && g.Method == LeastConn {
-		p = g.leastBusy(g.backup, nowMs, tried)
+	if p != nil && g.counted {
+		p.Shared.EnterBusy(tx)
+		tried.busy = true
 	}
-	if p == nil {
-		p = g.byTurns(g.backup, nowMs, tried)
-	}
+	g.Zone.Unlock()
 	return p
 }
 
-// byTurns is smooth weighted round robin.
-func (g *Group) byTurns(peers []*Peer, nowMs int64, tried *Tried) *Peer {
-	if g.Single() && len(peers) == 1 {
-		if p := peers[0]; !p.Down && !tried.has(p.index) {
-			return p
-		}
-		return nil
+// only is the choice among one.
+func (g *Group) only(tried *Tried) *Peer {
+	if p := g.peers[0]; !tried.has(p.index) && p.serves() {
+		return p
 	}
+	return nil
+}
+
+// among chooses by load or by turns; under the lock.
+func (g *Group) among(peers []*Peer, nowMs int64, tried *Tried) *Peer {
+	if g.Method == LeastConn {
+		return leastBusy(peers, nowMs, tried)
+	}
+	return byTurns(peers, nowMs, tried)
+}
+
+// byTurns is smooth weighted round robin: every choice adds its weight to what each peer is owed, and takes the sum of them from the winner.
+func byTurns(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var best *Peer
-	total := 0
+	var most, total int64
 	for _, p := range peers {
 		if !p.available(nowMs, tried) {
 			continue
 		}
-		total += p.take()
-		if best == nil || p.current > best.current {
-			best = p
+		weight, debt := p.Shared.Take(p.weight(nowMs))
+		total += weight
+		if best == nil || debt > most {
+			best, most = p, debt
 		}
 	}
-	if best == nil {
-		return nil
+	if best != nil {
+		best.Shared.Pay(total)
 	}
-	best.current -= total
-	best.given(nowMs)
 	return best
-}
-
-// take adds the peer's weight to what it is owed, and returns it.
-func (p *Peer) take() int {
-	weight := p.effective
-	p.current += weight
-	if p.effective < p.Weight {
-		p.effective++
-	}
-	return weight
-}
-
-// given notes that a peer gets a request: one that has failed has its next chance by that.
-func (p *Peer) given(nowMs int64) {
-	if nowMs-p.checkedMs > p.FailTimeoutMs {
-		p.checkedMs = nowMs
-	}
-}
-
-// available says whether the peer may get this request.
-func (p *Peer) available(nowMs int64, tried *Tried) bool {
-	return !p.Down && !tried.has(p.index) && !p.failing(nowMs)
-}
-
-// failing says whether the peer has failed so often lately that it gets no requests.
-func (p *Peer) failing(nowMs int64) bool {
-	return p.MaxFails > 0 && p.fails >= p.MaxFails && nowMs-p.checkedMs <= p.FailTimeoutMs
-}
-
-// Failed counts a failed attempt (nginx's max_fails says what is one). True when the peer becomes unavailable by it.
-func (p *Peer) Failed(nowMs int64) bool {
-	if p.group.Single() {
-		return false
-	}
-	p.fails++
-	p.failedMs, p.checkedMs = nowMs, nowMs
-	if p.MaxFails > 0 {
-		p.effective = max(0, p.effective-p.Weight/p.MaxFails)
-	}
-	return p.MaxFails > 0 && p.fails == p.MaxFails
-}
-
-// Succeeded ends a failure that was followed by a chance.
-func (p *Peer) Succeeded() {
-	if p.failedMs < p.checkedMs {
-		p.fails = 0
-	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"weir/internal/peers"
 )
 
 // newTestGroup makes a group of peers "a", "b", ... with weights; change adapts their options.
@@ -110,7 +112,7 @@ func TestMaxFails(t *testing.T) {
 	require.Equal(t, "bbbb", picks(g, 12_003, 4))
 
 	require.Equal(t, 1, strings.Count(picks(g, 22_003, 6), "a"))
-	a.Succeeded()
+	a.Succeeded(22_003)
 	require.Equal(t, 3, strings.Count(picks(g, 22_004, 6), "a"), "back")
 }
 
@@ -119,7 +121,7 @@ func TestSuccessOfAnEarlierRequest(t *testing.T) {
 	g := newTestGroup([]int{1, 1}, nil)
 	a := g.peer("a")
 	require.True(t, a.Failed(1000))
-	a.Succeeded()
+	a.Succeeded(1000)
 	require.Equal(t, "bbbb", picks(g, 1001, 4))
 }
 
@@ -129,7 +131,7 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 	a := g.peer("a")
 	require.False(t, a.Failed(1000))
 	picks(g, 20_000, 2)
-	a.Succeeded()
+	a.Succeeded(20_000)
 	require.False(t, a.Failed(20_001))
 	require.Contains(t, picks(g, 20_002, 2), "a")
 }
@@ -141,15 +143,18 @@ func TestFailureLowersWeight(t *testing.T) {
 	for range 3 {
 		a.Failed(1000)
 	}
-	require.Equal(t, 4, a.effective)
+	require.Equal(t, int64(4*peers.One), effective(a))
 	first := strings.Count(picks(g, 1001, 6), "a")
 	require.Less(t, first, 3)
-	require.Equal(t, 10, a.effective)
+	require.Equal(t, int64(10*peers.One), effective(a))
 	for range 20 {
 		a.Failed(1000)
 	}
-	require.Zero(t, a.effective, "and not below nothing")
+	require.Zero(t, effective(a), "and not below nothing")
 }
+
+// effective is the weight that failures have left.
+func effective(p *Peer) int64 { return int64(p.Weight-p.Shared.Status().Penalty) * peers.One }
 
 // max_fails = 0: failures are not counted.
 func TestMaxFailsZero(t *testing.T) {

@@ -66,8 +66,7 @@ func (g *Group) onRing(nowMs int64, tried *Tried, key []byte) *Peer {
 		w.hash = uint32(sort.Search(len(g.ring), func(i int) bool { return g.ring[i].hash >= hash }))
 	}
 	for ; w.tries <= hashTries; w.tries++ {
-		if p := g.ring[int(w.hash)%len(g.ring)].peer; p.available(nowMs, tried) {
-			p.given(nowMs)
+		if p := g.ring[int(w.hash)%len(g.ring)].peer; p.try(nowMs, tried) {
 			return p
 		}
 		w.hash++

@@ -12,6 +12,7 @@ type Tried struct {
 	walk  walk
 
 	at   *Peer             // whose attempt is in work; nil: none is
+	busy bool              // it was counted when it was chosen: peers.Peer.EnterBusy
 	hold [1]limitconn.Hold // its place under MaxConns
 }
 
@@ -41,15 +42,21 @@ func (t *Tried) add(i int) {
 	t.more[i>>6] |= 1 << (i & 63)
 }
 
-// enter begins an attempt with the peer. False: it has as many in work as it may have.
+// enter begins an attempt with the peer that was chosen. False: it has as many in work as it may have.
 func (t *Tried) enter(p *Peer) bool {
 	if p.MaxConns > 0 {
 		ask := [1]limitconn.Limit{{Zone: p.group.Places, Key: p.placeKey, Max: uint32(p.MaxConns), AllowFull: true}}
 		if _, v, _ := limitconn.Acquire(t.hold[:0], ask[:]); v != limitconn.Passed {
+			if t.busy {
+				p.Shared.LeaveBusy()
+			}
 			return false
 		}
 	}
-	p.conns++
+	if !t.busy {
+		p.Shared.Enter()
+	}
+	p.Shared.Picked()
 	if p.Row != nil {
 		p.Row.Active.Inc()
 	}
@@ -59,12 +66,17 @@ func (t *Tried) enter(p *Peer) bool {
 
 // Leave ends the attempt that Pick has begun, if there is one.
 func (t *Tried) Leave() {
-	if t.at == nil {
+	p := t.at
+	if p == nil {
 		return
 	}
-	t.at.conns--
-	if t.at.Row != nil {
-		t.at.Row.Active.Dec()
+	if t.busy {
+		p.Shared.LeaveBusy()
+	} else {
+		p.Shared.Leave()
+	}
+	if p.Row != nil {
+		p.Row.Active.Dec()
 	}
 	t.at = nil
 	limitconn.Release(t.hold[:])

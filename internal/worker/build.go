@@ -107,6 +107,7 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 			return nil, err
 		}
 	}
+	o.Zone = b.sharedBy(c)
 	servers, named, err := b.peers(c)
 	if err != nil {
 		return nil, err
@@ -116,6 +117,7 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 			o.Peers = append(o.Peers, servers[i].options)
 		}
 	}
+	b.share(o.Zone, c.Name, o.Peers)
 	g := upstream.NewGroup(o)
 	if named {
 		b.nameGroup(g, servers)

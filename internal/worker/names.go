@@ -49,6 +49,7 @@ type names struct {
 
 // namedGroup is a group with origins that are named by host.
 type namedGroup struct {
+	w       *worker
 	group   *upstream.Group
 	servers []namedServer
 	missing int // hosts that have not been looked up yet
@@ -78,7 +79,7 @@ type hostLookup struct {
 
 // nameGroup notes a group whose peers have to be looked up.
 func (b *builder) nameGroup(g *upstream.Group, servers []namedServer) {
-	named := &namedGroup{group: g, servers: servers}
+	named := &namedGroup{w: b.worker, group: g, servers: servers}
 	for i := range servers {
 		if h := servers[i].host; h != nil && !contains(h.users, named) {
 			h.users = append(h.users, named)
@@ -195,6 +196,7 @@ func (g *namedGroup) update(l *event.Loop) {
 			list = append(list, s.peer(addr))
 		}
 	}
+	g.w.share(g.group.Zone, g.group.Name, list)
 	g.group.SetPeers(list)
 	if g.missing == 0 && g.group.Pending() {
 		g.group.Arrived(l)

@@ -11,6 +11,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/offload"
+	"weir/internal/peers"
 	"weir/internal/quota"
 	"weir/internal/request"
 	"weir/internal/shmtx"
@@ -50,7 +51,8 @@ type worker struct {
 	logs      logfile.Writers
 	names     names
 	zones     zones
-	owner     *shmtx.Owner    // of the locks that the loop's thread takes; nil: there are none
+	owner     *shmtx.Owner    // of the locks that the loop's thread takes
+	origins   *peers.Zone     // what all workers know of the origins
 	temp      *tempfile.Store // nil: no temporary files
 	quota     *quota.Zone     // of temp
 	slots     *slots.Table

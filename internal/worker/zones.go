@@ -13,6 +13,7 @@ import (
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
 	"weir/internal/logfile"
+	"weir/internal/peers"
 	"weir/internal/request"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
@@ -55,11 +56,11 @@ func (w *worker) attachZones() error {
 	w.zones = zones{byName: map[string]*request.Zone{}, serials: map[int]*limitconn.Zone{}, toldMs: map[string]int64{},
 		rates:   map[string]*limitreq.Zone{},
 		byInode: map[uint64]*limitconn.Zone{}, inodes: map[*limitconn.Zone]uint64{}}
-	if len(w.manifest.Zones) == 0 && w.manifest.AcceptMutex == 0 && w.manifest.Quota == 0 {
-		return nil
-	}
 	if w.owner, err = shmtx.NewOwner(); err != nil {
 		return err
+	}
+	if w.origins, err = peers.Attach(w.manifest.Peers, w.owner, w.manifest.Slot); err != nil {
+		return fmt.Errorf("upstreams: %w", err)
 	}
 	for i := range w.manifest.Zones {
 		m := &w.manifest.Zones[i]

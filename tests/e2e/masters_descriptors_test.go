@@ -60,14 +60,14 @@ func (m *masters) wanted() (master, worker map[string]int) {
 			m.path("logs", "stderr"): 2, m.path("logs", "access.log"): 1, m.path("run", "weir.pid"): 1,
 			filepath.Join(m.bin, "weir-worker"): 2,
 			"/memfd:weir-config":                1, "/memfd:weir-stats-weir": 1, "/memfd:weir-slots-weir": 1, "/memfd:weir-limit_conn-addr": 1,
-			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1,
+			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1, "/memfd:weir-peers-peers": 1,
 			"anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1,
 			// Listening, one more for each worker with reuseport; the control socket, once to pass on and once to accept; the hand-over queue; the workers' channels.
 			"socket": shared + workers + 2 + 2 + workers,
 		}, map[string]int{
 			m.path("logs", "stderr"): 2, m.path("logs", "access.log"): 1,
 			"/memfd:weir-manifest": 1, "/memfd:weir-config": 1, "/memfd:weir-stats-weir": 1, "/memfd:weir-slots-weir": 1, "/memfd:weir-limit_conn-addr": 1,
-			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1,
+			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1, "/memfd:weir-peers-peers": 1,
 			"anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 2, // the loop's and the Go runtime's
 			"socket": shared + 1 + 2 + 1,
 		}

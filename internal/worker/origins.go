@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"go.uber.org/zap"
+
+	"weir/conf"
+	"weir/internal/logfile"
+	"weir/internal/peers"
+	"weir/internal/sight"
+	"weir/internal/upstream"
+)
+
+// sharedBy is where a group's origins are known to all workers; nil for a group that is nobody's concern but this worker's.
+func (w *worker) sharedBy(c *conf.Upstream) *peers.Zone {
+	if sight.Shared(c) {
+		return w.origins
+	}
+	return nil
+}
+
+// share gives a group's peers what all workers know of them. The master has made room for those that the config names; those that a host's name leads to
+// are news, at least to the first worker that looks it up. One for which there is no room is known to this worker only.
+func (w *worker) share(zone *peers.Zone, group string, list []upstream.PeerOptions) {
+	if zone == nil {
+		return
+	}
+	names := make([]peers.Name, len(list))
+	missing := false
+	seen := map[string]int{}
+	for i := range list {
+		address := list[i].Name
+		names[i] = peers.Name{Group: group, Address: address, Nth: seen[address]}
+		seen[address]++
+		var ok bool
+		list[i].Shared, ok = zone.Find(names[i])
+		missing = missing || !ok
+	}
+	if !missing {
+		return
+	}
+	if err := zone.Register(names, w.clock.SharedMs()); err != nil {
+		w.log.Limited("origins", logfile.LevelError, "origins are known to one worker only", zap.String("upstream", group), zap.Error(err))
+	}
+	for i := range list {
+		list[i].Shared, _ = zone.Find(names[i])
+	}
+}
