@@ -64,6 +64,7 @@ func TestDefaults(t *testing.T) {
 		ProxySetHeader: []Header{{"Host", "$proxy_host"}}, ProxyRedirect: Redirects{{Default: true}}, ProxyNextUpstream: NextError | NextTimeout,
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
+		AccessSettings:   AccessSettings{AuthBasic: "off", RealIPHeader: "X-Real-IP"},
 	}
 	if diff := compare(want, c.HTTP.Servers[0].Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -107,7 +108,7 @@ func TestDefaultConfig(t *testing.T) {
 // TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
-	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true}
+	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
 	if len(lines) < 40 {
 		t.Fatalf("only %d keys found", len(lines))

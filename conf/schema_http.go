@@ -190,6 +190,7 @@ type Settings struct {
 	LimitConnBypass []Network `toml:"limit_conn_bypass" example:"['192.0.2.7', '10.0.0.0/8', '2001:db8::/32']" as:"weir"`
 
 	LimitReqSettings
+	AccessSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

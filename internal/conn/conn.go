@@ -63,6 +63,9 @@ type Conn struct {
 	// Attached belongs to the owner of client connections: what it has to give back when this one is closed. Mostly nil.
 	Attached any
 
+	// Announced belongs to the owner of client connections: what a proxy in front has said about the client. Mostly nil.
+	Announced any
+
 	prev, next *Conn
 	list       *List
 

@@ -69,7 +69,7 @@ func (t *Table) Open(fd int, owner Owner, peer netip.AddrPort) (*Conn, syscall.E
 	c.timer.Init(c)
 	c.fd, c.ready, c.errno = int32(fd), writable, 0
 	c.Serial, c.Requests, c.OpenedMs = t.serial, 0, t.clock.Ms()
-	c.Listener, c.Attached, c.next = nil, nil, nil
+	c.Listener, c.Attached, c.Announced, c.next = nil, nil, nil, nil
 	c.setPeer(peer)
 	return c, 0
 }
@@ -82,6 +82,9 @@ func (t *Table) OpenConnecting(fd int, owner Owner, peer netip.AddrPort) (*Conn,
 	}
 	return c, errno
 }
+
+// SetPeer changes what Peer and PeerText say, for as long as somebody else speaks for the peer.
+func (c *Conn) SetPeer(peer netip.AddrPort) { c.setPeer(peer) }
 
 func (c *Conn) setPeer(peer netip.AddrPort) {
 	c.Peer = peer

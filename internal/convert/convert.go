@@ -35,7 +35,7 @@ func Convert(files wire.Files, name string, o Options) *wire.Result {
 	}
 	left := map[*directive]string{}
 	for {
-		c := newConverter(o, left)
+		c := newConverter(name, o, left)
 		doc := c.convert(tree)
 		result := &wire.Result{Text: []byte(doc.String()), Lines: doc.places()}
 		again := false
@@ -51,6 +51,7 @@ func Convert(files wire.Files, name string, o Options) *wire.Result {
 
 // converter is one conversion of a tree. It ends after one walk; what a check finds is left out in the next.
 type converter struct {
+	name    string // of the main file
 	options Options
 	left    map[*directive]string // faulty values that are left out, with the fault
 	notes   []wire.Note
@@ -80,10 +81,10 @@ type level struct {
 	handled     bool       // a handler of nginx's was refused here or around: that nothing answers has been said
 }
 
-func newConverter(o Options, left map[*directive]string) *converter {
+func newConverter(name string, o Options, left map[*directive]string) *converter {
 	main := conf.Keys[conf.Config]()
 	return &converter{
-		options: o, left: left, lacking: map[*directive]bool{}, said: map[string]bool{},
+		name: name, options: o, left: left, lacking: map[*directive]bool{}, said: map[string]bool{},
 		keys: map[context]map[string]conf.Key{
 			inMain: main, inEvents: main, inHTTP: conf.Keys[conf.HTTP](), inServer: conf.Keys[conf.Server](),
 			inLocation: conf.Keys[conf.Location](), inUpstream: conf.Keys[conf.Upstream](),

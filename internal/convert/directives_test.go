@@ -62,7 +62,7 @@ func whereOf(name string) string {
 
 // stateOf says what becomes of a directive, from the tables that the conversion goes by.
 func stateOf(name string) (state, how string) {
-	c := newConverter(Options{}, nil)
+	c := newConverter("nginx.conf", Options{}, nil)
 	for _, rules := range []map[string]rule{c.rules, c.ofGroup} {
 		if r, ok := rules[name]; ok && (r.convert != nil || r.differs != "") {
 			if r.differs != "" {

@@ -43,6 +43,10 @@ func rules() map[string]rule {
 		"proxy_redirect":        {(*converter).proxyRedirect, "without regular expressions"},
 		"proxy_temp_path":       {(*converter).tempPath, "one folder for all temporary files, without levels"},
 		"client_body_temp_path": {(*converter).tempPath, "one folder for all temporary files, without levels"},
+		"allow":                 {(*converter).accessRule, ""},
+		"deny":                  {(*converter).accessRule, ""},
+		"auth_basic_user_file":  {(*converter).passwordFile, "read again when it changes, not for each request"},
+		"set_real_ip_from":      {(*converter).trustedPeer, "names of hosts are not resolved"},
 		"default_type":          {(*converter).defaultType, "`text/plain` only where weir answers with a text"},
 		"types":                 {(*converter).types, "without effect: weir serves no files in this version"},
 
@@ -74,7 +78,6 @@ var recent = []string{"max_headers"}
 var harmless = map[string][]string{
 	"absolute_redirect":          {"on"},
 	"add_header_inherit":         {"on"},
-	"auth_basic":                 {"off"},
 	"auth_request":               {"off"},
 	"autoindex":                  {"off"},
 	"charset":                    {"off"},
@@ -109,10 +112,8 @@ var harmless = map[string][]string{
 	"proxy_pass_request_headers": {"on"},
 	"proxy_socket_keepalive":     {"off"},
 	"proxy_store":                {"off"},
-	"real_ip_recursive":          {"off"},
 	"recursive_error_pages":      {"off"},
 	"reset_timedout_connection":  {"off"},
-	"satisfy":                    {"all"},
 	"server_name_in_redirect":    {"off"},
 	"ssi":                        {"off"},
 	"ssl":                        {"off"},
@@ -148,8 +149,6 @@ var inert = map[string]string{
 	"keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
 	"log_not_found": noFiles, "index": noFiles, "max_ranges": noFiles, "etag": noFiles, "if_modified_since": noFiles, "charset_types": "charset is refused",
 	"resolver": "weir resolves no names while it serves", "resolver_timeout": "weir resolves no names while it serves",
-	"allow": "what keeps out is deny, which is refused", "auth_basic_user_file": "auth_basic is refused",
-	"real_ip_header": "set_real_ip_from is refused", "real_ip_recursive": "set_real_ip_from is refused",
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.

@@ -27,15 +27,6 @@ const (
 	verify = "ssl_verify"
 )
 
-// CheckTLV says whether name is one that TLV can look for: the name of a field, or its type as "0x" and hexadecimal digits.
-func CheckTLV(name string) bool {
-	if name == verify {
-		return true
-	}
-	_, _, ok := typeOf(name)
-	return ok
-}
-
 // typeOf is the type that a name stands for, and whether it is one within the field ssl.
 func typeOf(name string) (t byte, inSSL, ok bool) {
 	known := names

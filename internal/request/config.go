@@ -32,6 +32,9 @@ type Bind struct {
 	Unix bool
 	Path string
 
+	// ProxyProtocol says that connections begin with a header of the PROXY protocol.
+	ProxyProtocol bool
+
 	// Limits hold for a connection from accept to close; their keys are made of addresses only. May be nil.
 	Limits *Limits
 
@@ -68,6 +71,9 @@ type Location struct {
 	// Rates are asked first, then Limits, which hold for the request; both may be nil.
 	Rates  *Rates
 	Limits *Limits
+	// Access is who may come in; nil: everybody. RealIP says who speaks for clients; nil: nobody.
+	Access *Access
+	RealIP *RealIP
 	// RetryAfter is limit_retry_after.
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.

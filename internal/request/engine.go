@@ -11,7 +11,9 @@ import (
 	"weir/internal/conn"
 	"weir/internal/event"
 	"weir/internal/eventpipe"
+	"weir/internal/htpasswd"
 	"weir/internal/logfile"
+	"weir/internal/offload"
 	"weir/internal/stats"
 	"weir/internal/sys"
 	"weir/internal/tempfile"
@@ -24,6 +26,7 @@ type Options struct {
 	Clock   *clock.Clock
 	Table   *conn.Table
 	Pool    *buffer.Pool
+	Calls   *offload.Queue     // for threads that check passwords
 	Depot   *buffer.Depot      // large pieces of requests' memory
 	Splicer *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
 	Spill   *tempfile.Store    // temporary files; nil: there are none
@@ -45,19 +48,21 @@ type Options struct {
 // Engine serves the clients of one worker: it owns connections between requests, and lends them to a Request while one is in flight.
 type Engine struct {
 	Options
-	Pipes     *eventpipe.Shared // what the pipes of all requests share
-	idle      []*Request        // used last comes last
-	inFlight  int
-	draining  bool
-	drain     drain
-	limiter   limiter
-	rater     rater
-	peerKey   [16]byte     // memory for an address: see Request.peerKey
-	source    acceptSource // for the limits of listening addresses
-	holds     []*connHolds // not in use
-	relief    relief
-	variables *variables
-	crowded   int // requests in flight with a head of more fields than fieldsKept
+	Pipes          *eventpipe.Shared // what the pipes of all requests share
+	idle           []*Request        // used last comes last
+	inFlight       int
+	draining       bool
+	drain          drain
+	limiter        limiter
+	rater          rater
+	peerKey        [16]byte     // memory for an address: see Request.peerKey
+	source         acceptSource // for the limits of listening addresses
+	holds          []*connHolds // not in use
+	relief         relief
+	variables      *variables
+	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
+	passwordThread *offload.Thread
+	crowded        int // requests in flight with a head of more fields than fieldsKept
 }
 
 // NewEngine makes an engine.

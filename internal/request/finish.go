@@ -17,6 +17,7 @@ func (r *Request) finish() verdict {
 		r.countServed(row)
 	}
 	r.log()
+	r.returnPeer()
 	if !r.arena.Empty() {
 		r.closeArena()
 	}

@@ -56,10 +56,16 @@ func (r *Request) passPhases() verdict {
 				v, pass = r.runRules(r.loc.Rules)
 			}
 		case phaseRates:
+			if r.loc.RealIP != nil {
+				r.findClient(r.loc.RealIP)
+			}
 			v, pass = r.limitRate()
 		case phaseLimits:
 			v, pass = r.limit()
-		case phaseAccess: // nothing stands here yet
+		case phaseAccess:
+			if r.loc.Access != nil {
+				v, pass = r.access()
+			}
 		case phasePrecontent: // nothing stands here yet
 		default:
 			return r.content()

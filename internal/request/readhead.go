@@ -13,6 +13,7 @@ import (
 	"weir/internal/conn"
 	"weir/internal/http1"
 	"weir/internal/logfile"
+	"weir/internal/proxyproto"
 	"weir/internal/sys"
 )
 
@@ -25,7 +26,11 @@ func (r *Request) readHead() verdict {
 		r.buf = r.headRoom(r.block)
 	}
 	for {
-		if r.w > r.base {
+		if r.w > r.base && r.awaitsProxied() && r.takeProxied() >= proxyproto.Bad {
+			r.engine.Stats.Reading.Dec()
+			return r.closeAll()
+		}
+		if r.w > r.base && !r.awaitsProxied() {
 			r.onFirstByte() // of a pipelined request, it has been here before
 			switch r.head.Parse(r.buf[r.base:r.w], &r.server.Limits) {
 			case http1.Done:
@@ -72,6 +77,9 @@ func (r *Request) waitHead() verdict {
 		r.takeAll()
 		return r.answer(503)
 	}
+	if r.awaitsProxied() {
+		r.startMs = r.client.OpenedMs // the whole header has as long as a head has
+	}
 	r.client.Arm(r.startMs + r.server.HeaderTimeoutMs)
 	return wait
 }
@@ -89,7 +97,7 @@ func (r *Request) headEnded(st conn.Status) verdict {
 
 // headTimeout ends a request whose head did not arrive in time.
 func (r *Request) headTimeout() {
-	if r.w == r.base {
+	if r.w == r.base || r.awaitsProxied() {
 		r.engine.Stats.Reading.Dec()
 		r.stopWaiting()
 		r.closeAll()

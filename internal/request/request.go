@@ -4,6 +4,8 @@
 package request
 
 import (
+	"net/netip"
+
 	"weir/internal/buffer"
 	"weir/internal/conn"
 	"weir/internal/event"
@@ -68,6 +70,11 @@ type Request struct {
 
 	holds       []limitconn.Hold // places under limits
 	limitStatus string           // $limit_conn_status; empty: no limit was met
+
+	gate         gate           // how far the checks of who may come in are
+	authenticate []byte         // value of WWW-Authenticate, in arena; nil: none
+	original     netip.AddrPort // the connection's own address, while it has another one: see findClient
+	hasOriginal  bool
 
 	rateStatus    string // $limit_req_status; empty: no rate was asked
 	resumeMs      int64  // when a delayed request goes on
@@ -163,6 +170,8 @@ func (r *Request) begin() {
 	r.upDone, r.downDone, r.aborted = false, false, false
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
+	r.gate.reset()
+	r.authenticate = nil
 	r.id.reset()
 	r.state = StateReadHead
 }

@@ -246,6 +246,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	if chunk {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
+	dst = r.appendAuthenticate(dst)
 	dst = r.appendConnection(dst)
 	if len(r.loc.AddHeaders) > 0 {
 		dst = r.appendAddHeaders(dst)

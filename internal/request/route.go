@@ -32,5 +32,8 @@ func (r *Request) route() verdict {
 		}
 		r.path = path
 	}
+	if r.loc.RealIP != nil { // the server's: nginx's post-read phase
+		r.findClient(r.loc.RealIP)
+	}
 	return r.enterPhases()
 }

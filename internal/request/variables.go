@@ -21,6 +21,8 @@ func newVariables() *variables {
 	t.addResponse()
 	t.addOrigin()
 	t.addWorker()
+	t.addRealIP()
+	t.addProxied()
 	return t
 }
 

@@ -59,6 +59,12 @@ const (
 	UpstreamResponseLength
 	UpstreamBytesReceived
 	UpstreamBytesSent
+	RealIPRemoteAddr
+	RealIPRemotePort
+	ProxyProtocolAddr
+	ProxyProtocolPort
+	ProxyProtocolServerAddr
+	ProxyProtocolServerPort
 	LimitConnStatus
 	LimitReqStatus
 	ConnectionsActive
@@ -88,6 +94,7 @@ const (
 	HTTPField           // $http_NAME
 	SentHTTPField       // $sent_http_NAME
 	UpstreamHTTPField   // $upstream_http_NAME
+	ProxyProtocolTLV    // $proxy_protocol_tlv_NAME
 	ArgNamed            // $arg_NAME
 	CookieNamed         // $cookie_NAME
 	UpstreamCookieNamed // $upstream_cookie_NAME

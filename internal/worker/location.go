@@ -45,6 +45,10 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	}
 	var err error
 	l.RetryAfter = c.LimitRetryAfter
+	l.RealIP = realIP(&c.AccessSettings)
+	if l.Access, err = b.access(&c.AccessSettings); err != nil {
+		return nil, err
+	}
 	if l.Rates, err = b.rates(c); err != nil {
 		return nil, err
 	}

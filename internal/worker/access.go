@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package worker
+
+import (
+	"strings"
+
+	"weir/conf"
+	"weir/internal/request"
+)
+
+// access makes the checks of who may come in; nil where everybody may.
+func (b *builder) access(c *conf.AccessSettings) (*request.Access, error) {
+	a := &request.Access{Any: c.Satisfy == conf.SatisfyAny, DelayMs: c.AuthDelay.Milliseconds()}
+	for _, rule := range c.Access {
+		a.Rules = append(a.Rules, rule.Rule)
+	}
+	var err error
+	if c.AuthBasic != "off" && c.AuthBasicUserFile != "" {
+		if a.Realm, err = b.compile(string(c.AuthBasic)); err != nil {
+			return nil, err
+		}
+		if a.Files, err = b.compile(string(c.AuthBasicUserFile)); err != nil {
+			return nil, err
+		}
+	}
+	if a.Rules == nil && a.Realm == nil {
+		return nil, nil
+	}
+	return a, nil
+}
+
+// realIP makes who speaks for clients; nil where nobody does.
+func realIP(c *conf.AccessSettings) *request.RealIP {
+	if len(c.SetRealIPFrom) == 0 {
+		return nil
+	}
+	ip := &request.RealIP{Recursive: c.RealIPRecursive, Header: strings.ToLower(c.RealIPHeader)}
+	ip.ProxyProtocol = c.RealIPHeader == "proxy_protocol"
+	for _, peer := range c.SetRealIPFrom {
+		ip.From = append(ip.From, peer.Net)
+	}
+	return ip
+}
