@@ -92,7 +92,4 @@ func (k *checker) checkAccess(p *path, s *AccessSettings) {
 		}
 		k.checkLine(at, s.AuthBasic)
 	}
-	if at := p.key("auth_basic_user_file"); k.written(at) && s.AuthBasicUserFile == "" {
-		k.faultAt(at, "must be the name of a file")
-	}
 }

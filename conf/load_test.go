@@ -17,11 +17,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"weir/internal/access"
 )
 
 // compare says how two configurations differ.
 func compare(want, got any) string {
-	return cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b Network) bool { return a == b }))
+	return cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b Network) bool { return a == b }),
+		cmp.Comparer(func(a, b access.Net) bool { return a == b }))
 }
 
 // mustLoad loads a text that has no faults.
@@ -332,6 +335,14 @@ limit_req_status = 429
 limit_req_log_level = "warn"
 limit_req_dry_run = true
 limit_retry_after = true
+access = ["allow 10.0.0.0/8", "allow unix:", "allow 2001:db8::1", "deny all"]
+satisfy = "any"
+auth_basic = "who is $remote_addr"
+auth_basic_user_file = "htpasswd"
+auth_delay = "1s"
+set_real_ip_from = ["10.0.0.0/8", "unix:"]
+real_ip_header = "proxy_protocol"
+real_ip_recursive = true
 [http.limit_req_zone]
 r = { key = "$remote_addr", size = "1m", rate = "30r/m" }
 s = { key = "$host", size = "1m", rate = "1000r/s" }

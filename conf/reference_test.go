@@ -85,7 +85,7 @@ func tableBelow(t reflect.Type) reflect.Type {
 func schemaComments(t *testing.T) map[string]string {
 	t.Helper()
 	comments := map[string]string{}
-	for _, name := range []string{"schema.go", "schema_http.go", "schema_server.go", "schema_limitreq.go", "types.go"} {
+	for _, name := range []string{"schema.go", "schema_http.go", "schema_server.go", "schema_limitreq.go", "schema_access.go", "types.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
