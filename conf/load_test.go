@@ -257,6 +257,7 @@ func checkRoundTrip(t interface {
 
 // everything has every key at another value than its default.
 const everything = `
+daemon = true
 worker_processes = 3
 worker_connections = 100
 worker_shutdown_timeout = 0

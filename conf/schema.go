@@ -30,6 +30,10 @@ type Config struct {
 	// affinity mask (and so its cpuset), lowered by a cgroup v1 or v2 CPU quota.
 	WorkerProcesses Auto `toml:"worker_processes" default:"auto" min:"1" max:"1024" as:"nginx; its default is 1"`
 
+	// Whether weir puts itself into the background: the command that starts it ends when weir serves, or has failed. Where a service manager waits for
+	// word of it, or passes sockets to it, weir stays in the foreground nevertheless.
+	Daemon bool `toml:"daemon" default:"false" as:"nginx; its default is on"`
+
 	// Connections, to clients and to origins together, that one worker can hold.
 	WorkerConnections int `toml:"worker_connections" default:"4096" min:"16" max:"1048576" as:"nginx; its default is 512"`
 

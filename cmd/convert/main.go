@@ -20,10 +20,12 @@ import (
 var version = "dev"
 
 const usage = `usage:
-  weir-convert [--lenient] FILE     write an nginx.conf as TOML for weir to standard output
+  weir-convert [--lenient] [--main 'DIRECTIVES'] FILE
+                                    write an nginx.conf as TOML for weir to standard output
   weir-convert -v                   the version
   weir-convert -h                   this help
 
+--main are directives that come before the file's, as with nginx -g.
 What weir does otherwise than nginx, and what has no effect, is said on standard error, one a line with file and line.
 When something is not possible, nothing is written, and the exit code is 1. With --lenient it is left out, and said.
 `
@@ -41,6 +43,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&o.Lenient, "lenient", false, "")
 	fs.BoolVar(&serve, "serve", false, "")
+	fs.StringVar(&o.Main, "main", "", "")
 	fs.BoolVar(&short, "v", false, "")
 	err := fs.Parse(args)
 	switch {

@@ -18,6 +18,19 @@ import (
 // runCheck answers -t and -T: it reads the configuration, and does nothing else to the system. Faults and warnings go to stderr; for -T
 // all of stdout is TOML.
 func runCheck(c command, stdout, stderr io.Writer) int {
+	code := c.checkConfig(stdout, stderr)
+	if c.converts() && (code != 0 || !c.quiet) { // what follows nginx -t looks for
+		if code == 0 {
+			fmt.Fprintf(stderr, "weir: the configuration file %[1]s syntax is ok\nweir: configuration file %[1]s test is successful\n", c.file())
+		} else {
+			fmt.Fprintf(stderr, "weir: configuration file %s test failed\n", c.file())
+		}
+	}
+	return code
+}
+
+// checkConfig is runCheck, but for what nginx says in the end.
+func (c command) checkConfig(stdout, stderr io.Writer) int {
 	src, err := c.source()
 	if err != nil {
 		writeFaults(stderr, err)

@@ -30,6 +30,14 @@ func (c command) converts() bool {
 	return c.config != "" && !strings.HasSuffix(c.config, ".toml")
 }
 
+// directives is what -g says when that is nginx's syntax, as it may be for an nginx.conf: it ends with a semicolon, as TOML does not.
+func (c command) directives() string {
+	if !c.converts() || !strings.HasSuffix(strings.TrimSpace(c.overrides), ";") {
+		return ""
+	}
+	return c.overrides
+}
+
 // convert has weir-convert make a Source of an nginx.conf. What it refuses are faults, with the lines of the nginx.conf; what is different is
 // noted in the Source. Nobody but weir-convert parses nginx's syntax, in a process without rights, for which the files are read here.
 func (c command) convert() (conf.Source, error) {
@@ -49,7 +57,9 @@ func (c command) convert() (conf.Source, error) {
 		kinds = append(kinds, wire.WithoutEffect)
 	}
 	src = result.Source(c.config, kinds...)
-	src.Overrides, src.Prefix = c.overrides, c.prefix
+	if src.Prefix = c.prefix; c.directives() == "" {
+		src.Overrides = c.overrides
+	}
 	return src, nil
 }
 
@@ -64,6 +74,9 @@ func (c command) runConvert() (*wire.Result, error) {
 	args := []string{"--serve"}
 	if c.lenient {
 		args = append(args, "--lenient")
+	}
+	if directives := c.directives(); directives != "" {
+		args = append(args, "--main", directives)
 	}
 	child := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "weir-convert"), append(args, "--", c.config)...)
 	child.Env = []string{} // nothing of this process's is its business

@@ -8,7 +8,7 @@
 //	                                          +-> runSignal   -s   \ over the control socket
 //	                                          '-> runStatus status /
 //
-// main.go chooses; flags.go reads the command line into a command; source.go finds and reads the configuration, convert.go an
+// main.go chooses; daemon.go puts the master into the background; flags.go reads the command line into a command; source.go finds and reads the configuration, convert.go an
 // nginx.conf by way of weir-convert; check.go answers -t
 // and -T; control.go talks to a running master, zone.go about its zones, and pidfile.go sends it signals where it has no control socket. Everything that lives longer than one answer is package master's.
 //

@@ -10,10 +10,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"weir/conf"
 )
 
 const usage = `usage:
   weir [-c FILE] [-p PREFIX] [-g 'TOML'] [-e FILE] [-q]    start, in the foreground
+                           unless the configuration says daemon
   weir -t [-c FILE]        check the configuration: OK, or every fault
   weir -T [-c FILE]        the same, then print what is in effect
   weir -s reload|upgrade|reopen|drain|quit|stop [-c FILE]
@@ -32,7 +35,8 @@ options:
               *.toml is an nginx.conf, and converted. Without -c:
               PREFIX/conf/weir.toml, /etc/weir/weir.toml, the embedded default
   -p PREFIX   directory that relative paths start from (the current directory)
-  -g 'TOML'   settings that override the file's, such as 'worker_processes = 2'
+  -g 'TOML'   settings that override the file's, such as 'worker_processes = 2';
+              for an nginx.conf also nginx's directives, such as 'daemon off;'
   --lenient   leave out what is not possible of an nginx.conf, and say so
   -e FILE     error log, whatever the configuration says; or stderr
   -q          say nothing but faults
@@ -58,15 +62,16 @@ const (
 // command is a command line.
 type command struct {
 	action    action
-	signal    string // of -s: one of signals
-	config    string // -c as given; "": search
-	prefix    string // -p; absolute once main has seen it
-	overrides string // -g
-	errorLog  string // -e as given
-	quiet     bool   // -q
-	lenient   bool   // --lenient
-	json      bool   // --json of status and zone
-	reset     bool   // --reset-zones of -s upgrade
+	signal    string       // of -s: one of signals
+	config    string       // -c as given; "": search
+	prefix    string       // -p; absolute once main has seen it
+	overrides string       // -g
+	errorLog  string       // -e as given
+	quiet     bool         // -q
+	lenient   bool         // --lenient
+	json      bool         // --json of status and zone
+	reset     bool         // --reset-zones of -s upgrade
+	read      *conf.Source // the configuration, if it has been read already
 	zone      zoneOrder
 }
 

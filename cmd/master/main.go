@@ -66,21 +66,34 @@ func runMaster(c command, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "weir: %v\n", err)
 		return 1
 	}
+	report := daemonReport()
+	switch {
+	case report != nil:
+		stderr, c.quiet = report, true
+	case c.backgrounds():
+		return startDaemon(self, stderr)
+	}
 	if c.file() == "" && !c.quiet {
 		fmt.Fprintln(stderr, "weir: no configuration file was found; this is the embedded default")
 	}
-	err = master.Run(master.Options{
+	options := master.Options{
 		Build:      version,
 		WorkerPath: filepath.Join(filepath.Dir(self), "weir-worker"),
 		Program:    ownProgram(self),
 		Args:       os.Args,
 		Pause:      pausePoint(),
-		Read:       c.source,
+		Read:       c.sourceOnce(),
 		ErrorLog:   c.errorLogPath(),
 		Quiet:      c.quiet,
 		Out:        stdout,
-	})
-	if err != nil {
+	}
+	if report != nil {
+		options.Background = func() {
+			_, _ = io.WriteString(report, daemonServes) // who has started it may have gone
+			report.Close()
+		}
+	}
+	if err := master.Run(options); err != nil {
 		writeFaults(stderr, err)
 		return 1
 	}

@@ -54,6 +54,18 @@ func (c command) errorLogPath() string {
 	return c.path(c.errorLog)
 }
 
+// sourceOnce is source, but for what has been read already the first time.
+func (c command) sourceOnce() func() (conf.Source, error) {
+	first := c.read
+	return func() (conf.Source, error) {
+		if src := first; src != nil {
+			first = nil
+			return *src, nil
+		}
+		return c.source()
+	}
+}
+
 // source reads the configuration. It is called anew for every reload, and finds then what is there then.
 func (c command) source() (conf.Source, error) {
 	src := conf.Source{Name: embeddedName, Text: conf.Default(), Overrides: c.overrides, Prefix: c.prefix}

@@ -13,15 +13,10 @@ import (
 
 // The main block, and the blocks of nginx's that are tables of weir's.
 
-func (c *converter) daemon(l *level, d *directive) {
-	if strings.EqualFold(d.args[0], "on") {
-		c.note(wire.Different, d, "weir stays in the foreground; what starts it puts it into the background")
-	}
-}
-
 func (c *converter) masterProcess(l *level, d *directive) {
 	if strings.EqualFold(d.args[0], "off") {
-		c.note(wire.Different, d, "weir always has a master and workers")
+		c.note(wire.Different, d, "weir always has a master; it runs one worker")
+		c.oneWorker = d
 	}
 }
 

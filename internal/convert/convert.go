@@ -18,6 +18,9 @@ type Options struct {
 	// Lenient leaves out what is not possible, and says so, in place of refusing the whole.
 	Lenient bool
 
+	// Main are directives of the main block that come before the file's: those of nginx -g.
+	Main string
+
 	// Check has the result checked as weir does, so that the faults of values are among the notes. What is refused or left out for another
 	// reason is checked in any case.
 	Check bool
@@ -25,7 +28,7 @@ type Options struct {
 
 // Convert converts the configuration whose main file is name. What is wrong with it is in the notes of the result.
 func Convert(files wire.Files, name string, o Options) *wire.Result {
-	tree, err := read(files, name)
+	tree, err := read(files, name, o.Main)
 	if err != nil {
 		var bad *syntaxError
 		if !errors.As(err, &bad) {
@@ -51,22 +54,23 @@ func Convert(files wire.Files, name string, o Options) *wire.Result {
 
 // converter is one conversion of a tree. It ends after one walk; what a check finds is left out in the next.
 type converter struct {
-	name    string // of the main file
-	options Options
-	left    map[*directive]string // faulty values that are left out, with the fault
-	notes   []wire.Note
-	lacking map[*directive]bool // blocks in which something was refused
-	said    map[string]bool     // notes on directives without effect: one for each file and name
-	keys    map[context]map[string]conf.Key
-	listens map[string]conf.Key // keys of a listen address
-	origins map[string]conf.Key // keys of an origin
-	rules   map[string]rule
-	ofGroup map[string]rule // rules in an upstream
-	root    *block
-	http    *block
-	buffers *block     // [buffers], when something stands in it
-	blockOf *directive // the largest buffer for a head
-	block   int64      // its size
+	name      string // of the main file
+	options   Options
+	left      map[*directive]string // faulty values that are left out, with the fault
+	notes     []wire.Note
+	lacking   map[*directive]bool // blocks in which something was refused
+	said      map[string]bool     // notes on directives without effect: one for each file and name
+	keys      map[context]map[string]conf.Key
+	listens   map[string]conf.Key // keys of a listen address
+	origins   map[string]conf.Key // keys of an origin
+	rules     map[string]rule
+	ofGroup   map[string]rule // rules in an upstream
+	root      *block
+	http      *block
+	buffers   *block     // [buffers], when something stands in it
+	oneWorker *directive // master_process off
+	blockOf   *directive // the largest buffer for a head
+	block     int64      // its size
 }
 
 // level is a block of nginx's that is being converted.
@@ -110,8 +114,12 @@ func (c *converter) convert(tree []*directive) *document {
 
 // lead writes nginx's defaults where weir's differ.
 func (c *converter) lead() {
+	if c.oneWorker != nil {
+		c.root.replace("worker_processes", item{by: c.oneWorker, text: "1"})
+	}
 	for _, d := range []struct{ key, text string }{
-		{"error_log", `{ path = "stderr", level = "error", format = "nginx" }`},
+		{"daemon", "true"},
+		{"error_log", `{ path = "logs/error.log", level = "error", format = "nginx" }`},
 		{"worker_shutdown_timeout", "0"},
 		{"worker_connections", "512"},
 		{"worker_processes", "1"},

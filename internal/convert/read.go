@@ -47,10 +47,18 @@ type reader struct {
 	count int
 }
 
-// read reads the configuration whose main file is name.
-func read(files wire.Files, name string) ([]*directive, error) {
+// commandLine is how faults name the directives that come before the main file's.
+const commandLine = "command line"
+
+// read reads the configuration whose main file is name; main are directives that come before it.
+func read(files wire.Files, name, main string) ([]*directive, error) {
 	r := &reader{files: files, dir: filepath.Dir(name)}
-	return r.file(name, &directive{file: name})
+	first, err := r.text(commandLine, []byte(main))
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.file(name, &directive{file: name})
+	return append(first, all...), err
 }
 
 // fail is an error at a line. Without a directive the text says all.
@@ -67,6 +75,11 @@ func (r *reader) file(name string, by *directive) ([]*directive, error) {
 	if err != nil {
 		return nil, fail(by.file, by.line, by.name, "cannot read %s: %v", name, err)
 	}
+	return r.text(name, text)
+}
+
+// text reads the text of a file.
+func (r *reader) text(name string, text []byte) ([]*directive, error) {
 	if !utf8.Valid(text) { // the lexer would replace the bytes
 		before := 0
 		for {

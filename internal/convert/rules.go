@@ -17,8 +17,8 @@ type rule struct {
 // rules are the rules outside of an upstream. One without a function only says what differs.
 func rules() map[string]rule {
 	return map[string]rule{
-		"daemon":                {(*converter).daemon, "weir stays in the foreground; `daemon on` is noted"},
-		"master_process":        {(*converter).masterProcess, "there is always a master; `off` is noted"},
+		"daemon":                {differs: "where a service manager waits for word of weir (`NOTIFY_SOCKET`), it stays in the foreground"},
+		"master_process":        {(*converter).masterProcess, "there is always a master; with `off` it runs one worker"},
 		"user":                  {(*converter).user, ""},
 		"error_log":             {(*converter).errorLog, "one for all of weir: in the main block, or in `http` when the main block has none"},
 		"events":                {(*converter).events, ""},

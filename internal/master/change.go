@@ -258,6 +258,9 @@ func (m *master) commit() {
 		zap.String("config", c.gen.source.Name), zap.Duration("took", took.Round(time.Millisecond)))
 	m.switched = append(m.switched, switched{change: c, from: old, deadline: time.Now().Add(settleLimit)})
 	m.atChange("committed")
+	if c.first && m.opts.Background != nil {
+		m.opts.Background()
+	}
 	if c.first && !m.opts.Quiet && m.predecessor == nil {
 		m.banner(took)
 	}

@@ -166,6 +166,17 @@ func (m *master) useLog(config *conf.Config) {
 		FD: m.ownLogFD(), Level: logfile.Level(config.ErrorLog.Level), Format: logfile.Format(config.ErrorLog.Format),
 		PID: os.Getpid(), Slot: logfile.NoSlot,
 	})
+	m.captureStderr()
+}
+
+// captureStderr has what is written to standard error, by this process and its workers, in the error log, as nginx does: in the background there is nobody who
+// would read it elsewhere.
+func (m *master) captureStderr() {
+	if fd := m.ownLogFD(); m.opts.Background != nil && fd > ipc.StderrFD {
+		if err := sys.Dup3(fd, ipc.StderrFD); err != nil {
+			m.log.Alert("standard error stays where it was", zap.Error(err))
+		}
+	}
 }
 
 // ownLogFD is where the master's own lines go. Unlike a worker it may wait for whoever reads its standard error, and so loses no line.
@@ -210,6 +221,7 @@ func (m *master) beginRotation(askers []asker) {
 	changed, old, faults := m.logs.reopen()
 	r.faults = faults
 	m.log.SetFD(m.ownLogFD())
+	m.captureStderr()
 	for _, fd := range old {
 		closeLog(fd)
 	}

@@ -38,6 +38,7 @@ type Options struct {
 	ErrorLog   string                      // -e: the error log's file, whatever the config says; "": as the config says
 	Quiet      bool                        // -q: no start-up message
 	Out        io.Writer                   // where the start-up message goes
+	Background func()                      // not nil: the process is one in the background, and this is called when it serves
 }
 
 // master is the state of the process. Only the goroutine of run touches it.

@@ -37,7 +37,7 @@ http {
 func startNginxConf(t testing.TB, text string, args ...string) *proxy {
 	t.Helper()
 	p := newProxy(t)
-	p.config, p.args = "nginx.conf", append([]string{"-c", "conf/nginx.conf"}, args...)
+	p.config, p.args = "nginx.conf", append([]string{"-c", "conf/nginx.conf", "-g", "daemon off;"}, args...)
 	p.start(text)
 	return p
 }

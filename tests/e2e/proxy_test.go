@@ -177,7 +177,7 @@ func (p *proxy) launch() error {
 	p.cmd = exec.Command(weirBinary, append([]string{"-p", p.dir}, p.args...)...)
 	switch {
 	case useConverted():
-		p.cmd = exec.Command(weirBinary, "-p", p.dir, "-c", "conf/nginx.conf")
+		p.cmd = exec.Command(weirBinary, "-p", p.dir, "-c", "conf/nginx.conf", "-g", "daemon off;")
 	case useNginx():
 		p.cmd = exec.Command("nginx", "-p", p.dir, "-c", p.path("conf", "nginx.conf"), "-g", "daemon off;")
 	}

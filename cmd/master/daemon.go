@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"weir/conf"
+	"weir/internal/ipc"
+)
+
+// With daemon = true, which is nginx's default and so that of an nginx.conf, the process that a user starts becomes another one in a session of its own, and ends
+// when that serves:
+//
+//	weir ---- fork+exec, setsid ----> weir (WEIR_DAEMON=3) ---- workers ready, pid file written
+//	  |<------- pipe at descriptor 3: faults, or that it serves ------'
+//	  '- exit 0, or 1 with the faults
+//
+// So what comes after the command finds weir serving, and its pid file.
+
+// daemonEnv is the environment variable that tells the process in the background where to say how it goes.
+const daemonEnv = "WEIR_DAEMON"
+
+// daemonServes ends what a process in the background has to say when it serves.
+const daemonServes = "\x00"
+
+// backgrounds says whether this process is to start another in the background. It is not when a service manager waits for word of this
+// one, or has passed sockets to it; nor when a running weir has started it.
+func (c *command) backgrounds() bool {
+	for _, name := range []string{"NOTIFY_SOCKET", "LISTEN_PID", ipc.UpgradeEnv} {
+		if os.Getenv(name) != "" {
+			return false
+		}
+	}
+	src, err := c.source()
+	if err != nil || !bytes.Contains(src.Text, []byte("daemon")) && !strings.Contains(src.Overrides, "daemon") {
+		c.read = &src
+		if err != nil {
+			c.read = nil // what is wrong, the start finds again
+		}
+		return false
+	}
+	c.read = &src
+	config, _, err := conf.Load(src)
+	return err == nil && config.Daemon
+}
+
+// startDaemon starts this program again in the background and waits until it serves or has failed.
+func startDaemon(self string, stderr io.Writer) int {
+	in, out, err := os.Pipe()
+	if err != nil {
+		fmt.Fprintf(stderr, "weir: %v\n", err)
+		return 1
+	}
+	child := exec.Command(self)
+	child.Args = os.Args
+	child.Env = append(os.Environ(), daemonEnv+"="+strconv.Itoa(ipc.StderrFD+1))
+	child.ExtraFiles = []*os.File{out}
+	child.Stderr = os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		fmt.Fprintf(stderr, "weir: %v\n", err)
+		return 1
+	}
+	out.Close()
+	said, _ := io.ReadAll(io.LimitReader(in, maxConfigBytes)) // an end without a word is said below
+	text, serves := strings.CutSuffix(string(said), daemonServes)
+	fmt.Fprint(stderr, text)
+	if serves {
+		return 0
+	}
+	err = child.Wait()
+	if text == "" {
+		fmt.Fprintf(stderr, "weir: process %d has ended before it served: %v\n", child.Process.Pid, err)
+	}
+	return 1
+}
+
+// daemonReport is where a process in the background says how it goes; nil for every other.
+func daemonReport() *os.File {
+	text := os.Getenv(daemonEnv)
+	os.Unsetenv(daemonEnv)
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd <= ipc.StderrFD {
+		return nil
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), daemonEnv)
+}
