@@ -17,11 +17,14 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 		s := &u.Servers[i]
 		at := p.key("server").at(i)
 		k.checkOrigin(at, s.Address)
+		k.checkSlowStart(at, u, s)
+		k.checkRoute(at.key("route"), s.Route)
 		usable = usable || !s.Backup
 		if s.Backup && (u.IPHash || u.Hash != nil || u.Random != RandomOff) {
 			k.faultAt(at.key("backup"), "does not go together with ip_hash, hash and random")
 		}
 	}
+	k.checkSticky(p.key("sticky"), u.Sticky)
 	if methods := u.methods(); len(methods) > 1 {
 		k.faultAt(p.key(methods[1]), "does not go together with %s: a group has one method", methods[0])
 	}

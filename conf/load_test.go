@@ -359,6 +359,12 @@ server = "localhost"
 [http.upstream.hashed]
 hash = { key = "$uri", consistent = true }
 server = "localhost"
+[http.upstream.sticky]
+sticky = { cookie = "c", expires = "max", domain = "$host", path = "/", httponly = true, secure = true, samesite = "none" }
+server = { address = "localhost", drain = true, slow_start = "30s", route = "a" }
+[http.upstream.routes]
+sticky = { route = "$arg_route" }
+server = "localhost"
 [http.upstream.random]
 random = "two"
 server = "localhost"

@@ -22,7 +22,7 @@ type Upstream struct {
 	// Age at which a connection is closed after the response to its request.
 	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
 
-	// Whether a request goes to the origin with the fewest requests in work, by weight. Like the other methods below it is each worker's own choice.
+	// Whether a request goes to the origin with the fewest requests in work over all workers, by weight.
 	LeastConn bool `toml:"least_conn" default:"false"`
 
 	// Whether all requests of a client go to the same origin: of an IPv4 address the first three bytes count, of an IPv6 address all.
@@ -34,11 +34,41 @@ type Upstream struct {
 	// Whether an origin is chosen at random, by weight: of "two" the one with fewer requests in work.
 	Random RandomChoice `toml:"random" default:"off"`
 
+	// Whether requests of a client go to the origin that its first one went to: by a cookie that weir sets, or by what the origin has given the client.
+	Sticky *Sticky `toml:"sticky" example:"{ cookie = 'srv_id', expires = '1h', path = '/' }"`
+
 	// The origins.
 	Servers []UpstreamServer `toml:"server" required:"true"`
 
 	// Implicit says that a proxy_pass made the group, not an [http.upstream].
 	Implicit bool `toml:"-"`
+}
+
+// Sticky says how a client finds its origin again: by cookie or by route.
+type Sticky struct {
+	// Name of the cookie that weir sets.
+	Cookie string `toml:"cookie" short:"true" default:"" example:"srv_id"`
+
+	// Templates of which the first that is not empty is the origin's route: what an origin has made the client bring along.
+	Route []Template `toml:"route" example:"['$cookie_route', '$arg_route']"`
+
+	// How long a browser keeps the cookie: a time, or "max" for the end of 2037. 0: as long as it runs.
+	Expires CookieExpires `toml:"expires" default:"0"`
+
+	// Where a browser sends the cookie to: its attribute Domain.
+	Domain Template `toml:"domain" default:"" example:".example.com"`
+
+	// And its Path.
+	Path string `toml:"path" default:"" example:"/"`
+
+	// Whether scripts do not see the cookie.
+	HTTPOnly bool `toml:"httponly" default:"false"`
+
+	// Whether it is sent over TLS only.
+	Secure bool `toml:"secure" default:"false"`
+
+	// Its attribute SameSite: "strict", "lax", "none", or a template: nothing when that is empty, Strict when it is something else.
+	SameSite Template `toml:"samesite" default:""`
 }
 
 // UpstreamHash says what an origin is chosen by.
@@ -69,6 +99,16 @@ type UpstreamServer struct {
 
 	// Never used.
 	Down bool `toml:"down" default:"false"`
+
+	// Used only for requests that are bound to it by sticky. Like down, it counts until an operator says otherwise (weir upstream).
+	Drain bool `toml:"drain" default:"false"`
+
+	// Time over which its weight grows from 0 to all of it when it comes back: when requests succeed again, a health check passes, an operator says up, or a reload has added it to
+	// the group. Not in a group of one, and not with hash, ip_hash and random.
+	SlowStart time.Duration `toml:"slow_start" default:"0" max:"1d"`
+
+	// What stands for the origin in sticky. Empty: the MD5 of its address and port, in hexadecimal digits.
+	Route string `toml:"route" default:"" example:"a"`
 
 	// Used only when all others are unavailable.
 	Backup bool `toml:"backup" default:"false"`

@@ -192,6 +192,20 @@ const (
 	OnFullAllow
 )
 
+// CookieExpires is how long a browser keeps a cookie. 0: as long as it runs; CookieMax: to the end of 2037.
+type CookieExpires time.Duration
+
+// CookieMax is the text "max".
+const CookieMax CookieExpires = 1<<63 - 1
+
+// String is the time as it is written in a configuration.
+func (x CookieExpires) String() string {
+	if x == CookieMax {
+		return "max"
+	}
+	return formatTime(time.Duration(x))
+}
+
 // RandomChoice is whether, and among how many, an origin is chosen at random.
 type RandomChoice uint8
 

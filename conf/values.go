@@ -83,6 +83,32 @@ func (s *SizeTemplate) decodeTOML(d *decoder, n *node, p *path) bool {
 	return true
 }
 
+func (x *CookieExpires) decodeTOML(d *decoder, n *node, p *path) bool {
+	var t time.Duration
+	var err error
+	switch v := n.value.(type) {
+	case string:
+		if v == "max" {
+			*x = CookieMax
+			return true
+		}
+		t, err = parseTime(v)
+	case int64:
+		t = time.Duration(v) * time.Second
+	default:
+		err = errors.New("not a time")
+	}
+	if err != nil || t < 0 || t > maxExpires {
+		d.fault(n, p, "must be a time such as \"1h\", at most %s, or \"max\", not %s", formatTime(maxExpires), n.describe())
+		return false
+	}
+	*x = CookieExpires(t)
+	return true
+}
+
+// maxExpires is the longest time for which a browser is asked to keep a cookie.
+const maxExpires = 10 * 365 * 24 * time.Hour
+
 // Fixed is the number of bytes if it does not depend on the request.
 func (s SizeTemplate) Fixed() (bytes Size, ok bool) {
 	n, err := parseSize(string(s))

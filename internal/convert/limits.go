@@ -3,11 +3,7 @@
 
 package convert
 
-import (
-	"strings"
-
-	"weir/internal/convert/wire"
-)
+import "strings"
 
 // parameters splits NAME=VALUE arguments. It refuses those whose names are not among the known.
 func (c *converter) parameters(l *level, d *directive, args []string, known ...string) (values map[string]string, ok bool) {
@@ -90,9 +86,4 @@ func (c *converter) limitReq(l *level, d *directive) {
 		fields = append(fields, "nodelay = true")
 	}
 	c.add(l, d, d.name, list, item{text: braces(fields)})
-}
-
-// groupZone says what weir has in place of a group's state in shared memory.
-func (c *converter) groupZone(l *level, d *directive) {
-	c.note(wire.Different, d, "each worker keeps the state of the group for itself")
 }

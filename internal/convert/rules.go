@@ -64,7 +64,8 @@ func upstreamRules() map[string]rule {
 		"hash":      {(*converter).hash, ""},
 		"random":    {(*converter).random, ""},
 		"keepalive": {(*converter).keepalive, "without `local`"},
-		"zone":      {(*converter).groupZone, "each worker keeps the state of the group for itself"},
+		"zone":      {(*converter).groupZone, "without effect: all workers share the state of all groups, whatever the size"},
+		"sticky":    {(*converter).sticky, "without `learn`"},
 	}
 }
 

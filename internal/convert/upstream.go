@@ -6,6 +6,8 @@ package convert
 import (
 	"slices"
 	"strings"
+
+	"weir/conf"
 )
 
 // The directives of an upstream.
@@ -66,4 +68,49 @@ func (c *converter) keepalive(l *level, d *directive) {
 		return
 	}
 	c.set(l, d, number(d.args[0]))
+}
+
+// groupZone takes zone NAME [SIZE]: what it asks for is so.
+func (c *converter) groupZone(_ *level, d *directive) {
+	c.without(d, "all workers share the state of all groups, and it is as large as it needs to be")
+}
+
+// sticky converts sticky cookie NAME [PARAMETER...] and sticky route VARIABLE...
+func (c *converter) sticky(l *level, d *directive) {
+	var fields []string
+	switch method := d.args[0]; {
+	case method == "cookie" && len(d.args) > 1:
+		fields = append(fields, "cookie = "+quote(d.args[1]))
+		for _, arg := range d.args[2:] {
+			name, value, valued := strings.Cut(arg, "=")
+			k, ok := conf.Keys[conf.Sticky]()[name]
+			if !ok || name == "cookie" || name == "route" {
+				c.refuse(l, d, "invalid parameter %s", quote(arg))
+				return
+			}
+			field, why := c.field(d, k, value, valued)
+			if why != "" {
+				c.refuse(l, d, "%s", why)
+				return
+			}
+			fields = append(fields, field)
+		}
+	case method == "route" && len(d.args) > 1:
+		var routes []string
+		for _, arg := range d.args[1:] {
+			if !strings.HasPrefix(arg, "$") {
+				c.refuse(l, d, "invalid variable name %s", quote(arg))
+				return
+			}
+			routes = append(routes, quote(arg))
+		}
+		fields = append(fields, "route = ["+strings.Join(routes, ", ")+"]")
+	case method == "cookie" || method == "route":
+		c.refuse(l, d, "invalid number of arguments")
+		return
+	default:
+		c.refuse(l, d, "only \"cookie\" and \"route\" are possible")
+		return
+	}
+	c.set(l, d, braces(fields))
 }

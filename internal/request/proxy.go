@@ -62,6 +62,9 @@ func (r *Request) pick() verdict {
 	if r.group.Pending() {
 		return r.become(StateResolve)
 	}
+	if s := r.group.Sticky; s != nil && len(r.trials) == r.round {
+		r.bindPeer(s)
+	}
 	now := r.nowMs()
 	peer := r.group.Pick(r.engine.Clock.SharedMs(), &r.tried, r.peerKey(r.group))
 	if peer == nil {

@@ -248,6 +248,9 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	}
 	dst = r.appendAuthenticate(dst)
 	dst = r.appendConnection(dst)
+	if s := r.group.Sticky; s != nil {
+		dst = r.appendSticky(dst, s)
+	}
 	if len(r.loc.AddHeaders) > 0 {
 		dst = r.appendAddHeaders(dst)
 	}

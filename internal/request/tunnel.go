@@ -21,6 +21,9 @@ func (r *Request) startTunnel(b *buffer.Block) verdict {
 			dst = appendOriginal(dst, f, u.text)
 		}
 	}
+	if s := r.group.Sticky; s != nil {
+		dst = r.appendSticky(dst, s)
+	}
 	dst = append(dst, "Connection: upgrade\r\n\r\n"...)
 	r.headBytes = int64(len(dst))
 	down := eventpipe.Options{Source: u.conn, Framing: eventpipe.UntilClose, Blocks: tunnelBlocks}

@@ -42,9 +42,9 @@ func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
 	case RoundRobin, LeastConn:
 		return nil
 	case Random:
-		return g.atRandom(nowMs, tried)
+		return g.atRandom(nowMs, tried).tryChosen(nowMs, tried)
 	case RandomTwo:
-		return g.betterOfTwo(nowMs, tried)
+		return g.betterOfTwo(nowMs, tried).tryChosen(nowMs, tried)
 	}
 	if len(key) == 0 {
 		return nil
@@ -154,7 +154,7 @@ func (g *Group) atRandom(nowMs int64, tried *Tried) *Peer {
 		total += p.Weight
 	}
 	for range hashTries {
-		if p := byWeight(g.primary, g.random.IntN(total)); p.try(nowMs, tried) {
+		if p := byWeight(g.primary, g.random.IntN(total)); p.available(nowMs, tried) {
 			return p
 		}
 	}

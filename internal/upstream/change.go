@@ -20,6 +20,8 @@ const indexRound = 64
 func (g *Group) SetPeers(list []PeerOptions) {
 	left := append([]*Peer(nil), g.peers...)
 	g.peers, g.primary, g.backup = nil, nil, nil
+	byID := map[string]*Peer{}
+	g.byID = byID
 	for _, o := range list {
 		p := takePeer(left, o.Name)
 		if p == nil {
@@ -31,6 +33,12 @@ func (g *Group) SetPeers(list []PeerOptions) {
 			o.Shared = peers.Alone()
 		}
 		p.PeerOptions = o
+		if g.Sticky != nil {
+			p.id = idOf(&o)
+			if _, twice := byID[p.id]; !twice {
+				byID[p.id] = p
+			}
+		}
 		g.peers = append(g.peers, p)
 		if o.Backup {
 			g.backup = append(g.backup, p)

@@ -26,6 +26,7 @@ type Options struct {
 	Method            Method          // how peers are chosen
 	Key               *vars.Template  // for Hash and ConsistentHash; nil otherwise
 	Places            *limitconn.Zone // where attempts with peers that have MaxConns are counted; nil when none has
+	Sticky            *Sticky         // nil: requests are not bound to peers
 	Zone              *peers.Zone     // what all workers know of the peers; nil: each worker goes by what it knows itself
 }
 
@@ -41,6 +42,7 @@ type PeerOptions struct {
 	Backup        bool           // only when no other is available
 	Down          bool           // never
 	Drain         bool           // only for requests that are bound to it
+	Route         string         // of Sticky; "": the MD5 of the address
 	SlowStartMs   int64          // over which its weight grows after it has come back; 0: it has all of it at once
 	Shared        *peers.Peer    // it in Options.Zone; nil: only this worker knows of it
 	Row           *stats.Row     // where attempts with it are counted; nil: they are not
@@ -53,11 +55,12 @@ type Group struct {
 	peers           []*Peer
 	counted         bool // Method looks at what peers have in work
 	idle            int
-	lastIndex       int           // of a peer that came: see setIndexes
-	pending         bool          // its first peers are being looked up
-	waiters         event.Waiters // for them
-	ring            []point       // ConsistentHash
-	random          *rand.Rand    // Random, RandomTwo
+	lastIndex       int              // of a peer that came: see setIndexes
+	pending         bool             // its first peers are being looked up
+	waiters         event.Waiters    // for them
+	byID            map[string]*Peer // with Sticky
+	ring            []point          // ConsistentHash
+	random          *rand.Rand       // Random, RandomTwo
 }
 
 // NewGroup makes a group from its options.
@@ -96,10 +99,16 @@ func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
 // choose chooses a peer; where that is counted, it has the attempt in work from then on. What needs no lock is tried first.
 func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
 	tried.busy = false
-	if g.Single() {
-		return g.only(tried)
+	p := tried.bound
+	if p != nil && !p.keeps(nowMs, tried) {
+		p = nil
 	}
-	p := g.byMethod(nowMs, tried, key)
+	if g.Single() {
+		return g.only(p, tried)
+	}
+	if p == nil {
+		p = g.byMethod(nowMs, tried, key)
+	}
 	if p != nil && !g.counted {
 		return p
 	}
@@ -120,8 +129,11 @@ func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
 	return p
 }
 
-// only is the choice among one.
-func (g *Group) only(tried *Tried) *Peer {
+// only is the choice among one; bound: the request is bound to it.
+func (g *Group) only(bound *Peer, tried *Tried) *Peer {
+	if bound != nil {
+		return bound
+	}
 	if p := g.peers[0]; !tried.has(p.index) && p.serves() {
 		return p
 	}

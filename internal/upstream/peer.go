@@ -15,7 +15,8 @@ type Peer struct {
 	index    int
 	placeKey []byte // of the peer in Options.Places
 	idle     conn.List
-	left     bool // it is in the group no more: see SetPeers
+	id       string // see ID; "" without Sticky
+	left     bool   // it is in the group no more: see SetPeers
 }
 
 // weight is its share at present, in units of 1/peers.One.
@@ -34,6 +35,19 @@ func (p *Peer) serves() bool {
 	return p.healthy()
 }
 
+// servesBound is serves for a request that is bound to the peer.
+func (p *Peer) servesBound() bool {
+	switch p.Shared.Admin() {
+	case peers.AsConfigured:
+		if p.Down {
+			return false
+		}
+	case peers.Down:
+		return false
+	}
+	return p.healthy()
+}
+
 func (p *Peer) healthy() bool {
 	health, _ := p.Shared.Health()
 	return health != peers.Unhealthy
@@ -47,6 +61,14 @@ func (p *Peer) available(nowMs int64, tried *Tried) bool {
 // try is available for a choice that is made without the lock: when the peer has its first chance after it has failed, one request of all workers gets it.
 func (p *Peer) try(nowMs int64, tried *Tried) bool {
 	return p.available(nowMs, tried) && p.Shared.Try(nowMs, p.MaxFails, p.FailTimeoutMs)
+}
+
+// tryChosen is p when it can be had; nil when there is none, or another worker has just taken its first chance.
+func (p *Peer) tryChosen(nowMs int64, tried *Tried) *Peer {
+	if p != nil && p.try(nowMs, tried) {
+		return p
+	}
+	return nil
 }
 
 // Failed counts a failed attempt (nginx's max_fails says what is one). True when the peer becomes unavailable by it.

@@ -11,14 +11,15 @@ type Tried struct {
 	more  []uint64 // the rest
 	walk  walk
 
-	at   *Peer             // whose attempt is in work; nil: none is
-	busy bool              // it was counted when it was chosen: peers.Peer.EnterBusy
-	hold [1]limitconn.Hold // its place under MaxConns
+	bound *Peer             // that the request is bound to; nil: none
+	at    *Peer             // whose attempt is in work; nil: none is
+	busy  bool              // it was counted when it was chosen: peers.Peer.EnterBusy
+	hold  [1]limitconn.Hold // its place under MaxConns
 }
 
 // Reset empties the set and keeps its memory. No attempt may be in work.
 func (t *Tried) Reset() {
-	t.first, t.walk = 0, walk{}
+	t.first, t.walk, t.bound = 0, walk{}, nil
 	clear(t.more)
 }
 

@@ -108,6 +108,10 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 		}
 	}
 	o.Zone = b.sharedBy(c)
+	var err error
+	if o.Sticky, err = b.sticky(c.Sticky); err != nil {
+		return nil, err
+	}
 	servers, named, err := b.peers(c)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@
 package worker
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
 	"weir/conf"
@@ -11,6 +13,7 @@ import (
 	"weir/internal/peers"
 	"weir/internal/sight"
 	"weir/internal/upstream"
+	"weir/internal/vars"
 )
 
 // sharedBy is where a group's origins are known to all workers; nil for a group that is nobody's concern but this worker's.
@@ -19,6 +22,40 @@ func (w *worker) sharedBy(c *conf.Upstream) *peers.Zone {
 		return w.origins
 	}
 	return nil
+}
+
+// sticky makes what binds requests to peers; nil: nothing does.
+func (b *builder) sticky(c *conf.Sticky) (*upstream.Sticky, error) {
+	if c == nil {
+		return nil, nil
+	}
+	s := &upstream.Sticky{
+		Cookie: c.Cookie, ExpiresSec: int64(time.Duration(c.Expires) / time.Second), Path: c.Path, HTTPOnly: c.HTTPOnly, Secure: c.Secure,
+	}
+	if c.Expires == conf.CookieMax {
+		s.ExpiresSec = upstream.CookieMax
+	}
+	for _, text := range c.Route {
+		t, err := b.compile(string(text))
+		if err != nil {
+			return nil, err
+		}
+		s.Routes = append(s.Routes, t)
+	}
+	for _, x := range []struct {
+		to   **vars.Template
+		text conf.Template
+	}{{&s.Domain, c.Domain}, {&s.SameSite, c.SameSite}} {
+		if x.text == "" {
+			continue
+		}
+		t, err := b.compile(string(x.text))
+		if err != nil {
+			return nil, err
+		}
+		*x.to = t
+	}
+	return s, nil
 }
 
 // share gives a group's peers what all workers know of them. The master has made room for those that the config names; those that a host's name leads to
