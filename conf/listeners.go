@@ -27,6 +27,9 @@ func (k *checker) checkListeners() {
 		for j, listen := range k.cfg.HTTP.Servers[i].Listen {
 			p := servers.at(i).key("listen").at(j)
 			k.checkListenLimits(p, &listen)
+			if listen.Address.valid() && !listen.IPv6Only && (listen.Address.Path != "" || !listen.Address.IP.Addr().Is6()) {
+				k.faultAt(p.key("ipv6only"), "is of no use with %s, which is no IPv6 address", listen.Address)
+			}
 			if !listen.Address.valid() { // a fault already
 				continue
 			}
@@ -54,6 +57,8 @@ func (l *listening) add(server int, listen Listen, p *path) {
 	}
 	known := &l.cfg.Listeners[at]
 	known.Servers = append(known.Servers, server)
+	proxied := known.ProxyProtocol || listen.ProxyProtocol // as with nginx, of the address if one of its servers says so
+	known.ProxyProtocol, listen.ProxyProtocol = proxied, proxied
 	if listen.DefaultServer {
 		if _, ok := l.chosen[listen.Address]; ok {
 			l.faultAt(p, "a second default_server for %s", listen.Address)
@@ -84,7 +89,7 @@ func (l Listen) sameOptions(other Listen) bool {
 // are counted when a connection is accepted, and then only the socket is known that accepted it.
 func (l Listen) hasOptions() bool {
 	return l.Backlog != 511 || l.Reuseport || !l.IPv6Only || l.Rcvbuf != 0 || l.Sndbuf != 0 || l.SoKeepalive != SoKeepalive{} ||
-		len(l.LimitConns) > 0 || len(l.LimitConnBypass) > 0
+		l.Deferred || l.FastOpen != 0 || l.Bind || len(l.LimitConns) > 0 || len(l.LimitConnBypass) > 0
 }
 
 // via finds the listener whose socket accepts for listener i; see Listener.Via.

@@ -158,6 +158,18 @@ type Listen struct {
 	// TCP keep-alive of accepted connections: true, false, or the idle time, the interval and the count of probes as "30m::10". Absent: the kernel's choice.
 	SoKeepalive SoKeepalive `toml:"so_keepalive" example:"30m::10"`
 
+	// Whether the kernel hands over a connection only when its client has sent something (TCP_DEFER_ACCEPT).
+	Deferred bool `toml:"deferred" default:"false"`
+
+	// Connections of TCP Fast Open that may wait without having completed the handshake. 0: none, it is off.
+	FastOpen int `toml:"fastopen" default:"0" max:"1048576"`
+
+	// Whether the address gets a socket of its own although a wildcard address with the same port would accept for it.
+	Bind bool `toml:"bind" default:"false"`
+
+	// Whether every connection begins with a header of the PROXY protocol, version 1 or 2. See docs/access.md.
+	ProxyProtocol bool `toml:"proxy_protocol" default:"false"`
+
 	// Connections that may be open at once for each key of a zone, counted from accept to close, whether or not a request comes. A connection
 	// over a limit is closed at once. The zone's key may name the client's and the server's address only. See docs/limits.md.
 	LimitConns []LimitConn `toml:"limit_conn" example:"[{ zone = 'addr', max = 100 }]" as:"weir"`

@@ -4,32 +4,31 @@
 package convert
 
 import (
+	"strconv"
 	"strings"
 
 	"weir/conf"
 )
 
-// listen converts an address with its parameters: those that are keys of weir's listen table go by the schema.
+// listen converts an address, or one for each port of a range, with its parameters: those that are keys of weir's listen table go by the schema.
 func (c *converter) listen(l *level, d *directive) {
 	l.listens++
 	var fields []string
 	for _, arg := range d.args[1:] {
 		name, value, valued := strings.Cut(arg, "=")
-		switch name {
-		case "default": // nginx's older name
+		if name == "default" && !valued { // nginx's older name
 			name = "default_server"
-		case "bind": // weir binds what it has to
-			continue
-		case "deferred", "fastopen", "setfib", "accept_filter", "multipath":
-			c.without(&directive{name: "listen " + name, file: d.file, line: d.line}, insides)
-			continue
 		}
 		k, ok := c.listens[name]
-		if !ok || name == "address" || name == "limit_conn_bypass" {
-			c.refuse(l, d, "%s", whyParameter(name, "a listen address"))
+		flag := k.Form == conf.FormFlag && name != "ipv6only"
+		switch {
+		case !ok || name == "address" || strings.HasPrefix(name, "limit_conn") || flag && valued:
+			c.refuse(l, d, "%s", whyParameter(arg, "a listen address"))
 			return
-		}
-		if name == "so_keepalive" && valued {
+		case name == "ipv6only" && !strings.Contains(d.args[0], "["):
+			c.refuse(l, d, "ipv6only is not supported on addr %s", quote(d.args[0]))
+			return
+		case name == "so_keepalive" && valued:
 			fields = append(fields, name+" = "+quote(value))
 			continue
 		}
@@ -40,11 +39,36 @@ func (c *converter) listen(l *level, d *directive) {
 		}
 		fields = append(fields, field)
 	}
-	text := quote(d.args[0])
-	if len(fields) > 0 {
-		text = braces(append([]string{"address = " + text}, fields...))
+	addresses, ok := portRange(d.args[0])
+	if !ok {
+		c.refuse(l, d, "invalid port range in %s", quote(d.args[0]))
+		return
 	}
-	c.add(l, d, "listen", list, item{text: text})
+	for _, address := range addresses {
+		text := quote(address)
+		if len(fields) > 0 {
+			text = braces(append([]string{"address = " + text}, fields...))
+		}
+		c.add(l, d, "listen", list, item{text: text})
+	}
+}
+
+// portRange gives the addresses of "address:first-last"; any other address as it is.
+func portRange(address string) (all []string, ok bool) {
+	colon := strings.LastIndexByte(address, ':')
+	first, last, is := strings.Cut(address[colon+1:], "-")
+	if !is || strings.HasPrefix(address, "unix:") || !isDigits(first) || !isDigits(last) {
+		return []string{address}, true
+	}
+	from, err := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	if err != nil || err2 != nil || from > to || from == 0 {
+		return nil, false
+	}
+	for port := from; port <= to; port++ {
+		all = append(all, address[:colon+1]+strconv.FormatUint(port, 10))
+	}
+	return all, true
 }
 
 // field is a parameter name[=value] as a key of a TOML table.
@@ -62,7 +86,8 @@ func (c *converter) field(d *directive, k conf.Key, value string, valued bool) (
 }
 
 // whyParameter says why a parameter is refused.
-func whyParameter(name, of string) string {
+func whyParameter(arg, of string) string {
+	name, _, _ := strings.Cut(arg, "=")
 	switch name {
 	case "ssl":
 		return "there is no TLS in this version"
@@ -70,6 +95,12 @@ func whyParameter(name, of string) string {
 		return "there is no HTTP/2 in this version"
 	case "quic", "http3":
 		return "there is no HTTP/3 in this version"
+	}
+	switch name {
+	case "setfib", "accept_filter":
+		return "the parameter " + quote(name) + " is of FreeBSD"
+	case "default_server", "reuseport", "bind", "deferred", "proxy_protocol":
+		return "invalid parameter " + quote(arg) + ": it takes no value"
 	}
 	return "the parameter " + quote(name) + " of " + of + " is not possible in this version"
 }

@@ -26,7 +26,7 @@ func rules() map[string]rule {
 		"server":                {(*converter).server, ""},
 		"location":              {(*converter).location, "not in a location"},
 		"upstream":              {(*converter).upstream, ""},
-		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `proxy_protocol`; names but `localhost` are not resolved"},
+		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `setfib`, `accept_filter`; names but `localhost` are not resolved"},
 		"server_name":           {(*converter).serverName, "`$hostname` is replaced when the configuration is read"},
 		"return":                {(*converter).returns, "a text is `text/plain`"},
 		"stub_status":           {(*converter).stubStatus, ""},

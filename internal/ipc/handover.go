@@ -16,14 +16,15 @@ import (
 // Connection is what the next worker has to know of a client's connection that it takes over. It travels with the socket, and, when there are
 // Places, with one end of a SOCK_SEQPACKET pair behind it, on which the taker says what it has taken: see Taken.
 type Connection struct {
-	Listener string         `json:"listener"`         // ListenerKey of the socket that accepted it
-	Peer     netip.AddrPort `json:"peer"`             // the client; not valid for a unix socket
-	Serial   uint64         `json:"serial"`           // $connection
-	Requests uint32         `json:"requests"`         // served so far: keepalive_requests counts on
-	AgeMs    int64          `json:"age_ms"`           // since it was accepted: keepalive_time counts on
-	IdleMs   int64          `json:"idle_ms"`          // how long it may still be silent
-	Worker   Incarnation    `json:"worker"`           // who sends it
-	Places   []Place        `json:"places,omitempty"` // under the limits of its listening address, in Worker's slot
+	Listener string         `json:"listener"`          // ListenerKey of the socket that accepted it
+	Peer     netip.AddrPort `json:"peer"`              // the client; not valid for a unix socket
+	Serial   uint64         `json:"serial"`            // $connection
+	Requests uint32         `json:"requests"`          // served so far: keepalive_requests counts on
+	AgeMs    int64          `json:"age_ms"`            // since it was accepted: keepalive_time counts on
+	IdleMs   int64          `json:"idle_ms"`           // how long it may still be silent
+	Proxied  []byte         `json:"proxied,omitempty"` // the PROXY protocol's header that it began with; empty: none has come
+	Worker   Incarnation    `json:"worker"`            // who sends it
+	Places   []Place        `json:"places,omitempty"`  // under the limits of its listening address, in Worker's slot
 }
 
 // Incarnation is one process in a worker slot: the slot's next worker is another one.

@@ -81,6 +81,8 @@ func newSocket(l *conf.Listener) (*socket, error) {
 		KeepAliveIdle:     seconds(l.SoKeepalive.Idle),
 		KeepAliveInterval: seconds(l.SoKeepalive.Interval),
 		KeepAliveCount:    l.SoKeepalive.Count,
+		Deferred:          l.Deferred,
+		FastOpen:          l.FastOpen,
 		UnixMode:          unixSocketMode,
 	}}
 	switch l.SoKeepalive.Switch {

@@ -27,8 +27,12 @@ type Header struct {
 	// Source is the client's address, Destination the one that it connected to. Both are invalid when the header has none: the proxy speaks for
 	// itself (LOCAL), does not know (UNKNOWN), or has it from another kind of network.
 	Source, Destination netip.AddrPort
-	tlvs                []byte
+	raw                 []byte // all of it
+	tlvs                []byte // a piece of raw
 }
+
+// Bytes is the header as it was read; Parse makes the same of it.
+func (h *Header) Bytes() []byte { return h.raw }
 
 // Largest headers.
 const (
@@ -48,9 +52,15 @@ func Parse(buf []byte) (h Header, n int, v Verdict) {
 		return h, 0, More
 	}
 	if buf[0] == signature[0] {
-		return parseV2(buf)
+		h, n, v = parseV2(buf)
+	} else {
+		h, n, v = parseV1(buf)
 	}
-	return parseV1(buf)
+	if v == Done {
+		h.raw = bytes.Clone(buf[:n])
+		h.tlvs = h.raw[n-len(h.tlvs):]
+	}
+	return h, n, v
 }
 
 // parseV1 reads "PROXY TCP4 SOURCE DESTINATION SOURCEPORT DESTINATIONPORT CR LF".
@@ -139,7 +149,7 @@ func parseV2(buf []byte) (h Header, n int, v Verdict) {
 	ports := rest[2*size:]
 	h.Source = addressV2(rest[:size], ports)
 	h.Destination = addressV2(rest[size:2*size], ports[2:])
-	h.tlvs = bytes.Clone(ports[4:])
+	h.tlvs = ports[4:]
 	return h, n, Done
 }
 

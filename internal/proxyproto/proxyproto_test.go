@@ -69,6 +69,8 @@ func TestParse(t *testing.T) {
 			continue
 		}
 		require.Equal(t, c.source, h.Source.String())
+		same, _, _ := Parse(h.Bytes())
+		require.Equal(t, h, same)
 		require.Equal(t, c.dst, h.Destination.String())
 		for i := range len(c.text) {
 			_, _, v := Parse([]byte(c.text[:i]))

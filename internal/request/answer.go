@@ -220,8 +220,8 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 		dst = http1.AppendFieldString(dst, "Allow", a.allow)
 	}
 	dst = r.appendRetryAfter(dst)
-	dst = r.appendAuthenticate(dst)
 	dst = r.appendConnection(dst)
+	dst = r.appendAuthenticate(dst)
 	dst = r.appendAddHeaders(dst)
 	return append(dst, '\r', '\n')
 }

@@ -200,8 +200,9 @@ type Adopted struct {
 	Peer     netip.AddrPort
 	Serial   uint64
 	Requests uint32
-	AgeMs    int64 // since it was accepted
-	IdleMs   int64 // how long it may be silent from now on
+	AgeMs    int64  // since it was accepted
+	IdleMs   int64  // how long it may be silent from now on
+	Proxied  []byte // the header of the PROXY protocol that it began with; empty: none has come
 	// Holds are the places that have been moved to this process. Lost are the zones of those that could not be, because they are not there any more.
 	Holds []limitconn.Hold
 	Lost  []*limitconn.Zone
@@ -227,6 +228,7 @@ func (e *Engine) Adopt(l *conn.Listener, fd int, a Adopted) bool {
 		c.Attached = &connHolds{holds: holds}
 	}
 	c.Listener, c.Serial, c.Requests, c.OpenedMs = l, a.Serial, a.Requests, e.Clock.Ms()-a.AgeMs
+	e.adoptProxied(c, a.Proxied)
 	e.Stats.Active.Inc()
 	e.park(c, a.IdleMs)
 	return true

@@ -6,6 +6,9 @@ package request
 import (
 	"net/netip"
 
+	"go.uber.org/zap"
+
+	"weir/internal/conn"
 	"weir/internal/logfile"
 	"weir/internal/proxyproto"
 	"weir/internal/vars"
@@ -37,7 +40,7 @@ func (r *Request) takeProxied() proxyproto.Verdict {
 // logProxied says why a connection is not taken for one of a proxy.
 func (r *Request) logProxied(message string) {
 	if r.engine.Log.Enabled(logfile.LevelError) {
-		r.engine.Log.Error(message, r.logFields()...)
+		r.engine.Log.Error(message, zap.Uint64("connection", r.client.Serial), zap.ByteString("client", r.client.PeerText()), zap.String("server", r.bind.Address))
 	}
 }
 
@@ -59,6 +62,23 @@ func printable(text []byte) string {
 func (r *Request) proxied() *proxyproto.Header {
 	h, _ := r.client.Announced.(*proxyproto.Header)
 	return h
+}
+
+// Announced is the header of the PROXY protocol that a connection began with, as it was read; nil: none has come.
+func Announced(c *conn.Conn) []byte {
+	if h, ok := c.Announced.(*proxyproto.Header); ok {
+		return h.Bytes()
+	}
+	return nil
+}
+
+// adoptProxied notes what a connection from another process began with. A connection that has had requests will not send a header any more.
+func (e *Engine) adoptProxied(c *conn.Conn, header []byte) {
+	if h, _, v := proxyproto.Parse(header); v == proxyproto.Done {
+		c.Announced = &h
+	} else if c.Requests > 0 && e.Binds[c.Listener.ID].ProxyProtocol {
+		c.Announced = &proxyproto.Header{}
+	}
 }
 
 // addProxied adds the variables of the PROXY protocol.

@@ -246,8 +246,8 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	if chunk {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
-	dst = r.appendAuthenticate(dst)
 	dst = r.appendConnection(dst)
+	dst = r.appendAuthenticate(dst)
 	if s := r.group.Sticky; s != nil {
 		dst = r.appendSticky(dst, s)
 	}

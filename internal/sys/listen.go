@@ -26,6 +26,9 @@ type ListenOptions struct {
 	KeepAliveInterval int // seconds; 0: the kernel's choice
 	KeepAliveCount    int // probes; 0: the kernel's choice
 
+	Deferred bool // connections are handed over when their first bytes have come
+	FastOpen int  // queue of TCP Fast Open; 0: the kernel's choice
+
 	UnixMode uint32 // permissions of a unix socket's file
 }
 
@@ -127,7 +130,15 @@ func SetListenOptions(fd int, to *Sockaddr, o *ListenOptions) error {
 			option{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 			option{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, o.KeepAliveIdle},
 			option{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, o.KeepAliveInterval},
-			option{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount})
+			option{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount},
+			option{"TCP_FASTOPEN", unix.IPPROTO_TCP, unix.TCP_FASTOPEN, o.FastOpen})
+		deferred := 0
+		if o.Deferred {
+			deferred = 1
+		}
+		if err := setsockopt(fd, to, "TCP_DEFER_ACCEPT", unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferred); err != nil {
+			return err
+		}
 		if o.KeepAlive != 0 {
 			on := max(o.KeepAlive, 0)
 			if err := setsockopt(fd, to, "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, on); err != nil {

@@ -131,7 +131,7 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 
 func (b *builder) bind(l *conf.Listener, servers []*request.Server) (*request.Bind, error) {
 	_, address := ipc.AddressKey(l.Address.IP, l.Address.Path)
-	bind := &request.Bind{Address: address, Unix: l.Address.Path != "", Path: l.Address.Path}
+	bind := &request.Bind{Address: address, Unix: l.Address.Path != "", Path: l.Address.Path, ProxyProtocol: l.ProxyProtocol}
 	if ip := l.Address.IP; ip.IsValid() && !ip.Addr().IsUnspecified() {
 		bind.Local = ip
 	}

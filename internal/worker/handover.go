@@ -214,7 +214,7 @@ func (t *taker) adopt(c *ipc.Connection, fds []int) {
 		sys.Close(fd)
 		return
 	}
-	a := request.Adopted{Peer: c.Peer, Serial: c.Serial, Requests: c.Requests, AgeMs: c.AgeMs, IdleMs: c.IdleMs}
+	a := request.Adopted{Peer: c.Peer, Serial: c.Serial, Requests: c.Requests, AgeMs: c.AgeMs, IdleMs: c.IdleMs, Proxied: c.Proxied}
 	taken := w.moveHere(c, &a)
 	if len(fds) > 1 {
 		if _, errno := sys.Write(fds[1], binary.LittleEndian.AppendUint64(nil, uint64(taken))); errno != 0 {
@@ -297,7 +297,7 @@ func (g *giver) Give(c *conn.Conn, places []limitconn.Hold, reply int) error {
 	m := &g.message
 	*m = ipc.Connection{
 		Listener: w.keys[c.Listener.ID], Peer: c.Peer, Serial: c.Serial, Requests: c.Requests, AgeMs: now - c.OpenedMs,
-		IdleMs: max(c.DeadlineMs()-now, 0), Worker: w.incarnation(), Places: m.Places[:0],
+		IdleMs: max(c.DeadlineMs()-now, 0), Worker: w.incarnation(), Places: m.Places[:0], Proxied: request.Announced(c),
 	}
 	for _, h := range places {
 		zone, p := h.Zone(), h.Place()
