@@ -49,16 +49,16 @@ func (r *Request) noMemory() verdict {
 // 494 (head too large) and 497 included.
 func (r *Request) answer(status int) verdict {
 	r.status, r.errorStatus = status, 0
+	switch publicStatus(status) {
+	case 400, 413, 414, 500, 501: // as nginx, whatever a page makes of it: what comes next on this connection is not to be trusted, or not worth it
+		r.closeClient = true
+	}
 	if !r.fixed {
 		if page := r.errorPage(status); page != nil && (r.head.Len > 0 || page.Text != nil || page.Redirect != nil) {
 			return r.showPage(page, status)
 		}
 	}
 	r.status = publicStatus(status)
-	switch r.status {
-	case 400, 413, 414, 500, 501: // as nginx: what comes next on this connection is not to be trusted, or not worth it
-		r.closeClient = true
-	}
 	a := &r.answerPage
 	a.reset()
 	if status == 405 {
@@ -95,11 +95,11 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		return r.answerRedirect(ret.Code, ret.URL)
 	case ret.Text != nil:
 		a.reset()
+		r.status = ret.Code // the text may name it
 		if a.body = r.render(ret.Text); a.body == nil {
 			return r.noMemory()
 		}
 		a.contentType = "text/plain"
-		r.status = ret.Code
 		return r.sendAnswer()
 	}
 	if ret.Code < 300 {

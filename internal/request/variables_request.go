@@ -64,9 +64,26 @@ func (t *variables) addRequest() {
 	}
 }
 
+// appendOriginForm appends the path and the arguments of a target in absolute form: as nginx, what follows the authority.
+func appendOriginForm(dst, target []byte) []byte {
+	_, rest, _ := bytes.Cut(target, []byte("://"))
+	if at := bytes.IndexAny(rest, "/?"); at >= 0 {
+		rest = rest[at:]
+	} else {
+		rest = nil
+	}
+	if len(rest) == 0 || rest[0] != '/' {
+		dst = append(dst, '/')
+	}
+	return append(dst, rest...)
+}
+
 // addTarget adds the variables of what is asked for: host, path and arguments, as they came and as they are now.
 func (t *variables) addTarget() {
 	t[vars.RequestURI] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.head.Form == http1.AbsoluteForm {
+			return appendOriginForm(dst, r.headOf(r.head.Target)), true
+		}
 		return r.appendHeadSpan(dst, r.head.Target)
 	}
 	t[vars.URI] = func(r *Request, dst []byte, _ string) ([]byte, bool) {

@@ -35,7 +35,7 @@ func TestInterop(t *testing.T) {
 }
 
 // minPairs is how many requests the cases have at least.
-const minPairs = 20
+const minPairs = 120
 
 func TestEnoughCases(t *testing.T) {
 	pairs := 0
