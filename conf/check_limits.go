@@ -104,6 +104,9 @@ func (k *checker) checkListenLimits(p *path, l *Listen) {
 	p = p.key("limit_conn")
 	k.checkLimits(p, l.LimitConns)
 	for i := range l.LimitConns {
+		if l.LimitConns[i].Queue != nil {
+			k.faultAt(p.at(i).key("queue"), "is for requests: a connection over the limit of a listen address is closed at once")
+		}
 		index, ok := k.zones[l.LimitConns[i].Zone]
 		if !ok {
 			continue

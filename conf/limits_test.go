@@ -36,7 +36,7 @@ limit_conn_bypass = []
 		t.Errorf("zones %+v, %+v", a, b)
 	}
 	server := &c.HTTP.Servers[0]
-	both := []LimitConn{{"b", 1, 1}, {"a", 2, 0}}
+	both := []LimitConn{{"b", 1, nil, 1}, {"a", 2, nil, 0}}
 	for _, l := range []struct {
 		name   string
 		got    *Settings
@@ -48,7 +48,7 @@ limit_conn_bypass = []
 		{"http", &c.HTTP.Settings, both, 503, LevelError, 1},
 		{"server", &server.Settings, both, 503, LevelError, 1},
 		{"/inherits", &server.Locations[0].Settings, both, 429, LevelError, 1},
-		{"/own", &server.Locations[1].Settings, []LimitConn{{"a", 3, 0}}, 503, LevelInfo, 1},
+		{"/own", &server.Locations[1].Settings, []LimitConn{{"a", 3, nil, 0}}, 503, LevelInfo, 1},
 		{"/none", &server.Locations[2].Settings, nil, 503, LevelError, 0},
 	} {
 		if !slices.Equal(l.got.LimitConns, l.want) || l.got.LimitConnStatus != l.status || l.got.LimitConnLogLevel.Level() != l.level ||
@@ -57,7 +57,7 @@ limit_conn_bypass = []
 		}
 	}
 	plain, limited := c.Listeners[0], c.Listeners[1]
-	if len(plain.LimitConns) != 0 || !slices.Equal(limited.LimitConns, []LimitConn{{"a", 5, 0}}) || len(limited.LimitConnBypass) != 2 {
+	if len(plain.LimitConns) != 0 || !slices.Equal(limited.LimitConns, []LimitConn{{"a", 5, nil, 0}}) || len(limited.LimitConnBypass) != 2 {
 		t.Errorf("listeners %+v, %+v", plain, limited)
 	}
 }

@@ -373,6 +373,8 @@ keepalive = 0
 keepalive_requests = 1
 keepalive_timeout = "1ms"
 keepalive_time = "2ms"
+keepalive_total = 5
+queue = { size = 1, timeout = "1s" }
 server = ["unix:a.sock", { address = "[::1]", weight = 2, max_conns = 5, max_fails = 0, fail_timeout = 0, down = true }, { address = "localhost:81", backup = true }]
 [[http.server]]
 listen = [8000, { address = "[::]:8000", backlog = 1, reuseport = true, default_server = true, ipv6only = false, rcvbuf = "1k", sndbuf = 1000, so_keepalive = "30m::10", deferred = true, fastopen = 7, bind = true, proxy_protocol = true, limit_conn = { zone = "a", max = 2 }, limit_conn_bypass = "::1" }, "unix:b.sock"]

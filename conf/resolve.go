@@ -97,23 +97,55 @@ func (l *Location) redirects() []Redirect {
 // maxConnsBytes is the size of the zone for max_conns, unless the config has very many origins.
 const maxConnsBytes = 1 << 20
 
-// MaxConnsBytes is how large the zone has to be in which requests in work at origins with max_conns are counted; 0: there are none. 1 KiB is ample for an origin:
-// its name, and what 30 workers have of it.
+// MaxConnsBytes is how large the zone has to be in which requests in work at origins with max_conns, those that wait for it, and idle connections with keepalive_total are counted;
+// 0: there are none. 1 KiB is ample for an origin: its name, and what 30 workers have of it. One that waits takes 48 bytes and 8 for each origin, as a power of two.
 func (c *Config) MaxConnsBytes() Size {
-	origins := 0
+	needed := Size(0)
 	for i := range c.Groups {
-		for _, s := range c.Groups[i].Servers {
+		g := &c.Groups[i]
+		limited := 0
+		for _, s := range g.Servers {
 			if s.MaxConns > 0 {
-				origins++
+				limited++
 			}
 		}
+		needed += Size(limited) * 1024
+		if g.KeepaliveTotal > 0 {
+			needed += 1024
+		}
+		if g.Queue != nil && limited > 0 {
+			waiter := Size(64)
+			for waiter < Size(48+8*limited) {
+				waiter *= 2
+			}
+			needed += min(Size(g.Queue.Size), 1<<17)*waiter*5/4 + 16<<10
+		}
 	}
-	if origins == 0 {
+	if needed == 0 {
 		return 0
 	}
 	size := Size(maxConnsBytes)
-	for size < Size(origins)*1024 {
+	for size < needed {
 		size *= 2
 	}
 	return size
+}
+
+// HasQueues says whether requests may have to wait for a place under a limit, or with an origin.
+func (c *Config) HasQueues() bool {
+	for i := range c.Groups {
+		if c.Groups[i].Queue != nil {
+			return true
+		}
+	}
+	queued := func(list []LimitConn) bool {
+		return slices.ContainsFunc(list, func(l LimitConn) bool { return l.Queue != nil })
+	}
+	for i := range c.HTTP.Servers {
+		s := &c.HTTP.Servers[i]
+		if queued(s.LimitConns) || slices.ContainsFunc(s.Locations, func(l Location) bool { return queued(l.LimitConns) }) {
+			return true
+		}
+	}
+	return false
 }

@@ -201,6 +201,9 @@ type LimitConn struct {
 	// The most connections that one key may have at once.
 	Max int `toml:"max" required:"true" min:"1" max:"65535" example:"10"`
 
+	// Requests of one key that wait for a place, rather than be refused at once: how many, and how long. Absent: none waits.
+	Queue *Queue `toml:"queue" example:"{ size = 100, timeout = '60s' }" as:"weir"`
+
 	// ZoneIndex is Zone as an index in HTTP.LimitConnZones.
 	ZoneIndex int `toml:"-"`
 }

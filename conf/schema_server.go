@@ -37,6 +37,14 @@ type Upstream struct {
 	// Whether requests of a client go to the origin that its first one went to: by a cookie that weir sets, or by what the origin has given the client.
 	Sticky *Sticky `toml:"sticky" example:"{ cookie = 'srv_id', expires = '1h', path = '/' }"`
 
+	// Requests that wait while every origin that could take them has max_conns in work: how many, and how long. A request that finds the queue full, or waits
+	// longer, gets 502. Absent: none waits. See docs/upstreams.md.
+	Queue *Queue `toml:"queue" example:"{ size = 100, timeout = '60s' }" as:"nginx's commercial version"`
+
+	// Idle connections to the origins of the group that all workers keep together, at most; each worker keeps no more than keepalive of them. 0: only keepalive
+	// bounds them.
+	KeepaliveTotal int `toml:"keepalive_total" default:"0" max:"1048576" as:"weir"`
+
 	// The origins.
 	Servers []UpstreamServer `toml:"server" required:"true"`
 
@@ -71,6 +79,15 @@ type Sticky struct {
 	SameSite Template `toml:"samesite" default:""`
 }
 
+// Queue is a line in which requests wait for a place, first come first served over all workers.
+type Queue struct {
+	// The most requests that wait at once.
+	Size int `toml:"size" short:"true" required:"true" min:"1" max:"1000000" example:"100"`
+
+	// How long a request waits.
+	Timeout time.Duration `toml:"timeout" default:"60s" min:"1ms" max:"365d"`
+}
+
 // UpstreamHash says what an origin is chosen by.
 type UpstreamHash struct {
 	// What is hashed. A request for which it is empty goes to the next origin in turn.
@@ -94,7 +111,8 @@ type UpstreamServer struct {
 	// See max_fails.
 	FailTimeout time.Duration `toml:"fail_timeout" default:"10s" max:"365d"`
 
-	// The most requests that it may have in work at once, over all workers and generations. A request that finds no place with any origin gets 502. 0: any number.
+	// The most requests that it may have in work at once, over all workers and generations. A request that finds no place with any origin waits
+	// in the group's queue, or gets 502 where there is none. 0: any number.
 	MaxConns int `toml:"max_conns" default:"0" max:"65535"`
 
 	// Never used.

@@ -248,6 +248,7 @@ const (
 	NextHTTP404
 	NextHTTP429
 	NextNonIdempotent
+	NextDenied
 )
 
 // The enums' names, by value; for NextUpstream by bit.
@@ -270,6 +271,7 @@ func (NextUpstream) names() []string {
 	return []string{
 		"error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504",
 		"http_403", "http_404", "http_429", "non_idempotent",
+		"denied",
 	}
 }
 

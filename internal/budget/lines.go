@@ -150,7 +150,7 @@ func (b Budget) Lines(workers int) []Line {
 
 // The counters of one server or origin are a row for each slot of the slot table, of which there are some in any case, and one with the name: package stats.
 const (
-	rowBytes = 512
+	rowBytes = 640
 	minSlots = 64
 )
 

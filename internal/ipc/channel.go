@@ -24,6 +24,7 @@ const (
 	Drained  Kind = "drained"  // nothing is left to do, exits
 	Reopened Kind = "reopened" // writes to the new files; Serial is that of the Reopen
 	Rotate   Kind = "rotate"   // got SIGUSR1: asks the master to reopen the logs
+	Call     Kind = "call"     // wakes the worker in the slot Serial: a place that one of its requests waited for is there. From workers that cannot do it themselves
 	Damaged  Kind = "damaged"  // an operation has met a damaged zone: asks the master to check it. Once for each zone and second is enough
 	Holding  Kind = "holding"  // the answer to Report, with its Serial: Holders
 )

@@ -13,6 +13,7 @@
 //	  |<--------------------------- reopened (serial) --|
 //	  |<--------------------------- rotate -------------| it got SIGUSR1: asks for a reopen
 //	  |<--------------------------- damaged ------------| an operation has met a damaged zone
+//	  |<--------------------------- call (slot) --------| asks for another worker to be woken: its own config has no queue
 //	  |---- forget (serial) --------------------------->| stops counting in an older zone
 //	  |---- drain ------------------------------------->| also: again, when somebody newer takes connections, or nobody any more
 //	  |<--------------------------- draining -----------| its listeners are closed

@@ -54,6 +54,10 @@ type Manifest struct {
 	HandOverSend    int `json:"hand_over_send,omitempty"`
 	HandOverReceive int `json:"hand_over_receive,omitempty"`
 
+	// Wakes are the event counters (eventfd) that wake the workers whose requests wait for a place, by slot: this worker's own is that of its Slot. Empty: the
+	// config has no queue.
+	Wakes []int `json:"wakes,omitempty"`
+
 	// Probe is a connection whose client is the master: a worker of an upgraded weir serves it like any other, from a server of its own that says what the worker is. 0: none.
 	Probe int `json:"probe,omitempty"`
 
@@ -168,6 +172,9 @@ func (m *Manifest) Check() error {
 	if m.Worker < 0 || m.Worker >= m.Workers {
 		return fmt.Errorf("manifest: worker %d of %d", m.Worker, m.Workers)
 	}
+	if len(m.Wakes) > 0 && len(m.Wakes) != m.Slots {
+		return fmt.Errorf("manifest: %d wake-ups for %d slots", len(m.Wakes), m.Slots)
+	}
 	return m.checkDescriptors()
 }
 
@@ -216,6 +223,9 @@ func (m *Manifest) descriptors() []descriptor {
 	}
 	if m.Quota != 0 {
 		list = append(list, descriptor{"quota of temporary files", m.Quota})
+	}
+	for slot, fd := range m.Wakes {
+		list = append(list, descriptor{fmt.Sprintf("wake-up of slot %d", slot), fd})
 	}
 	for _, l := range m.Listeners {
 		list = append(list, descriptor{"listener " + l.Address, l.FD})

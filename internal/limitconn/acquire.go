@@ -24,6 +24,7 @@ const (
 	Full                          // the zone has no room for the key
 	FullDryRun                    // the same, in a dry run: not counted, to be let through
 	Damaged                       // the zone is damaged; the master must rebuild it. Not counted
+	Queued                        // the key has as many connections as it may have, and there is a place in line: see Zone.Wait
 )
 
 // String is the verdict as in $limit_conn_status, as far as nginx has it.
@@ -37,6 +38,8 @@ func (v Verdict) String() string {
 		return "REJECTED_DRY_RUN"
 	case Damaged:
 		return "DAMAGED"
+	case Queued:
+		return "QUEUED"
 	}
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
@@ -160,7 +163,7 @@ func (z *Zone) acquireAny(tx *shmtx.Tx, hold *Hold, hash uint32, key []byte, mos
 	if tx == nil {
 		tx = z.mutex.Lock()
 	}
-	at, verdict := z.count(tx, hash, key, most)
+	at, verdict := z.count(tx, z.slot, hash, key, most)
 	c := &z.h.counters
 	tx.Step()
 	switch {
@@ -180,12 +183,12 @@ func (z *Zone) acquireAny(tx *shmtx.Tx, hold *Hold, hash uint32, key []byte, mos
 	return verdict
 }
 
-// count adds one connection of this process's slot to key, and returns the share that it is counted in.
-func (z *Zone) count(tx *shmtx.Tx, hash uint32, key []byte, limit uint32) (shm.Offset, Verdict) {
+// count adds one connection of a slot to key, and returns the share that it is counted in.
+func (z *Zone) count(tx *shmtx.Tx, slot int, hash uint32, key []byte, limit uint32) (shm.Offset, Verdict) {
 	if z.h.state == stateRebuilding {
 		return 0, Damaged
 	}
-	if z.slot == NoSlot {
+	if slot == NoSlot {
 		panic("limitconn: Acquire in a process that has no slot")
 	}
 	at, place := z.tree.Seek(hash, func(other shm.Offset) int { return bytes.Compare(key, z.keyAt(other, z.node(other))) })
@@ -193,16 +196,16 @@ func (z *Zone) count(tx *shmtx.Tx, hash uint32, key []byte, limit uint32) (shm.O
 		if limit == 0 {
 			return 0, Rejected
 		}
-		return z.addNode(tx, hash, key, place)
+		return z.addNode(tx, slot, hash, key, place)
 	}
 	n := z.node(at)
 	if n.total() >= limit {
 		return 0, Rejected
 	}
-	s := z.findShare(at, n)
+	s := z.findShare(at, n, slot)
 	switch s {
 	case 0:
-		if s = z.addShare(tx, at, n); s == 0 {
+		if s = z.addShare(tx, at, n, slot); s == 0 {
 			return 0, Full
 		}
 	case at + ownOffset:
@@ -225,10 +228,11 @@ func (z *Zone) release(h *Hold) {
 	z.releaseAny(tx, h)
 }
 
-// oneLess is the inverse of another: false when the share or its node ends with this connection, the share is not the node's own, or what it meets is not sound.
+// oneLess is the inverse of another: false when the share or its node ends with this connection, the share is not the node's own, somebody may wait for the
+// place, or what it meets is not sound.
 func (z *Zone) oneLess(tx *shmtx.Tx, h *Hold) bool {
 	n := shm.Look[node](z.shm, h.share-ownOffset)
-	if n == nil || h.epoch != z.h.epoch || z.h.state == stateRebuilding {
+	if n == nil || h.epoch != z.h.epoch || z.h.state == stateRebuilding || z.h.waiting > 0 {
 		return false
 	}
 	s := &n.own
@@ -252,8 +256,14 @@ func (z *Zone) releaseAny(tx *shmtx.Tx, h *Hold) {
 		z.mutex.Unlock()
 		return
 	}
-	z.take(tx, h.share, 1)
+	if z.h.waiting == 0 {
+		z.take(tx, h.share, 1)
+		z.mutex.Unlock()
+		return
+	}
+	called := z.giveBack(tx, h.share)
 	z.mutex.Unlock()
+	z.wake(called)
 }
 
 // holds says whether a hold still is what it was when it was taken. It always is, but in two cases, in which anything may stand in its place by now: the

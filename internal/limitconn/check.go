@@ -30,9 +30,10 @@ func (z *Zone) Check() []error {
 type checker struct {
 	z      *Zone
 	faults []error
-	nodes  map[shm.Offset]bool // seen; true: in the tree
-	shares map[shm.Offset]bool // with connections, found at a node; true: found in its slot's list too
-	used   map[int]int         // allocations found, by slot size
+	nodes  map[shm.Offset]bool     // seen; true: in the tree
+	shares map[shm.Offset]bool     // with connections, found at a node; true: found in its slot's list too
+	used   map[int]int             // allocations found, by slot size
+	byHash map[uint32][]shm.Offset // nodes in the tree; made when it is wanted
 }
 
 func (c *checker) report(format string, args ...any) {
@@ -57,6 +58,7 @@ func (z *Zone) check() (faults []error) {
 	for slot := range z.lists() {
 		c.slot(slot)
 	}
+	c.lines()
 	for off, listed := range c.shares {
 		if !listed {
 			c.report("share %#x is not in the list of its slot %d", off, z.share(off).slot)
@@ -157,7 +159,11 @@ func (c *checker) compareCounts() {
 			c.report("%d slots of %d bytes are allocated, %d are in use", s.Used, s.SlotBytes, c.used[s.SlotBytes])
 		}
 	}
-	if stats.RunPages != 1 {
-		c.report("%d pages are allocated in runs, 1 is in use", stats.RunPages)
+	runs := 1
+	if c.z.h.calls != 0 {
+		runs += callListsBytes / shm.PageBytes
+	}
+	if stats.RunPages != runs {
+		c.report("%d pages are allocated in runs, %d are in use", stats.RunPages, runs)
 	}
 }

@@ -35,6 +35,7 @@ type world struct {
 	root  *shm.Offset // tree
 	z     *Zone       // counts; nil at the lower levels
 	holds []Hold
+	lines []Ticket
 	mem   []shm.Offset // what prepare allocated, in order
 }
 
@@ -133,6 +134,20 @@ func (w *world) acquire(slot int, keys ...string) {
 		if w.holds, v, _ = Acquire(w.holds, []Limit{{Zone: w.z, Key: []byte(key), Max: 100}}); v != Passed {
 			panic(v)
 		}
+	}
+	w.z.slot = 0
+}
+
+// wait has slots wait for a key that has one place.
+func (w *world) wait(key string, slots ...int) {
+	for _, slot := range slots {
+		w.z.slot = slot
+		var hold Hold
+		var ticket Ticket
+		if _, v := w.z.Wait(Waiter{ID: uint32(len(w.lines)), Line: 10}, []Want{{Key: []byte(key), Max: 1}}, &hold, &ticket); v != Queued {
+			panic(v)
+		}
+		w.lines = append(w.lines, ticket)
 	}
 	w.z.slot = 0
 }
@@ -248,6 +263,64 @@ func crashOperations() []operation {
 			_, err := w.z.Reap(7)
 			crashtest.Must(err)
 		}},
+		{name: "wait/first", level: levelCounts, prepare: func(w *world) {
+			w.acquire(1, "a")
+			w.wait("a", 0)
+			Leave(&w.lines[0], true, 0)
+		}, run: func(w *world) { w.wait("a", 0) }},
+		{name: "wait/second", level: levelCounts, prepare: func(w *world) { w.acquire(1, "a"); w.wait("a", 2) }, run: func(w *world) { w.wait("a", 0) }},
+		{name: "wait/of another key", level: levelCounts, prepare: func(w *world) { w.acquire(1, "a", "b"); w.wait("a", 0) }, run: func(w *world) { w.wait("b", 0) }},
+		{name: "release/to the only one in line", level: levelCounts, prepare: func(w *world) { w.acquire(0, "a"); w.wait("a", 1) }, run: func(w *world) { w.release(0) }},
+		{name: "release/to the first in line", level: levelCounts, prepare: func(w *world) { w.acquire(0, "a"); w.wait("a", 1, 0, 2) },
+			run: func(w *world) { w.release(0) }},
+		{name: "release/to one in line, who has a share", level: levelCounts, prepare: func(w *world) {
+			w.acquire(0, "a", "b")
+			w.wait("a", 0, 1)
+			w.wait("b", 0)
+		}, run: func(w *world) { w.release(0) }},
+		{name: "release/nobody in line for it", level: levelCounts, prepare: func(w *world) { w.acquire(0, "a", "b"); w.wait("a", 1) },
+			run: func(w *world) { w.release(1) }},
+		{name: "calls", again: true, level: levelCounts, prepare: func(w *world) {
+			w.acquire(1, "a", "b")
+			w.wait("a", 0, 0)
+			w.wait("b", 0)
+			w.z.slot = 1
+			Release(w.holds[:2])
+			w.z.slot = 0
+		}, run: func(w *world) { w.z.Calls(nil, 0) }},
+		{name: "leave/in the middle of the line", level: levelCounts, prepare: func(w *world) { w.acquire(1, "a"); w.wait("a", 1, 0, 2) },
+			run: func(w *world) { Leave(&w.lines[1], true, 0) }},
+		{name: "leave/called", level: levelCounts, prepare: func(w *world) {
+			w.acquire(1, "a")
+			w.wait("a", 0, 2)
+			w.z.slot = 1
+			w.release(0)
+			w.z.slot = 0
+		}, run: func(w *world) { Leave(&w.lines[0], false, 0) }},
+		{name: "reap/waiters and places that others wait for", again: true, level: levelCounts, prepare: func(w *world) {
+			w.acquire(7, "a", "b", "c")
+			w.acquire(0, "d")
+			w.wait("a", 7, 1, 2)
+			w.wait("b", 1)
+			w.wait("d", 7)
+			w.z.slot = 7
+			w.release(1)
+			w.z.slot = 0
+		}, run: func(w *world) {
+			_, err := w.z.Reap(7)
+			crashtest.Must(err)
+		}},
+		{name: "rebuild/with waiters", again: true, level: levelCounts, prepare: func(w *world) {
+			w.acquire(1, "a", "b")
+			w.wait("a", 0, 1)
+			w.wait("b", 0)
+			w.z.slot = 1
+			w.release(1)
+			w.z.slot = 0
+		}, run: func(w *world) {
+			_, err := w.z.Rebuild(nil)
+			crashtest.Must(err)
+		}},
 		{name: "rebuild", again: true, level: levelCounts, prepare: func(w *world) {
 			w.acquire(1, "a", "b", "b", "c")
 			w.acquire(0, "b", "c", "d")
@@ -288,8 +361,27 @@ func (w *world) dump(level int) string {
 			fmt.Fprintf(&b, "%s=%d%v ", e.Key, e.Connections, e.Shares)
 		}))
 		fmt.Fprintf(&b, "cleared:%d", w.z.Status().Orphans)
+		w.dumpLines(&b)
 	}
 	return b.String()
+}
+
+func (w *world) dumpLines(b *strings.Builder) {
+	z := w.z
+	for at := z.lines.First(); at != 0; at = z.lines.Next(at) {
+		fmt.Fprintf(b, " line %s:", z.nameAt(at, z.line(at)))
+		for off := z.line(at).head; off != 0; off = z.waiter(off).next {
+			fmt.Fprintf(b, " %d", z.waiter(off).id)
+		}
+	}
+	if z.h.calls == 0 {
+		return
+	}
+	for slot, off := range z.callLists().called {
+		for ; off != 0; off = z.waiter(off).slotNext {
+			fmt.Fprintf(b, " call %d of slot %d", z.waiter(off).id, slot)
+		}
+	}
 }
 
 func (w *world) check(level int) []error {
@@ -310,7 +402,12 @@ type control struct {
 
 	// what the preparation took, for the victim to go on with
 	nholds, nmem uint32
-	holds        [256]struct {
+	nlines       uint32
+	lines        [16]struct {
+		at    shm.Offset
+		epoch uint32
+	}
+	holds [256]struct {
 		share       shm.Offset
 		hash, epoch uint32
 	}
@@ -324,6 +421,10 @@ func newControl(w *world) (*shm.Zone, *control) {
 	crashtest.Must(err)
 	c := shm.At[control](segment, shm.DataArea)
 	c.nholds, c.nmem = uint32(len(w.holds)), uint32(copy(c.mem[:], w.mem))
+	c.nlines = uint32(len(w.lines))
+	for i, t := range w.lines {
+		c.lines[i].at, c.lines[i].epoch = t.at, t.epoch
+	}
 	for i, h := range w.holds {
 		c.holds[i].share, c.holds[i].hash, c.holds[i].epoch = h.share, h.hash, h.epoch
 	}
@@ -333,6 +434,9 @@ func newControl(w *world) (*shm.Zone, *control) {
 // resume gives a victim's world what the test's has.
 func (c *control) resume(w *world) {
 	w.mem = append(w.mem, c.mem[:c.nmem]...)
+	for _, t := range c.lines[:c.nlines] {
+		w.lines = append(w.lines, Ticket{zone: w.z, at: t.at, epoch: t.epoch})
+	}
 	for _, h := range c.holds[:c.nholds] {
 		w.holds = append(w.holds, Hold{zone: w.z, share: h.share, hash: h.hash, epoch: h.epoch})
 	}
@@ -449,7 +553,7 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int) time.Duration {
 	w.mutex.Unlock()
 	crashtest.RequireKilled(t, victim, fmt.Sprintf("%s: store %d", op.name, k))
 
-	if op.name != "rebuild" { // that one leaves a mark, on which everybody refuses to work
+	if !strings.HasPrefix(op.name, "rebuild") { // that one leaves a mark, on which everybody refuses to work
 		require.Empty(t, w.check(op.level), "%s: killed before store %d", op.name, k)
 	}
 	require.LessOrEqual(t, w.mutex.Recoveries(), recoveries+1)

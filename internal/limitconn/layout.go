@@ -6,12 +6,13 @@ package limitconn
 import (
 	"weir/internal/rbtree"
 	"weir/internal/shm"
+	"weir/internal/stats"
 	"weir/internal/zonekey"
 )
 
 const (
 	kind       = "limit_conn"
-	kindLayout = 2
+	kindLayout = 3
 
 	// KeyMax is the longest key that is stored as it is: see package zonekey.
 	KeyMax = zonekey.Max
@@ -29,9 +30,15 @@ type header struct {
 	state   uint32     // 16: stateSound, ...
 	epoch   uint32     // 20: how often the zone was rebuilt
 	checked uint64     // 24: the lock's recoveries when the zone was last found sound
-	_       [32]byte   // 32
+	lines   shm.Offset // 32: of the tree of lines
+	calls   shm.Offset // 36: callLists; nil until somebody waits for the first time
+	waiting uint32     // 40: waiters in lines
+	called  uint32     // 44: waiters that have been called and have not come yet
+	_       [16]byte   // 48
 
-	counters counters // 64
+	counters counters        // 64
+	waits    waitCounters    // 120
+	took     stats.Histogram // 160: how long those waited that were given a place
 }
 
 // The states of a zone.
@@ -45,6 +52,15 @@ const (
 type counters struct {
 	passed, rejected, dryRun, full, stale, faults uint64
 	bypassed                                      uint64
+}
+
+// waitCounters are plain too.
+type waitCounters struct {
+	queued     uint64 // began to wait
+	given      uint64 // of those: had a place after waiting
+	late       uint64 // waited as long as they might
+	left       uint64 // gave up before
+	overflowed uint64 // did not wait, since the line was full
 }
 
 // slotLists stands at header.slots, one page: for each slot, the list of its shares. Through the transaction.
@@ -99,3 +115,46 @@ func (n *node) total() uint32 { return n.own.counts.node() }
 func (n *node) keyLen() int { return int(n.own.info & keyLenMask) }
 
 func (n *node) orphan() bool { return n.own.info&flagOrphan != 0 }
+
+// callLists stands at header.calls: for each slot, its waiters. Those that have been called stand in the second list, the last one first. Through the
+// transaction.
+type callLists struct{ waiting, called [SlotsMax]shm.Offset }
+
+const callListsBytes = 2 * SlotsMax * 4
+
+// line is those who wait, in order, for places of the keys that have its name: see Zone.lineOf. It is there while somebody waits in it. Through the
+// transaction, but while it is new. What stands at 28 is where a node has its own offset, and never looks like one: see Rebuild.
+type line struct {
+	tree   rbtree.Node // 0: key is the hash of the name
+	head   shm.Offset  // 16: who waits longest
+	tail   shm.Offset  // 20
+	length uint32      // 24
+	info   uint32      // 28: length of the name
+	// 32: the name
+}
+
+const lineBytes = 32
+
+// waiter is one who waits in a line, or has been called from it. Through the transaction, but while it is new.
+type waiter struct {
+	next, prev         shm.Offset // 0: in the line
+	slotNext, slotPrev shm.Offset // 8: in the slot's list; prev nil: callLists points here
+	line               shm.Offset // 16: nil: it has been called
+	share              shm.Offset // 20: where its place is counted, once it has been called; nil: it is to ask anew
+	hash               uint32     // 24: of the key that the place is under
+	slot               uint32     // 28: whose waiter it is
+	id                 uint32     // 32: what the worker knows it by
+	wants              uint32     // 36: how many wants follow
+	since              int64      // 40: when it began to wait, in nanoseconds of the clock that all share
+	// 48: the wants
+}
+
+// want is a place that a waiter would take.
+type want struct{ hash, most uint32 }
+
+const (
+	waiterBytes = 48
+	wantBytes   = 8
+	// WantsMax is how many keys one may wait for at the same time.
+	WantsMax = 128
+)

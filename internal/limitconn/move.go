@@ -34,7 +34,7 @@ func (z *Zone) Move(p Place, from int, still func() bool) (hold Hold, verdict Ve
 	tx = z.mutex.Lock()
 	verdict = Rejected
 	if h := (Hold{zone: z, share: shm.Offset(p.Share), hash: p.Hash, epoch: p.Epoch}); z.heldBy(h, from) && still() {
-		if h.share, verdict = z.move(tx, h.share); verdict == Passed {
+		if h.share, verdict = z.move(tx, h.share, z.slot); verdict == Passed {
 			h.epoch, hold = z.h.epoch, h
 		}
 	}
@@ -50,20 +50,22 @@ func (z *Zone) heldBy(h Hold, slot int) bool {
 	return z.survivedIn(&h, slot)
 }
 
-// move moves one connection of the share at off to this process's slot, and returns the share that it is in then.
-func (z *Zone) move(tx *shmtx.Tx, off shm.Offset) (shm.Offset, Verdict) {
+// move moves one connection of the share at off to a slot, and returns the share that it is in then.
+func (z *Zone) move(tx *shmtx.Tx, off shm.Offset, slot int) (shm.Offset, Verdict) {
 	s := z.share(off)
 	at := s.node
 	n := z.node(at)
-	own := z.findShare(at, n)
+	own := z.findShare(at, n, slot)
 	switch {
+	case own == off:
+		return off, Passed
 	case own == 0 && s.count() == 1: // the share changes its slot: nothing to allocate, nothing that could fail
 		z.unlinkSlot(tx, s)
-		tx.Put32(&s.slot, uint32(z.slot))
+		tx.Put32(&s.slot, uint32(slot))
 		z.linkSlot(tx, off, false)
 		return off, Passed
 	case own == 0:
-		if own = z.addShare(tx, at, n); own == 0 {
+		if own = z.addShare(tx, at, n, slot); own == 0 {
 			return 0, Full
 		}
 	default:

@@ -27,12 +27,22 @@ func (z *Zone) Reap(slot int) (connections int, err error) {
 		return 0, fmt.Errorf("reap of slot %d: at most %d possible", slot, SlotsMax-1)
 	}
 	for {
+		more, verdict := z.dropWaiters(slot)
+		if verdict == Damaged {
+			return 0, fmt.Errorf("zone %q: reap of slot %d: %w", z.Name(), slot, ErrDamaged)
+		}
+		if !more {
+			break
+		}
+	}
+	for {
 		n, more, verdict := z.reapSome(slot)
 		connections += n
 		if verdict == Damaged {
 			return connections, fmt.Errorf("zone %q: reap of slot %d: %w", z.Name(), slot, ErrDamaged)
 		}
 		if !more {
+			z.wakeCalled() // the dead worker may have been about to
 			return connections, nil
 		}
 	}
@@ -53,10 +63,15 @@ func (z *Zone) reapSome(slot int) (connections int, more bool, verdict Verdict) 
 			break
 		}
 		count := z.share(off).count()
-		if count == 0 {
+		switch {
+		case count == 0:
 			shm.Faultf(z.shm, off, "limitconn: a share without connections in the list of slot %d", slot)
+		case z.h.waiting > 0: // each place may go to somebody else
+			z.giveBack(tx, off)
+			count = 1
+		default:
+			z.take(tx, off, count)
 		}
-		z.take(tx, off, count)
 		tx.Commit()
 		connections += int(count)
 	}
@@ -81,6 +96,7 @@ func (z *Zone) delete(key []byte) (connections int, found bool, verdict Verdict)
 	tx = z.mutex.Lock()
 	at := z.find(key)
 	if at != 0 {
+		z.callAll(tx, z.lineOf(z.keyAt(at, z.node(at)))) // the key counts from 0 again
 		n := z.node(at)
 		connections = int(n.total())
 		z.tree.Delete(tx, at)
@@ -89,6 +105,7 @@ func (z *Zone) delete(key []byte) (connections int, found bool, verdict Verdict)
 		tx.Put32(&z.h.orphans, z.h.orphans+1)
 	}
 	z.mutex.Unlock()
+	z.wakeCalled()
 	return connections, at != 0, Passed
 }
 

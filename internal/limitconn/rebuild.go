@@ -38,6 +38,7 @@ func (z *Zone) Rebuild(alive func(slot int) bool) (Rebuilt, error) {
 	if verdict == Damaged {
 		return r.done, fmt.Errorf("zone %q: rebuild: %w", z.Name(), ErrDamaged)
 	}
+	z.wakeAll()
 	return r.done, nil
 }
 
@@ -69,6 +70,10 @@ func (r *rebuilder) run() (verdict Verdict) {
 	tx.PutOffset(&z.h.root, 0)
 	tx.Put32(&z.h.keys, 0)
 	tx.Put32(&z.h.orphans, 0)
+	tx.PutOffset(&z.h.lines, 0) // who waited asks anew: see Zone.Calls
+	tx.PutOffset(&z.h.calls, 0)
+	tx.Put32(&z.h.waiting, 0)
+	tx.Put32(&z.h.called, 0)
 	tx.Commit()
 	r.link(tx)
 	tx.Put32(&z.h.epoch, z.h.epoch+1)

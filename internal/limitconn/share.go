@@ -9,15 +9,15 @@ import (
 	"weir/internal/shmtx"
 )
 
-// addNode makes a node for a key that has none, with one connection of this process's slot. It returns its own share.
-func (z *Zone) addNode(tx *shmtx.Tx, hash uint32, key []byte, place rbtree.Place) (shm.Offset, Verdict) {
+// addNode makes a node for a key that has none, with one connection of the slot. It returns its own share.
+func (z *Zone) addNode(tx *shmtx.Tx, slot int, hash uint32, key []byte, place rbtree.Place) (shm.Offset, Verdict) {
 	at, ok := z.pool.Alloc(tx, nodeBytes+len(key))
 	if !ok {
 		return 0, Full
 	}
 	n, s := z.node(at), at+ownOffset
 	tx.Step()
-	n.own = share{counts: ofNode + ofShare, slot: uint32(z.slot), node: at, info: uint32(len(key))} // free until now: nothing to undo
+	n.own = share{counts: ofNode + ofShare, slot: uint32(slot), node: at, info: uint32(len(key))} // free until now: nothing to undo
 	copy(z.shm.Bytes(at+nodeBytes, len(key)), key)
 	z.tree.Insert(tx, at, hash, place)
 	z.linkSlot(tx, s, true)
@@ -25,15 +25,15 @@ func (z *Zone) addNode(tx *shmtx.Tx, hash uint32, key []byte, place rbtree.Place
 	return s, Passed
 }
 
-// findShare is the share of this process's slot in a node, nil when it has none.
-func (z *Zone) findShare(at shm.Offset, n *node) shm.Offset {
-	if n.own.count() > 0 && n.own.slot == uint32(z.slot) {
+// findShare is the share of a slot in a node, nil when it has none.
+func (z *Zone) findShare(at shm.Offset, n *node, slot int) shm.Offset {
+	if n.own.count() > 0 && n.own.slot == uint32(slot) {
 		return at + ownOffset
 	}
 	steps := 0
 	for off := n.own.next; off != 0; {
 		s := z.share(off)
-		if s.slot == uint32(z.slot) {
+		if s.slot == uint32(slot) {
 			return off
 		}
 		if steps++; steps > SlotsMax {
@@ -44,11 +44,11 @@ func (z *Zone) findShare(at shm.Offset, n *node) shm.Offset {
 	return 0
 }
 
-// addShare makes a share for this process's slot, in the node itself when that place is free, and counts one connection in it. nil: the
+// addShare makes a share for a slot, in the node itself when that place is free, and counts one connection in it. nil: the
 // zone is full.
-func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node) shm.Offset {
+func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node, slot int) shm.Offset {
 	if n.own.count() == 0 {
-		tx.Put32(&n.own.slot, uint32(z.slot))
+		tx.Put32(&n.own.slot, uint32(slot))
 		n.own.put(tx, n.own.counts+ofNode+ofShare)
 		z.linkSlot(tx, at+ownOffset, false)
 		return at + ownOffset
@@ -58,7 +58,7 @@ func (z *Zone) addShare(tx *shmtx.Tx, at shm.Offset, n *node) shm.Offset {
 		return 0
 	}
 	tx.Step()
-	*z.share(off) = share{counts: ofShare, slot: uint32(z.slot), node: at, next: n.own.next} // free until now: nothing to undo
+	*z.share(off) = share{counts: ofShare, slot: uint32(slot), node: at, next: n.own.next} // free until now: nothing to undo
 	tx.PutOffset(&n.own.next, off)
 	n.own.put(tx, n.own.counts+ofNode)
 	z.linkSlot(tx, off, true)

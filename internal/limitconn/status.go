@@ -14,6 +14,7 @@ import (
 	"weir/internal/shm"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
+	"weir/internal/stats"
 )
 
 // Status is what a zone has counted, and how full it is. The counters may miss the operations of processes that were killed in the middle.
@@ -29,12 +30,24 @@ type Status struct {
 	Full      uint64 // no room in the zone
 	Stale     uint64 // places given back that were not there any more: see Release
 	Faults    uint64 // operations that met a damaged zone
+	Waiting   int    // in lines at present
+	Waits     Waits
 	Rebuilds  int
 	Sound     bool // no operation has met a fault since the last Rebuild
 	CheckDue  bool // a dead process's work was undone since the last Check, or the zone is not sound
 	Slab      slab.Stats
 	Lock      shmtx.Counters
 	UsedPart  float64 // part of the pages that is not free, 0 to 1: warn at 0.8
+}
+
+// Waits is what has become of those who had to wait in line: see Zone.Wait.
+type Waits struct {
+	Queued     uint64          // began to wait
+	Given      uint64          // had a place after waiting
+	Late       uint64          // waited as long as they might; counted as rejected too
+	Left       uint64          // gave up before
+	Overflowed uint64          // did not wait, since the line was full; counted as rejected too
+	Time       stats.Histogram // how long those waited that had a place
 }
 
 // Status returns the present numbers.
@@ -59,6 +72,8 @@ func (z *Zone) status() Status {
 	s.Keys, s.Orphans, s.Rebuilds = int(h.keys), int(h.orphans), int(h.epoch)
 	s.Passed, s.Rejected, s.DryRun, s.Full, s.Stale, s.Faults = c.passed, c.rejected, c.dryRun, c.full, c.stale, c.faults
 	s.Bypassed = atomic.LoadUint64(&c.bypassed)
+	w := &h.waits
+	s.Waiting, s.Waits = int(h.waiting), Waits{w.queued, w.given, w.late, w.left, w.overflowed, h.took}
 	s.Lock, s.Slab = z.mutex.Counters(), z.pool.Stats()
 	s.Sound = h.state == stateSound
 	s.CheckDue = !s.Sound || h.checked != s.Lock.Recoveries

@@ -24,9 +24,20 @@ type Zone struct {
 	mutex *shmtx.Mutex
 	pool  *slab.Pool
 	tree  rbtree.Tree
+	lines rbtree.Tree
 	h     *header
 	slot  int // NoSlot: Acquire is not allowed
+
+	// OnCall, where it is set, is told the slot of a worker that has somebody to fetch with Calls; after the lock has been given back.
+	OnCall func(slot int)
+	epoch  uint32 // of the zone when Calls looked last
+
+	grouped bool // Key is GroupKey
 }
+
+// GroupKey is the text of a key (Options.Key) for zones whose keys are a group's name, a zero byte, and a name in the group: who waits in line waits for any
+// of the group. In other zones, each key has a line of its own.
+const GroupKey = "group, origin"
 
 // Options say what Create makes; see nginx's limit_conn_zone.
 type Options = zone.Options
@@ -67,7 +78,8 @@ func Attach(fd int, owner *shmtx.Owner, slot int) (*Zone, error) {
 
 func over(segment *shm.Zone, mutex *shmtx.Mutex, slot int) *Zone {
 	h := shm.At[header](segment, shm.UserArea)
-	return &Zone{Handle: zone.Of(segment, mutex), shm: segment, mutex: mutex, pool: slab.Open(segment), tree: rbtree.New(segment, &h.root), h: h, slot: slot}
+	return &Zone{Handle: zone.Of(segment, mutex), shm: segment, mutex: mutex, pool: slab.Open(segment), tree: rbtree.New(segment, &h.root),
+		lines: rbtree.New(segment, &h.lines), h: h, slot: slot, epoch: h.epoch, grouped: segment.Key() == GroupKey}
 }
 
 // Capacity is how many keys of keyBytes, 1 to KeyMax, a zone of zoneBytes holds when each key's connections are in one worker: exact. A key costs

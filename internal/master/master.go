@@ -54,6 +54,7 @@ type master struct {
 	control   *control
 	stats     *stats.Segment
 	handOver  [2]int // the queue of connections from workers that drain to others: the end to send, the end to receive; 0: none
+	wakes     wakes
 	table     *slots.Table
 	zones     *zones
 	quota     *quota.Zone
@@ -331,7 +332,7 @@ func (m *master) createShared(config *conf.Config, count int) (err error) {
 	if m.table, err = slots.Create("weir", count); err != nil {
 		return err
 	}
-	m.zones = new(zones)
+	m.zones = &zones{onCall: m.wakes.wake}
 	return errors.Join(m.openQuota(config), m.openPeers(config))
 }
 
@@ -376,6 +377,7 @@ func (m *master) close() {
 	}
 	m.closeControl()
 	m.closeShared()
+	m.wakes.close()
 	m.program.close()
 	m.closePid()
 	m.logs.close()

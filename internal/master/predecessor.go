@@ -107,6 +107,7 @@ func (m *master) adopt(p *predecessor) error {
 		}
 		m.sockets = m.sockets.adopt(l)
 	}
+	m.wakes.adopt(p.manifest.Wakes)
 	if m.handOver = [2]int{p.manifest.HandOverSend, p.manifest.HandOverReceive}; m.handOver[0] != 0 {
 		return nil
 	}
@@ -232,6 +233,16 @@ func (list sockets) keys() []string {
 	return keys
 }
 
+// closeShared closes the shared memory, which this process cannot use.
+func (p *predecessor) closeShared() {
+	for _, z := range p.manifest.Zones {
+		sys.Close(z.FD)
+	}
+	for _, fd := range []int{p.manifest.Stats, p.manifest.Table, p.manifest.Quota, p.manifest.Peers} {
+		sys.Close(fd)
+	}
+}
+
 // attachShared maps the old master's shared memory. A part with another layout than this version's is an error, unless the operator has asked for new ones.
 func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (err error) {
 	reset := p.manifest.Succession.ResetZones
@@ -243,13 +254,8 @@ func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (e
 			return refuse("slot table", err)
 		}
 		m.log.Warn("the slot table has another layout: all zones are new, their counts start at 0", zap.Error(err))
-		for _, z := range p.manifest.Zones {
-			sys.Close(z.FD)
-		}
-		sys.Close(p.manifest.Stats)
-		sys.Close(p.manifest.Table)
-		sys.Close(p.manifest.Quota)
-		sys.Close(p.manifest.Peers)
+		p.closeShared()
+		m.wakes.close()
 		if err := m.createShared(config, count); err != nil {
 			return err
 		}
@@ -266,7 +272,7 @@ func (m *master) attachShared(p *predecessor, config *conf.Config, count int) (e
 			return err
 		}
 	}
-	m.zones = new(zones)
+	m.zones = &zones{onCall: m.wakes.wake}
 	if err := m.adoptQuota(p.manifest.Quota); err != nil {
 		if !reset {
 			return refuse("temp_quota", err)
@@ -325,6 +331,7 @@ func (s *zones) attach(z ipc.Zone) (*zone, error) {
 		return nil, err
 	}
 	s.serial = max(s.serial, z.Serial)
+	s.listen(opened)
 	added := &zone{content: opened, serial: z.Serial, options: options, owner: owner}
 	s.mu.Lock()
 	s.open = append(s.open, added)

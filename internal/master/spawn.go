@@ -136,6 +136,13 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		acceptMutex = inherit(g.accept.FD())
 	}
 	temp, budget := m.inheritTemp(g, inherit)
+	var wakes []int
+	if g.config.HasQueues() {
+		if err := m.wakes.open(m.table.Slots()); err != nil {
+			return 0, err
+		}
+		wakes = m.wakes.inherit(inherit)
+	}
 	manifest := &ipc.Manifest{
 		Build: m.opts.Build,
 		Slot:  slot, Slots: m.table.Slots(),
@@ -145,6 +152,7 @@ func (m *master) spawn(g *generation, index, slot, channel int) (pid int, err er
 		Config: inherit(g.configFD), Channel: inherit(channel), Stats: inherit(m.stats.FD()), Table: inherit(m.table.FD()),
 		Peers:        inherit(m.peers.FD()),
 		AcceptMutex:  acceptMutex,
+		Wakes:        wakes,
 		HandOverSend: inherit(m.handOver[0]), HandOverReceive: inherit(m.handOver[1]), Probe: g.probeFor(index, inherit),
 		Listeners: g.listenersOf(index, inherit),
 		Zones:     g.zonesOf(inherit), Temp: temp, Quota: budget,

@@ -129,6 +129,7 @@ func (m *master) startSuccessor(s *successor, resetZones bool) error {
 		Build: m.opts.Build, Slots: m.table.Slots(), MasterPID: os.Getpid(),
 		Channel: inherit(theirs), Stats: inherit(m.stats.FD()), Table: inherit(m.table.FD()), Quota: inherit(m.quota.FD()), Peers: inherit(m.peers.FD()),
 		HandOverSend: inherit(m.handOver[0]), HandOverReceive: inherit(m.handOver[1]),
+		Wakes:     m.wakes.inherit(inherit),
 		Listeners: m.sockets.manifest(inherit), Zones: zoneManifest(used, inherit),
 		Succession: &ipc.Succession{
 			Format: ipc.SuccessionFormat, ControlPath: m.control.path(), PidPath: m.pid.path,

@@ -178,6 +178,8 @@ func (m *master) onEvent(e event) {
 		m.onReopened(w, e.message.Serial)
 	case ipc.Rotate:
 		m.want(orderReopen, nil)
+	case ipc.Call:
+		m.wakes.wake(e.message.Serial)
 	case ipc.Damaged:
 		wake(m.keeper.looks)
 	default:

@@ -116,6 +116,7 @@ func (c connections) numbers(try bool) (zoneNumbers, bool) {
 	return zoneNumbers{
 		ZoneStatus: ZoneStatus{
 			Keys: s.Keys, DeletedKeys: s.Orphans, Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Failures: s.Full,
+			Waiting: s.Waiting, Waited: s.Waits.Given, Late: s.Waits.Late, Left: s.Waits.Left, Overflow: s.Waits.Overflowed,
 			Stale: s.Stale, Faults: s.Faults, Rebuilds: s.Rebuilds, Sound: s.Sound,
 		},
 		slab: s.Slab, lock: s.Lock, checkDue: s.CheckDue, usedPart: s.UsedPart,

@@ -13,6 +13,7 @@ import (
 
 	"weir/conf"
 	"weir/internal/ipc"
+	"weir/internal/limitconn"
 	"weir/internal/logfile"
 	"weir/internal/shm"
 	"weir/internal/shmtx"
@@ -40,6 +41,8 @@ type zones struct {
 	open  []*zone
 	spare []*shmtx.Owner // of zones that are closed: the kernel knows an owner's memory for as long as the process lives
 
+	onCall func(slot int) // wakes a worker: see limitconn.Zone.OnCall
+
 	closing  sync.WaitGroup // goroutines that close zones
 	complain func(error)    // about a zone that could not be closed
 }
@@ -55,7 +58,15 @@ func (s *zones) create(o zoneOptions) (*zone, error) {
 		s.giveOwner(owner)
 		return nil, err
 	}
+	s.listen(z.content)
 	return z, nil
+}
+
+// listen has workers woken when the master gives back a place that one of their requests waits for.
+func (s *zones) listen(c content) {
+	if c, ok := c.(connections); ok {
+		c.OnCall = s.onCall
+	}
 }
 
 func (s *zones) takeOwner() (*shmtx.Owner, error) {
@@ -194,7 +205,7 @@ func wantedZones(config *conf.Config) []zoneOptions {
 		list = append(list, zoneOptions{ipc.KindLimitReq, z.Name, string(z.Key), int64(z.Size), mutex})
 	}
 	if size := config.MaxConnsBytes(); size > 0 {
-		list = append(list, zoneOptions{ipc.KindMaxConns, maxConnsName, "group, origin", int64(size), mutex})
+		list = append(list, zoneOptions{ipc.KindMaxConns, maxConnsName, limitconn.GroupKey, int64(size), mutex})
 	}
 	return list
 }

@@ -31,6 +31,11 @@ type ZoneStatus struct {
 	Delayed  uint64 `json:"delayed"`          // limit_req: let through after a delay
 	Rejected uint64 `json:"rejected"`         // over the limit
 	DryRun   uint64 `json:"rejected_dry_run"` // over the limit or without room, and let through
+	Waiting  int    `json:"waiting"`          // in line for a place
+	Waited   uint64 `json:"waited"`           // had a place after waiting in line
+	Late     uint64 `json:"late"`             // waited as long as they might; rejected
+	Left     uint64 `json:"left"`             // gave up waiting
+	Overflow uint64 `json:"overflowed"`       // found the line full; rejected
 	Bypassed uint64 `json:"bypassed"`         // by limit_conn_bypass
 	Evicted  uint64 `json:"evicted"`          // limit_req: keys that had to leave a full zone before they were idle
 	Failures uint64 `json:"failures"`         // the zone had no room

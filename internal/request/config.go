@@ -267,6 +267,7 @@ const (
 	NextHTTP404
 	NextHTTP429
 	NextNonIdempotent
+	NextDenied // by proxy_allow_upstream, which there is not: it never happens
 )
 
 // nextByStatus is the reason that an origin's status can be.

@@ -53,6 +53,7 @@ type Engine struct {
 	inFlight       int
 	draining       bool
 	drain          drain
+	lines          lines // requests that wait for a place
 	limiter        limiter
 	rater          rater
 	peerKey        [16]byte     // memory for an address: see Request.peerKey
@@ -70,6 +71,7 @@ func NewEngine(o Options) *Engine {
 	e := &Engine{Options: o, variables: newVariables()}
 	e.Pipes = eventpipe.NewShared(eventpipe.SharedOptions{Pool: o.Pool, Clock: o.Clock, Splicer: o.Splicer, Spill: o.Spill})
 	e.relief.init(e)
+	e.lines.init(e)
 	return e
 }
 

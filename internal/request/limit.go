@@ -23,6 +23,7 @@ type Limits struct {
 	Status   int            // limit_conn_status
 	LogLevel logfile.Level  // limit_conn_log_level
 	DryRun   bool           // limit_conn_dry_run
+	Queued   bool           // some of List has a queue: places are taken one after the other, in an order that is the same in all lists
 }
 
 // Limit is one limit_conn.
@@ -30,7 +31,9 @@ type Limit struct {
 	Zone      *Zone
 	Key       *vars.Template
 	Max       uint32
-	AllowFull bool // on_full = "allow"
+	AllowFull bool  // on_full = "allow"
+	QueueSize int   // how many requests of a key may wait for a place; 0: none may
+	QueueMs   int64 // and how long
 	// ByAddress says that Key is $binary_remote_addr and nothing else, the usual key.
 	ByAddress bool
 }
@@ -56,6 +59,16 @@ func (l *limiter) acquire(holds []limitconn.Hold, limits *Limits, addr netip.Add
 	if len(limits.List) == 1 && len(limits.List[0].Zone.Older) == 0 {
 		return l.acquireOne(holds, limits, addr, src)
 	}
+	l.prepare(limits, src)
+	taken, v, at := limitconn.Acquire(holds, l.ask)
+	if at >= 0 {
+		failed = l.of[at]
+	}
+	return taken, v, failed
+}
+
+// prepare makes what is asked under the limits.
+func (l *limiter) prepare(limits *Limits, src vars.Source) {
 	l.ask, l.of, l.ends, l.keys = l.ask[:0], l.of[:0], l.ends[:0], l.keys[:0]
 	for i := range limits.List { // all keys first: their memory may move while it grows
 		l.keys = limits.List[i].Key.Append(l.keys, src)
@@ -73,11 +86,6 @@ func (l *limiter) acquire(holds []limitconn.Hold, limits *Limits, addr netip.Add
 		ask.Zone = lim.Zone.Zone
 		l.ask, l.of = append(l.ask, ask), append(l.of, lim)
 	}
-	taken, v, at := limitconn.Acquire(holds, l.ask)
-	if at >= 0 {
-		failed = l.of[at]
-	}
-	return taken, v, failed
 }
 
 // acquireOne is acquire for a single limit, the usual case.
@@ -126,6 +134,10 @@ func (r *Request) limit() (verdict, bool) {
 		}
 		return again, true
 	}
+	if limits.Queued && !limits.DryRun {
+		r.arena.AddCleanup(unlimit, r)
+		return r.limitInOrder()
+	}
 	var v limitconn.Verdict
 	var failed *Limit
 	r.holds, v, failed = r.engine.limiter.acquire(r.holds, limits, r.client.Peer.Addr(), r)
@@ -140,8 +152,13 @@ func (r *Request) limit() (verdict, bool) {
 	case limitconn.Passed, limitconn.RejectedDryRun, limitconn.FullDryRun:
 		return again, true
 	}
+	return r.refuseLimit(), false
+}
+
+// refuseLimit answers a request over a limit.
+func (r *Request) refuseLimit() verdict {
 	r.retryAfterSec = 1
-	return r.answer(limits.Status), false
+	return r.answer(r.loc.Limits.Status)
 }
 
 // logLimit says which limit refused, and whom.

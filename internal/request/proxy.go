@@ -65,11 +65,20 @@ func (r *Request) pick() verdict {
 	if s := r.group.Sticky; s != nil && len(r.trials) == r.round {
 		r.bindPeer(s)
 	}
-	now := r.nowMs()
 	peer := r.group.Pick(r.engine.Clock.SharedMs(), &r.tried, r.peerKey(r.group))
-	if peer == nil {
-		return r.noOrigin()
+	switch {
+	case peer != nil:
+		return r.attempt(peer)
+	case r.group.Waits(&r.tried):
+		return r.waitForOrigin()
 	}
+	return r.noOrigin()
+}
+
+// attempt begins an attempt with a peer, over a connection that is kept or a new one.
+func (r *Request) attempt(peer *upstream.Peer) verdict {
+	now := r.nowMs()
+	r.wait.untilMs = 0
 	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
 		NewRound: len(r.trials) == r.round && r.round > 0})
 	r.beginAttempt(peer)
@@ -176,12 +185,15 @@ func (r *Request) failOrigin(why Next, what string, fields ...zap.Field) verdict
 // nextOrigin passes the request on to another origin if proxy_next_upstream allows it; otherwise the request ends with status.
 func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 	p, t := r.loc.Proxy, r.trial()
-	sent := r.up.outOpen
+	sent, sentAll := r.up.outOpen, r.up.outOpen && r.up.out == nil && r.up.bodyDone
 	peer := r.up.peer
 	t.Status = status
 	r.endAttempt()
 	if stale {
 		r.staleTrials++
+		if peer.Row != nil {
+			peer.Row.Stale.Inc()
+		}
 	} else if why != NextHTTP403 && why != NextHTTP404 {
 		if r.countFailure(peer) {
 			r.logOriginAt(logfile.LevelWarn, "origin is taken for unavailable", r.doing())
@@ -191,16 +203,20 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 		r.tried.Leave()
 	}
 	r.closeAttempt()
-	if sent && !r.repeatable() {
+	allowed := p.Next | NextError
+	if !stale {
+		allowed, sentAll = p.Next, sent
+	}
+	if sentAll && !r.repeatable() {
 		why |= NextNonIdempotent
 	}
-	if r.headSent || p.Next&why != why || !r.canReplay() ||
+	if r.headSent || allowed&why != why || !r.canReplay() ||
 		p.NextTimeoutMs > 0 && r.nowMs()-r.proxyStartMs >= p.NextTimeoutMs {
 		return r.answer(status)
 	}
 	if stale {
 		// The origin closed an idle connection while the request was on its way to it. That says nothing about
-		// the origin: it gets the request again.
+		// the origin, and is not up to proxy_next_upstream: it gets the request again, unless it may have the whole of one that may not be repeated.
 		t := upstream.Trial{Peer: peer, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1}
 		r.trials = append(r.trials, t)
 		r.beginAttempt(peer)
@@ -216,6 +232,7 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 func (r *Request) closeOrigin() {
 	r.tried.Leave()
 	r.nameWait.Leave()
+	r.abandonLine()
 	r.closeAttempt()
 }
 

@@ -68,6 +68,7 @@ type Request struct {
 	startNs int64 // the same in nanoseconds
 	length  int64 // bytes of head and body: $request_length
 
+	wait        waiting          // in line for a place
 	holds       []limitconn.Hold // places under limits
 	limitStatus string           // $limit_conn_status; empty: no limit was met
 
@@ -160,6 +161,7 @@ func (r *Request) begin() {
 	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
 	r.startMs, r.length = 0, 0
 	r.limitStatus, r.rateStatus, r.retryAfterSec = "", "", 0
+	r.wait = waiting{}
 	r.hasBody, r.bodyOpen = false, false
 	r.trials = r.trials[:0]
 	r.tried.Reset()

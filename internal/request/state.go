@@ -18,6 +18,7 @@ const (
 	StateRoute                 // path and arguments are worked out of the target
 	StatePhases                // the location is found, and what answers: see phase
 	StateDelay                 // limit_req has the request wait
+	StateQueue                 // the request waits in line for a place, under a limit or with an origin
 	StateReadBody              // the body is read before an origin is asked
 	StateResolve               // the names of the origins are being looked up
 	StatePick                  // an origin is chosen and a connection to it taken or begun
@@ -33,7 +34,7 @@ const (
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "phases", "delay", "read body", "resolve", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -68,6 +69,8 @@ func (r *Request) step() verdict {
 		return r.passPhases()
 	case StateDelay:
 		return r.delay()
+	case StateQueue:
+		return r.queue()
 	case StateReadBody:
 		return r.readBody()
 	case StateResolve:
@@ -120,7 +123,7 @@ func (r *Request) RunTask() {
 // answer. True if it did.
 func (r *Request) clientGone() bool {
 	switch {
-	case r.state == StateDelay || r.state == StateResolve && !r.bodyUnread():
+	case r.state == StateDelay || r.state == StateQueue && !(r.wait.origin && r.loc.Proxy.IgnoreAbort) || r.state == StateResolve && !r.bodyUnread():
 		r.status = statusClientClosed
 		r.logInfo("client closed the connection while its request waited")
 		r.abortResponse()

@@ -122,8 +122,12 @@ func (s *Snapshot) origins(t *text) {
 	each("weir_upstream_responses_total", counter, "Responses of the origin, by class of the status.", func(x *Origin, l []string) { t.classes(&x.Statuses, l...) })
 	each("weir_upstream_failures_total", counter, "Attempts that count as failures of the origin (max_fails).", func(x *Origin, l []string) { t.count(x.Failures, l...) })
 	each("weir_upstream_unavailable_total", counter, "How often a worker took the origin for unavailable.", func(x *Origin, l []string) { t.count(x.Unavailable, l...) })
+	each("weir_upstream_stale_reuse_total", counter, "Attempts that met a kept connection which the origin had closed, and went on over a new one.",
+		func(x *Origin, l []string) { t.count(x.Stale, l...) })
 	each("weir_upstream_received_bytes_total", counter, "Bytes received from the origin.", func(x *Origin, l []string) { t.count(x.Received, l...) })
 	each("weir_upstream_sent_bytes_total", counter, "Bytes sent to the origin.", func(x *Origin, l []string) { t.count(x.Sent, l...) })
+	each("weir_upstream_queue_duration_seconds", "histogram", "Time in the queue of the group, of requests that waited in it.",
+		func(x *Origin, l []string) { t.histogram(&x.Queue, s.BoundsSec, l...) })
 	each("weir_upstream_connect_duration_seconds", "histogram", "Time to connect, of new connections.",
 		func(x *Origin, l []string) { t.histogram(&x.Connect, s.BoundsSec, l...) })
 	each("weir_upstream_first_byte_duration_seconds", "histogram", "From the start of an attempt to the head of the response.",
@@ -156,10 +160,32 @@ func (s *Snapshot) zones(t *text) {
 		with("bypassed", z.Bypassed)
 		with("full", z.Full)
 	})
+	s.waits(t, each)
 	each("weir_limit_zone_evicted_keys_total", counter, "Keys that had to leave a full zone before they were idle.", func(z *Zone, l []string) { t.count(z.Evicted, l...) })
 	each("weir_limit_zone_keys", gauge, "Keys in the zone.", func(z *Zone, l []string) { t.count(uint64(z.Keys), l...) })
 	each("weir_limit_zone_pages", gauge, "Pages of 4096 bytes that the zone has for keys.", func(z *Zone, l []string) { t.count(uint64(z.Pages), l...) })
 	each("weir_limit_zone_used_pages", gauge, "Of those, the ones in use.", func(z *Zone, l []string) { t.count(uint64(z.UsedPages), l...) })
+}
+
+// waits is about the requests that wait in line for a place.
+func (s *Snapshot) waits(t *text, each func(name, kind, help string, one func(z *Zone, labels []string))) {
+	conns := func(one func(z *Zone, l []string)) func(z *Zone, l []string) {
+		return func(z *Zone, l []string) {
+			if z.Kind != "limit_req" {
+				one(z, l)
+			}
+		}
+	}
+	each("weir_limit_zone_waiting", gauge, "Requests that wait in line for a place.", conns(func(z *Zone, l []string) { t.count(uint64(z.Waiting), l...) }))
+	each("weir_limit_zone_waits_total", counter, "Requests that had to wait in line, by what became of it.", conns(func(z *Zone, l []string) {
+		with := func(result string, n uint64) { t.count(n, append(l[:len(l):len(l)], "result", result)...) }
+		with("given", z.Waits.Given)
+		with("late", z.Waits.Late)
+		with("left", z.Waits.Left)
+		with("overflowed", z.Waits.Overflowed)
+	}))
+	each("weir_limit_zone_wait_duration_seconds", "histogram", "How long those waited that were given a place.",
+		conns(func(z *Zone, l []string) { t.histogram(&z.Waits.Time, s.BoundsSec, l...) }))
 }
 
 func (s *Snapshot) memory(t *text) {

@@ -114,7 +114,7 @@ func (src *Source) readSeries(s *Snapshot) {
 		case stats.KindPeer:
 			s.Origins = append(s.Origins, Origin{
 				Upstream: name[0], Peer: name[1], Active: r.Active.Load(), Attempts: r.Requests.Load(), Statuses: classes, Failures: r.Failures.Load(),
-				Unavailable: r.Unavailable.Load(), Received: r.Received.Load(), Sent: r.Sent.Load(),
+				Unavailable: r.Unavailable.Load(), Stale: r.Stale.Load(), Queue: latency(&r.Queue), Received: r.Received.Load(), Sent: r.Sent.Load(),
 				Connect: latency(&r.Connect), FirstByte: latency(&r.FirstByte), Total: latency(&r.Total),
 			})
 		}

@@ -108,6 +108,8 @@ type Origin struct {
 	Unavailable uint64  `json:"unavailable"` // times that it was taken for unavailable
 	Received    uint64  `json:"received"`
 	Sent        uint64  `json:"sent"`
+	Stale       uint64  `json:"stale"` // attempts that met a kept connection which the origin had closed
+	Queue       Latency `json:"queue"` // of requests that waited in the group's queue
 	Connect     Latency `json:"connect"`
 	FirstByte   Latency `json:"first_byte"`
 	Total       Latency `json:"total"`
@@ -129,6 +131,17 @@ type Zone struct {
 	Bypassed  uint64 `json:"bypassed"`
 	Full      uint64 `json:"full"`
 	Evicted   uint64 `json:"evicted"`
+	Waiting   int    `json:"waiting"` // requests in line at present
+	Waits     Waits  `json:"waits"`
+}
+
+// Waits is what has become of the requests that had to wait in line for a place.
+type Waits struct {
+	Given      uint64  `json:"given"`      // had one
+	Late       uint64  `json:"late"`       // waited as long as they might
+	Left       uint64  `json:"left"`       // their clients went away
+	Overflowed uint64  `json:"overflowed"` // found the line full
+	Time       Latency `json:"time"`       // of those that had one
 }
 
 // Buffers are totals over the pools of all workers.

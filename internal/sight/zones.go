@@ -31,7 +31,8 @@ func connZone(name, kind string, z *limitconn.Zone) Zone {
 	}
 	return Zone{
 		Name: name, Kind: kind, Up: s.Sound, SizeBytes: s.SizeBytes, Keys: s.Keys, UsedPages: s.Slab.UsedPages(), Pages: s.Slab.Pages,
-		Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Full: s.Full,
+		Passed: s.Passed, Rejected: s.Rejected, DryRun: s.DryRun, Bypassed: s.Bypassed, Full: s.Full, Waiting: s.Waiting,
+		Waits: Waits{Given: s.Waits.Given, Late: s.Waits.Late, Left: s.Waits.Left, Overflowed: s.Waits.Overflowed, Time: latency(&s.Waits.Time)},
 	}
 }
 

@@ -33,7 +33,7 @@ type Series struct {
 
 // A block belongs to one series. It begins with an entry, which is followed by a row for each slot.
 const (
-	rowBytes   = 512
+	rowBytes   = 640
 	entryBytes = 512
 )
 
@@ -82,10 +82,12 @@ type Row struct {
 	Sent        Counter    // 72: bytes. server: to clients. peer: to the origin
 	Failures    Counter    // 80: peer: attempts that failed
 	Unavailable Counter    // 88: peer: times that it was taken for unavailable
-	Total       Histogram  // 96: server: requests. peer: attempts, to the end of the response
-	Connect     Histogram  // 216: peer: until connected, new connections only
-	FirstByte   Histogram  // 336: peer: until the response's head was there
-	_           [7]Counter // 456
+	Stale       Counter    // 96: peer: attempts that met a kept connection which the origin had closed, and went on over another one
+	Total       Histogram  // 104: server: requests. peer: attempts, to the end of the response
+	Connect     Histogram  // 224: peer: until connected, new connections only
+	FirstByte   Histogram  // 344: peer: until the response's head was there
+	Queue       Histogram  // 464: peer: in the queue of its group; of requests that waited in it
+	_           [7]Counter // 584
 }
 
 // Count adds a status to its class.
@@ -245,11 +247,11 @@ func (s *Segment) Totals() []Total {
 // Row is the sums, in the form that each worker has them.
 func (t *Total) Row() (r Row) {
 	words := [...]*Counter{&r.Active, &r.Requests, &r.Classes[0], &r.Classes[1], &r.Classes[2], &r.Classes[3], &r.Classes[4], &r.Classes[5],
-		&r.Received, &r.Sent, &r.Failures, &r.Unavailable}
+		&r.Received, &r.Sent, &r.Failures, &r.Unavailable, &r.Stale}
 	for i, c := range words {
 		c.v = t.words[i]
 	}
-	for i, h := range [...]*Histogram{&r.Total, &r.Connect, &r.FirstByte} {
+	for i, h := range [...]*Histogram{&r.Total, &r.Connect, &r.FirstByte, &r.Queue} {
 		from := t.words[len(words)+i*(buckets+1):]
 		for b := range h.Buckets {
 			h.Buckets[b].v = from[b]

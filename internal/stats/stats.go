@@ -12,7 +12,7 @@ import (
 
 const (
 	kind       = "stats"
-	kindLayout = 3
+	kindLayout = 4
 )
 
 // Counter is a number with one writer and any number of readers in any process.

@@ -25,7 +25,7 @@ func (g *Group) SetPeers(list []PeerOptions) {
 	for _, o := range list {
 		p := takePeer(left, o.Name)
 		if p == nil {
-			p = &Peer{group: g, index: -1, placeKey: []byte(g.Name + " " + o.Name)}
+			p = &Peer{group: g, index: -1, placeKey: []byte(g.Name + "\x00" + o.Name)}
 		} else {
 			o.Shared = p.Shared
 		}
@@ -54,6 +54,9 @@ func (g *Group) SetPeers(list []PeerOptions) {
 	}
 	if g.Method == ConsistentHash {
 		g.ring = newRing(g.primary)
+	}
+	if g.OnChange != nil {
+		g.OnChange()
 	}
 }
 

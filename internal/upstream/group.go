@@ -28,6 +28,9 @@ type Options struct {
 	Places            *limitconn.Zone // where attempts with peers that have MaxConns are counted; nil when none has
 	Sticky            *Sticky         // nil: requests are not bound to peers
 	Zone              *peers.Zone     // what all workers know of the peers; nil: each worker goes by what it knows itself
+	QueueSize         int             // how many requests may wait for a peer with MaxConns; 0: none may
+	QueueMs           int64           // and how long
+	KeepaliveTotal    int             // idle connections that all workers keep together, counted in Places; 0: any number
 }
 
 // PeerOptions are one origin's settings. Times are milliseconds on the clock that all processes share.
@@ -51,10 +54,14 @@ type PeerOptions struct {
 // Group is a set of origins.
 type Group struct {
 	Options
+	// OnChange, where it is set, is called when the peers have changed.
+	OnChange        func()
 	primary, backup []*Peer
 	peers           []*Peer
 	counted         bool // Method looks at what peers have in work
 	idle            int
+	keptKey         []byte           // under which Places counts them: that of an origin of no group
+	kept            limitconn.Hold   // the place of each of them under KeepaliveTotal: they are all one share
 	lastIndex       int              // of a peer that came: see setIndexes
 	pending         bool             // its first peers are being looked up
 	waiters         event.Waiters    // for them
@@ -65,7 +72,7 @@ type Group struct {
 
 // NewGroup makes a group from its options.
 func NewGroup(o Options) *Group {
-	g := &Group{Options: o, counted: o.Method == LeastConn || o.Method == RandomTwo}
+	g := &Group{Options: o, counted: o.Method == LeastConn || o.Method == RandomTwo, keptKey: []byte("\x00" + o.Name)}
 	g.SetPeers(o.Peers)
 	switch o.Method {
 	case Random, RandomTwo:
@@ -84,15 +91,20 @@ func (g *Group) Len() int { return len(g.peers) }
 // until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. nowMs is the time that all processes share. key is what a hash is made of: the
 // client's address for IPHash, the group's Key for Hash and ConsistentHash. nil when no peer is available ("no live upstreams").
 func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
+	tried.full = tried.full[:0]
 	for {
 		p := g.choose(nowMs, tried, key)
-		if p == nil {
-			return nil
+		if p != nil {
+			tried.add(p.index)
+			if !tried.enter(p) {
+				tried.full = append(tried.full, p)
+				continue
+			}
 		}
-		tried.add(p.index)
-		if tried.enter(p) {
-			return p
+		for _, full := range tried.full { // they have not had the request
+			tried.remove(full.index)
 		}
+		return p
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"weir/internal/conn"
+	"weir/internal/limitconn"
 	"weir/internal/sys"
 )
 
@@ -48,10 +49,26 @@ func (p *Peer) KeepIdle(c *conn.Conn, nowMs int64) {
 	if g.idle >= g.Keepalive {
 		g.Evict()
 	}
+	if g.KeepaliveTotal > 0 && !g.keepOne() {
+		c.Close()
+		return
+	}
 	c.SetOwner(p)
 	c.Arm(nowMs + g.KeepaliveIdleMs)
 	p.idle.Push(c)
 	g.idle++
+}
+
+// keepOne takes a place under KeepaliveTotal, that of another connection if need be.
+func (g *Group) keepOne() bool {
+	if g.Places.Acquire(&g.kept, g.keptKey, uint32(g.KeepaliveTotal), false) == limitconn.Passed {
+		return true
+	}
+	if g.idle == 0 {
+		return false
+	}
+	g.Evict()
+	return g.Places.Acquire(&g.kept, g.keptKey, uint32(g.KeepaliveTotal), false) == limitconn.Passed
 }
 
 // Evict closes the longest idle connection of the peer that has the most of them. There must be one.
@@ -72,7 +89,12 @@ func (g *Group) Idle() int { return g.idle }
 
 func (p *Peer) drop(c *conn.Conn) {
 	p.idle.Remove(c)
-	p.group.idle--
+	g := p.group
+	g.idle--
+	if g.KeepaliveTotal > 0 {
+		one := [1]limitconn.Hold{g.kept}
+		limitconn.Release(one[:])
+	}
 }
 
 // OnReady closes an idle connection on which something arrived: a close, or bytes that nobody asked for. See conn.Owner.

@@ -11,6 +11,7 @@ type Tried struct {
 	more  []uint64 // the rest
 	walk  walk
 
+	full  []*Peer           // those that Pick found at their MaxConns, when it was called last
 	bound *Peer             // that the request is bound to; nil: none
 	at    *Peer             // whose attempt is in work; nil: none is
 	busy  bool              // it was counted when it was chosen: peers.Peer.EnterBusy
@@ -43,6 +44,15 @@ func (t *Tried) add(i int) {
 	t.more[i>>6] |= 1 << (i & 63)
 }
 
+func (t *Tried) remove(i int) {
+	if i < 64 {
+		t.first &^= 1 << i
+		return
+	}
+	i -= 64
+	t.more[i>>6] &^= 1 << (i & 63)
+}
+
 // enter begins an attempt with the peer that was chosen. False: it has as many in work as it may have.
 func (t *Tried) enter(p *Peer) bool {
 	if p.MaxConns > 0 {
@@ -54,6 +64,12 @@ func (t *Tried) enter(p *Peer) bool {
 			return false
 		}
 	}
+	t.begin(p)
+	return true
+}
+
+// begin counts an attempt whose place, if it needs one, is there.
+func (t *Tried) begin(p *Peer) {
 	if !t.busy {
 		p.Shared.Enter()
 	}
@@ -62,7 +78,6 @@ func (t *Tried) enter(p *Peer) bool {
 		p.Row.Active.Inc()
 	}
 	t.at = p
-	return true
 }
 
 // Leave ends the attempt that Pick has begun, if there is one.

@@ -86,7 +86,10 @@ func (b *builder) group(c *conf.Upstream) (*upstream.Group, error) {
 		Name: c.Name, Keepalive: c.Keepalive, KeepaliveRequests: uint32(c.KeepaliveRequests),
 		KeepaliveTimeMs: c.KeepaliveTime.Milliseconds(), KeepaliveIdleMs: c.KeepaliveTimeout.Milliseconds(),
 	}
-	o.Places = b.zones.places
+	o.Places, o.KeepaliveTotal = b.zones.places, c.KeepaliveTotal
+	if c.Queue != nil {
+		o.QueueSize, o.QueueMs = c.Queue.Size, c.Queue.Timeout.Milliseconds()
+	}
 	switch {
 	case c.LeastConn:
 		o.Method = upstream.LeastConn

@@ -49,7 +49,7 @@ func (w *worker) setUp(build string) error {
 		return err
 	}
 	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, w.openTemp, func() error { return w.makeEngine(build) },
-		w.dropPrivileges, w.tryTemp, w.watchMaster, w.listen, w.serveProbe, w.joinQueue, w.startNames} {
+		w.dropPrivileges, w.tryTemp, w.watchMaster, w.hearCalls, w.listen, w.serveProbe, w.joinQueue, w.startNames} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ package worker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"weir/conf"
 	"weir/internal/conn"
@@ -85,6 +87,7 @@ func (w *worker) attachZones() error {
 		if err != nil {
 			return fmt.Errorf("zone %q: %w", m.Name, err)
 		}
+		z.OnCall = w.call
 		inode, err := sys.Inode(m.FD)
 		if err != nil {
 			return fmt.Errorf("zone %q: %w", m.Name, err)
@@ -130,7 +133,9 @@ func (w *worker) attachPlaces(m *ipc.Zone) (err error) {
 		sys.Close(m.FD)
 		return nil
 	}
-	w.zones.places, err = limitconn.Attach(m.FD, w.owner, w.manifest.Slot)
+	if w.zones.places, err = limitconn.Attach(m.FD, w.owner, w.manifest.Slot); err == nil {
+		w.zones.places.OnCall = w.call
+	}
 	return err
 }
 
@@ -168,8 +173,16 @@ func (b *builder) limits(list []conf.LimitConn, bypass []conf.Network) (*request
 		if err != nil {
 			return nil, err
 		}
-		l.List = append(l.List, request.Limit{Zone: zone, Key: key, Max: uint32(c.Max), AllowFull: config.OnFull == conf.OnFullAllow,
-			ByAddress: key.String() == "$binary_remote_addr"})
+		limit := request.Limit{Zone: zone, Key: key, Max: uint32(c.Max), AllowFull: config.OnFull == conf.OnFullAllow,
+			ByAddress: key.String() == "$binary_remote_addr"}
+		if c.Queue != nil {
+			l.Queued = true
+			limit.QueueSize, limit.QueueMs = c.Queue.Size, c.Queue.Timeout.Milliseconds()
+		}
+		l.List = append(l.List, limit)
+	}
+	if l.Queued {
+		slices.SortFunc(l.List, func(a, b request.Limit) int { return strings.Compare(a.Zone.Name(), b.Zone.Name()) })
 	}
 	return l, nil
 }

@@ -34,6 +34,11 @@ type zoneDetails struct {
 	Rejected    uint64
 	DryRun      uint64 `json:"rejected_dry_run"`
 	Bypassed    uint64
+	Waiting     int
+	Waited      uint64
+	Late        uint64
+	Left        uint64
+	Overflowed  uint64
 	Failures    uint64
 	Stale       uint64
 	Faults      uint64
