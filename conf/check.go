@@ -147,6 +147,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	if at := p.key("limit_req"); k.written(at) {
 		k.checkRates(at, s.LimitReqs)
 	}
+	k.checkFiles(p, &s.FileSettings)
 	if at := p.key("error_page"); k.written(at) {
 		for i := range s.ErrorPages {
 			k.checkErrorPage(at.at(i), &s.ErrorPages[i], server)

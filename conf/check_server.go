@@ -67,6 +67,7 @@ func (k *checker) checkServer(p *path, s *Server) {
 	if len(s.Listen) == 0 && k.written(p.key("listen")) {
 		k.faultAt(p.key("listen"), "must not be empty")
 	}
+	k.checkTryFiles(p, s.TryFiles, nil, s)
 	seen := map[Path]bool{}
 	for i := range s.Locations {
 		l := &s.Locations[i]
@@ -87,6 +88,8 @@ func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 	k.checkSettings(p, &l.Settings, server)
 	k.checkReturn(p.key("return"), l.Return)
 	k.checkPages(p, l, server)
+	k.checkTryFiles(p, l.TryFiles, l, server)
+	k.checkAlias(p, l)
 	if l.ProxyPass == nil {
 		return
 	}
@@ -103,7 +106,7 @@ func (k *checker) checkPages(p *path, l *Location, server *Server) {
 	for _, page := range []struct {
 		key string
 		set bool
-	}{{"stub_status", l.StubStatus}, {"metrics", l.Metrics}, {"status_api", l.StatusAPI}, {"dashboard", l.Dashboard}} {
+	}{{"stub_status", l.StubStatus}, {"metrics", l.Metrics}, {"status_api", l.StatusAPI}, {"dashboard", l.Dashboard}, {"empty_gif", l.EmptyGIF}} {
 		switch at := p.key(page.key); {
 		case !page.set:
 			continue

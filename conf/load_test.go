@@ -68,6 +68,14 @@ func TestDefaults(t *testing.T) {
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 		AccessSettings:   AccessSettings{AuthBasic: "off", RealIPHeader: "X-Real-IP"},
+		FileSettings: FileSettings{
+			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
+		},
+	}
+	types := c.HTTP.Servers[0].Types
+	c.HTTP.Servers[0].Types = nil
+	if len(types) < 50 || types[0].Type != "text/html" || !slices.Contains(types[0].Extensions, "htm") {
+		t.Errorf("types by default: %v", types)
 	}
 	if diff := compare(want, c.HTTP.Servers[0].Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -282,6 +290,20 @@ splice = false
 temp_path = "/var/t"
 temp_quota = 0
 [http]
+root = "/srv/www"
+index = ["a.html", "b.html"]
+types = { "a/b" = ["c"] }
+default_type = "d/e"
+etag = false
+if_modified_since = "before"
+max_ranges = 1
+expires = "1h"
+autoindex = true
+autoindex_exact_size = false
+autoindex_localtime = true
+autoindex_format = "xml"
+log_not_found = false
+disable_symlinks = { mode = "on", from = "/srv" }
 keepalive_timeout = "500ms"
 keepalive_requests = 0
 keepalive_time = "1d"
@@ -377,6 +399,7 @@ keepalive_total = 5
 queue = { size = 1, timeout = "1s" }
 server = ["unix:a.sock", { address = "[::1]", weight = 2, max_conns = 5, max_fails = 0, fail_timeout = 0, down = true }, { address = "localhost:81", backup = true }]
 [[http.server]]
+try_files = ["/x", "=404"]
 listen = [8000, { address = "[::]:8000", backlog = 1, reuseport = true, default_server = true, ipv6only = false, rcvbuf = "1k", sndbuf = 1000, so_keepalive = "30m::10", deferred = true, fastopen = 7, bind = true, proxy_protocol = true, limit_conn = { zone = "a", max = 2 }, limit_conn_bypass = "::1" }, "unix:b.sock"]
 server_name = ["a.example", "~^(?<who>.)\\.b$"]
 return = { code = 444 }
@@ -401,6 +424,11 @@ path = "@n"
 proxy_pass = "http://localhost"
 limit_conn = { zone = "a", max = 3 }
 limit_conn_status = 400
+[[http.server.location]]
+path = "= /gif"
+alias = "/srv/x"
+try_files = ["$uri", "@n"]
+empty_gif = true
 [[http.server.location]]
 path = "= /status"
 worker_shutdown_timeout = "10m"

@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -85,7 +86,11 @@ func tableBelow(t reflect.Type) reflect.Type {
 func schemaComments(t *testing.T) map[string]string {
 	t.Helper()
 	comments := map[string]string{}
-	for _, name := range []string{"schema.go", "schema_http.go", "schema_server.go", "schema_limitreq.go", "schema_access.go", "types.go"} {
+	names, err := filepath.Glob("schema*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(names, "types.go") {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

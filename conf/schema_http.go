@@ -191,6 +191,7 @@ type Settings struct {
 
 	LimitReqSettings
 	AccessSettings
+	FileSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

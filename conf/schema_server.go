@@ -146,6 +146,9 @@ type Server struct {
 	// An answer given to every request of the server, whatever its location.
 	Return *Return `toml:"return"`
 
+	// Files tried, in order, for requests that no location matches; the last is what to do when none is there. See the key of a location.
+	TryFiles []Template `toml:"try_files" example:"['$uri', '=404']"`
+
 	// How requests are handled, by path.
 	Locations []Location `toml:"location"`
 }
@@ -208,6 +211,17 @@ type Location struct {
 
 	// An answer given at once.
 	Return *Return `toml:"return"`
+
+	// Folder or file that takes the place of the part of the path that the location matched; in a location given by a regular expression, the
+	// whole file. May have variables. In the place of root.
+	Alias Template `toml:"alias" example:"/srv/images/"`
+
+	// Files tried, in order: below root, with variables; a folder where it ends with a slash. The last is what to do when none is there: a
+	// path to go on with ("/index.html?$args"), a named location ("@name"), or a status code ("=404").
+	TryFiles []Template `toml:"try_files" example:"['$uri', '$uri/', '/index.html']"`
+
+	// Whether requests are answered with a transparent picture of one dot.
+	EmptyGIF bool `toml:"empty_gif" default:"false"`
 
 	// Whether requests are answered with the numbers of connections and requests of the whole instance, in the lines of nginx's status page.
 	StubStatus bool `toml:"stub_status" default:"false"`

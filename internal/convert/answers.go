@@ -6,8 +6,6 @@ package convert
 import (
 	"slices"
 	"strings"
-
-	"weir/internal/convert/wire"
 )
 
 // Directives about what weir answers, and about what it changes in the answers of origins.
@@ -28,39 +26,11 @@ func (c *converter) returns(l *level, d *directive) {
 		key := "text"
 		if slices.Contains([]string{"301", "302", "303", "307", "308"}, code) {
 			key = "url"
-		} else if !c.textIsPlain(l, d) {
-			return
 		}
 		fields = append(fields, key+" = "+quote(rest[0]))
 	}
 	c.setKey(l, d, "return", braces(fields))
 }
-
-// octets is the type of everything unknown: nginx's usual default_type.
-const octets = "application/octet-stream"
-
-// textIsPlain says whether a text may be answered although weir says that it is text/plain.
-func (c *converter) textIsPlain(l *level, d *directive) bool {
-	by := l.contentType
-	switch {
-	case by == nil || by.args[0] == "text/plain":
-		return true
-	case by.args[0] == octets:
-		c.note(wire.Different, d, "the Content-Type of the text is text/plain, not %s (%s:%d)", octets, by.file, by.line)
-		return true
-	}
-	c.refuse(l, d, "weir answers a text as text/plain only, and default_type says %s (%s:%d)", quote(by.args[0]), by.file, by.line)
-	return false
-}
-
-func (c *converter) defaultType(l *level, d *directive) {
-	l.contentType = d
-	if _, ok := l.keys["default_type"]; ok {
-		c.set(l, d, quote(d.args[0]))
-	}
-}
-
-func (c *converter) types(l *level, d *directive) { c.without(d, noFiles) }
 
 // errorPage converts error_page CODE... [=[CODE]] URI.
 func (c *converter) errorPage(l *level, d *directive) {

@@ -50,7 +50,9 @@ func (c *converter) httpBlock(l *level, d *directive) {
 	}
 	c.http = newBlock("[http]", d)
 	c.root.blocks = append(c.root.blocks, c.http)
-	c.walk(&level{in: inHTTP, table: c.http, keys: c.keys[inHTTP], by: d}, d.block)
+	l = &level{in: inHTTP, table: c.http, keys: c.keys[inHTTP], by: d}
+	c.walk(l, d.block)
+	c.leadFiles(l)
 }
 
 func (c *converter) upstream(l *level, d *directive) {
@@ -67,7 +69,7 @@ func (c *converter) upstream(l *level, d *directive) {
 
 func (c *converter) server(l *level, d *directive) {
 	table := newBlock("[[http.server]]", d)
-	s := &level{in: inServer, table: table, keys: c.keys[inServer], by: d, contentType: l.contentType, handled: l.handled}
+	s := &level{in: inServer, table: table, keys: c.keys[inServer], by: d}
 	c.walk(s, d.block)
 	if s.listens > 0 && table.byKey["listen"] == nil {
 		if c.options.Lenient { // without an address the server would take *:80
@@ -87,15 +89,8 @@ func (c *converter) location(l *level, d *directive) {
 	table.indent = "  "
 	table.set("path", item{by: d, text: quote(strings.Join(d.args, " "))})
 	l.table.blocks = append(l.table.blocks, table)
-	inner := &level{in: inLocation, table: table, keys: c.keys[inLocation], by: d, contentType: l.contentType, handled: l.handled}
+	inner := &level{in: inLocation, table: table, keys: c.keys[inLocation], by: d}
 	c.walk(inner, d.block)
-	answers := inner.handled
-	for _, key := range []string{"proxy_pass", "return", "stub_status"} {
-		answers = answers || table.byKey[key] != nil
-	}
-	if _, files := inner.keys["root"]; !answers && !files {
-		c.note(wire.Different, d, "nothing in it answers, so it is 404: %s", noFiles)
-	}
 }
 
 func (c *converter) serverName(l *level, d *directive) {

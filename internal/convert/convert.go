@@ -80,9 +80,9 @@ type level struct {
 	keys  map[string]conf.Key
 	by    *directive
 
-	contentType *directive // default_type, of this level or one around it
-	listens     int        // listen directives of a server
-	handled     bool       // a handler of nginx's was refused here or around: that nothing answers has been said
+	types     map[string]*item // of the blocks types of this level: the extensions of each
+	typeOrder []string
+	listens   int // listen directives of a server
 }
 
 func newConverter(name string, o Options, left map[*directive]string) *converter {
@@ -209,7 +209,6 @@ func (c *converter) without(d *directive, why string) {
 
 // refuse notes that a directive is not possible, or that it is left out.
 func (c *converter) refuse(l *level, d *directive, format string, args ...any) {
-	l.handled = l.handled || handlers[d.name]
 	c.lacking[l.by] = true
 	text := fmt.Sprintf(format, args...)
 	if !c.options.Lenient {

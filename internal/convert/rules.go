@@ -28,7 +28,7 @@ func rules() map[string]rule {
 		"upstream":              {(*converter).upstream, ""},
 		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `setfib`, `accept_filter`; names but `localhost` are not resolved"},
 		"server_name":           {(*converter).serverName, "`$hostname` is replaced when the configuration is read"},
-		"return":                {(*converter).returns, "a text is `text/plain`"},
+		"return":                {(*converter).returns, ""},
 		"stub_status":           {(*converter).stubStatus, ""},
 		"error_page":            {(*converter).errorPage, ""},
 		"add_header":            {(*converter).addHeader, ""},
@@ -47,8 +47,9 @@ func rules() map[string]rule {
 		"deny":                  {(*converter).accessRule, ""},
 		"auth_basic_user_file":  {(*converter).passwordFile, "read again when it changes, not for each request"},
 		"set_real_ip_from":      {(*converter).trustedPeer, "names of hosts are not resolved"},
-		"default_type":          {(*converter).defaultType, "`text/plain` only where weir answers with a text"},
-		"types":                 {(*converter).types, "without effect: weir serves no files in this version"},
+		"types":                 {(*converter).types, ""},
+		"expires":               {(*converter).expires, ""},
+		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
 		"proxy_pass":         {differs: "`http://` only, without variables"},
 		"proxy_http_version": {differs: "the default is 1.1, as in nginx since 1.29.7"},
@@ -80,23 +81,17 @@ var harmless = map[string][]string{
 	"absolute_redirect":          {"on"},
 	"add_header_inherit":         {"on"},
 	"auth_request":               {"off"},
-	"autoindex":                  {"off"},
 	"charset":                    {"off"},
 	"chunked_transfer_encoding":  {"on"},
 	"client_body_in_file_only":   {"off"},
-	"disable_symlinks":           {"off"},
-	"etag":                       {"on"},
-	"expires":                    {"off"},
 	"gunzip":                     {"off"},
 	"gzip":                       {"off"},
 	"gzip_static":                {"off"},
 	"http2":                      {"off"},
 	"http3":                      {"off"},
-	"if_modified_since":          {"exact"},
 	"ignore_invalid_headers":     {"on"},
 	"limit_rate":                 {"0"},
 	"limit_rate_after":           {"0"},
-	"log_not_found":              {"on"},
 	"log_subrequest":             {"off"},
 	"merge_slashes":              {"on"},
 	"mirror":                     {"off"},
@@ -129,7 +124,6 @@ func changesNothing(d *directive) bool {
 // Reasons why a directive has no effect.
 const (
 	insides  = "it is about nginx's insides"
-	noFiles  = "weir serves no files in this version"
 	noModule = "what the module's directives do is said where they stand"
 )
 
@@ -148,14 +142,13 @@ var inert = map[string]string{
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
 	"keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
-	"log_not_found": noFiles, "index": noFiles, "max_ranges": noFiles, "etag": noFiles, "if_modified_since": noFiles, "charset_types": "charset is refused",
-	"resolver": "weir resolves no names while it serves", "resolver_timeout": "weir resolves no names while it serves",
+	"charset_types": "charset is refused",
+	"resolver":      "weir resolves no names while it serves", "resolver_timeout": "weir resolves no names while it serves",
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.
 var families = []struct{ prefix, why string }{
-	{"open_file_cache", noFiles},
-	{"autoindex_", "autoindex is refused"},
+	{"open_file_cache", insides},
 	{"gzip_", "gzip is refused"},
 	{"ssl_", "TLS is refused where a listen asks for it"},
 	{"proxy_ssl_", "https:// in proxy_pass is refused"},
@@ -183,12 +176,11 @@ func effectless(name string) string {
 
 // refusals are reasons that say more than "not possible in this version".
 var refusals = map[string]string{
-	"root": noFiles, "alias": noFiles, "try_files": noFiles,
 	"fastcgi_pass": "weir speaks HTTP with origins only", "uwsgi_pass": "weir speaks HTTP with origins only",
 	"scgi_pass": "weir speaks HTTP with origins only", "grpc_pass": "weir speaks HTTP/1.1 with origins only", "memcached_pass": "weir speaks HTTP with origins only",
 	"stream": "weir is a proxy for HTTP", "mail": "weir is a proxy for HTTP",
-	"proxy_cache": "there is no cache in this version", "gzip_static": noFiles,
-	"ssl": "there is no TLS in this version",
+	"proxy_cache": "there is no cache in this version",
+	"ssl":         "there is no TLS in this version",
 }
 
 // handlers are the directives of nginx's that answer a request, or hold what does.

@@ -14,7 +14,7 @@ type flags uint16
 const (
 	recycled    flags = 1 << iota // the raw block is the pipe's, not the caller's: it goes back when its last shadow is done with
 	inFile                        // the bytes are in a file: pos and last are offsets in it, and sendfile(2) sends them
-	tempFile                      // that file is the pipe's own, and is closed when all of it has been sent
+	tempFile                      // that file is the pipe's temporary one, and is closed when all of it has been sent; else it is that of PushFile
 	flush                         // not to be held back: no "more follows" to the kernel, never into the file
 	sync                          // a mark without payload: the end of a body that the sink gets in chunks
 	lastBuf                       // the body ends with it: the output filter makes the last chunk of it

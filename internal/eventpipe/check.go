@@ -74,6 +74,10 @@ func (c *checker) buf(name string, d *Buf) {
 		c.fault("%s: a descriptor is being written, and no write is pending", name)
 	}
 	switch {
+	case d.has(inFile) && !d.has(tempFile):
+		if d.raw != nil || d.flags&(recycled|lastShadow|writing) != 0 {
+			c.fault("%s: a descriptor of a served file has flags %#x, block %v", name, d.flags, d.raw)
+		}
 	case d.has(inFile):
 		c.fileBufs++
 		if d.raw != nil || !d.has(tempFile) || d.flags&(recycled|lastShadow|writing) != 0 {
@@ -102,7 +106,7 @@ func (c *checker) shadow(name string, d *Buf) {
 	case before == nil:
 	case before.has(lastShadow):
 		c.fault("%s: a shadow of %v behind its last", name, d.raw)
-	case c.last != d.raw && !c.pipe.Chunk && name != "held":
+	case c.last != d.raw && !c.pipe.Chunk && c.pipe.served == 0 && name != "held":
 		c.fault("%s: shadows of %v are apart", name, d.raw)
 	case before.last > d.pos:
 		c.fault("%s: two shadows of %v overlap", name, d.raw)

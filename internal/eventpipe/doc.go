@@ -44,7 +44,7 @@
 // # Files
 //
 // buf.go descriptors and chains; shared.go what the pipes of a worker share; pipe.go open, close, feed; input.go and output.go the filters; pump.go
-// the pump and reading; keep.go bodies that may be sent again; spill.go the temporary file; splice.go, splicer.go kernel pipes; peek.go; rate.go;
+// the pump and reading; keep.go bodies that may be sent again; serve.go files as bodies; spill.go the temporary file; splice.go, splicer.go kernel pipes; peek.go; rate.go;
 // stall.go; rest.go; check.go.
 //
 // # Ownership

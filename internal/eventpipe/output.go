@@ -8,6 +8,7 @@ import (
 
 	"weir/internal/conn"
 	"weir/internal/http1"
+	"weir/internal/sys"
 )
 
 // sendfileMax bounds the bytes of one sendfile(2), which may have to wait for the disk.
@@ -20,6 +21,7 @@ const (
 	moved   progress = iota // bytes, or marks
 	blocked                 // nothing for now
 	failed
+	short // a file has ended too early
 )
 
 // output is the output filter: it moves to busy what waits, framed for the sink, as far as Busy allows.
@@ -146,7 +148,7 @@ func (p *Pipe) write() progress {
 	case d.has(writing):
 		return blocked
 	case d.has(inFile):
-		n, st = p.Sink.Sendfile(p.file.FD(), d.pos+p.sent, int(min(d.len()-p.sent, allowed, sendfileMax)))
+		n, st = p.Sink.Sendfile(p.fdOf(d), d.pos+p.sent, int(min(d.len()-p.sent, allowed, sendfileMax)))
 	case d.next == nil && d.len()-p.sent <= allowed && d.len() > p.sent:
 		n, st = p.Sink.Write(d.bytes()[p.sent:])
 	default:
@@ -154,6 +156,9 @@ func (p *Pipe) write() progress {
 	}
 	switch st {
 	case conn.Failed:
+		if d := p.busy.first; d.has(inFile) && !d.has(tempFile) && p.Sink.Errno() == sys.EIO {
+			return short
+		}
 		return failed
 	case conn.Again:
 		return blocked

@@ -35,11 +35,12 @@ const (
 	SourceFailed                // reading failed
 	SourceBad                   // the framing is malformed
 	SinkFailed                  // writing failed
+	FileShort                   // a file of PushFile has fewer bytes than it should
 )
 
 // String names the outcome.
 func (o Outcome) String() string {
-	return [...]string{"wait", "yield", "no block", "pause", "full", "done", "source closed", "source failed", "source bad", "sink failed"}[o]
+	return [...]string{"wait", "yield", "no block", "pause", "full", "done", "source closed", "source failed", "source bad", "sink failed", "file short"}[o]
 }
 
 const (
@@ -113,6 +114,7 @@ type Pipe struct {
 	filling  bool  // in Fill
 	reach    uint8 // blocks that the next read may fill, where the length is not known
 
+	served                       int          // the file of PushFile
 	file                         file         // temporary; nil: none now
 	fileBufs                     int          // descriptors of bytes in it
 	writer                       *spillWriter // of a write that is pending

@@ -41,6 +41,8 @@ func (p *Pipe) pump() Outcome {
 			switch p.write() {
 			case failed:
 				return SinkFailed
+			case short:
+				return FileShort
 			case moved:
 				p.onProgress()
 				empty = p.Empty()

@@ -18,6 +18,8 @@ type answer struct {
 	contentType string
 	location    []byte // value of the field Location, likewise; empty: none
 	hasLocation bool
+	modified    string // value of the field Last-Modified; empty: none
+	file        bool   // Request.file is the body
 	allow       string
 }
 
@@ -62,7 +64,9 @@ func (r *Request) answer(status int) verdict {
 	a := &r.answerPage
 	a.reset()
 	if status == 405 {
-		a.allow = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+		if a.allow = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"; r.state == StatePhases && r.phase == phaseContent && r.loc.Proxy == nil {
+			a.allow = "GET, HEAD"
+		}
 	}
 	if hasErrorBody(r.status) {
 		a.body = r.errorBody(status)
@@ -99,11 +103,11 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		if a.body = r.render(ret.Text); a.body == nil {
 			return r.noMemory()
 		}
-		a.contentType = "text/plain"
+		a.contentType = r.loc.Types.Of(r.path)
 		return r.sendAnswer()
 	}
 	if ret.Code < 300 {
-		return r.answerEmpty(ret.Code, "text/plain")
+		return r.answerEmpty(ret.Code, r.loc.Types.Of(r.path))
 	}
 	return r.answer(ret.Code)
 }
@@ -175,6 +179,9 @@ func (r *Request) writeAnswer() verdict {
 		return wait
 	}
 	a := &r.answerPage
+	if a.file {
+		return r.writeFile(b)
+	}
 	head := r.appendAnswerHead(headSpace(b))
 	r.headBytes = int64(len(head))
 	if r.methodID != http1.MethodHead && bodyAllowed(r.status) {
@@ -213,6 +220,9 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	if bodyAllowed(r.status) {
 		dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(a.body)))
 	}
+	if a.modified != "" {
+		dst = http1.AppendFieldString(dst, "Last-Modified", a.modified)
+	}
 	if a.hasLocation {
 		dst = http1.AppendField(dst, "Location", a.location)
 	}
@@ -223,6 +233,9 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	dst = r.appendConnection(dst)
 	dst = r.appendAuthenticate(dst)
 	dst = r.appendAddHeaders(dst)
+	if r.status == 416 && r.file.outside > 0 {
+		dst = append(http1.AppendDecimal(append(dst, "Content-Range: bytes */"...), r.file.outside-1), '\r', '\n')
+	}
 	return append(dst, '\r', '\n')
 }
 
@@ -237,8 +250,11 @@ func (r *Request) appendConnection(dst []byte) []byte {
 	return append(dst, "Connection: keep-alive\r\n"...)
 }
 
-// appendAddHeaders adds the fields of add_header.
+// appendAddHeaders adds the fields of expires and add_header.
 func (r *Request) appendAddHeaders(dst []byte) []byte {
+	if r.loc.Expires != nil && addHeaderStatus(r.status) {
+		dst = r.appendExpires(dst)
+	}
 	for i := range r.loc.AddHeaders {
 		h := &r.loc.AddHeaders[i]
 		if h.Always || addHeaderStatus(r.status) {

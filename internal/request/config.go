@@ -10,6 +10,7 @@ import (
 	"weir/internal/http1"
 	"weir/internal/logfile"
 	"weir/internal/route"
+	"weir/internal/static"
 	"weir/internal/stats"
 	"weir/internal/upstream"
 	"weir/internal/vars"
@@ -78,6 +79,13 @@ type Location struct {
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
+	EmptyGIF   bool // empty_gif
+	// Types give the Content-Type of files, and of texts that return answers with.
+	Types *static.Types
+	// Files is how it answers with files where nothing else does, TryFiles what is looked for before; both may be nil.
+	Files    *Files
+	TryFiles *TryFiles
+	Expires  *ExpiresRule // may be nil
 	// Page is what it answers with, where that is made by package worker; may be nil.
 	Page *Page
 

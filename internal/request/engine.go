@@ -11,6 +11,7 @@ import (
 	"weir/internal/conn"
 	"weir/internal/event"
 	"weir/internal/eventpipe"
+	"weir/internal/files"
 	"weir/internal/htpasswd"
 	"weir/internal/logfile"
 	"weir/internal/offload"
@@ -38,6 +39,7 @@ type Options struct {
 	Binds     []*Bind           // by conn.Listener.ID
 	Groups    []*upstream.Group // of origins
 	Defined   []Defined         // variables of the config's own
+	Lister    *files.Lister     // of folders; nil where no location has autoindex
 	Version   string
 	Hostname  string
 	PID       int
@@ -63,7 +65,8 @@ type Engine struct {
 	variables      *variables
 	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
 	passwordThread *offload.Thread
-	crowded        int // requests in flight with a head of more fields than fieldsKept
+	crowded        int    // requests in flight with a head of more fields than fieldsKept
+	boundary       uint64 // of the last answer in several parts
 }
 
 // NewEngine makes an engine.

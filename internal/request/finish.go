@@ -27,6 +27,9 @@ func (r *Request) finish() verdict {
 	unframed := r.relayPipe.Framing == eventpipe.UntilClose || r.relayPipe.Framing == eventpipe.Chunked
 	reset := r.aborted && r.headSent && unframed && !r.relayPipe.Chunk
 	r.relayPipe.Close()
+	if r.answerPage.file || r.file.open || r.file.listing != nil {
+		r.file.close()
+	}
 	r.closeOrigin()
 	for r.early != nil {
 		b := r.early

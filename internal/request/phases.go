@@ -66,7 +66,10 @@ func (r *Request) passPhases() verdict {
 			if r.loc.Access != nil {
 				v, pass = r.access()
 			}
-		case phasePrecontent: // nothing stands here yet
+		case phasePrecontent:
+			if r.loc.TryFiles != nil {
+				v, pass = r.tryFiles()
+			}
 		default:
 			return r.content()
 		}
@@ -82,8 +85,7 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 	i, outcome := r.server.Locations.Match(r.path)
 	switch outcome {
 	case route.None:
-		r.loc = r.server.Default
-		return r.answer(404), false
+		return r.enter(r.server.Default)
 	case route.Redirect:
 		r.loc = r.server.List[i]
 		return r.answerSlash(), false
@@ -114,6 +116,10 @@ func (r *Request) content() verdict {
 		return r.answerStatus()
 	case loc.Page != nil:
 		return r.answerWithPage(loc.Page)
+	case loc.EmptyGIF:
+		return r.answerGIF()
+	case loc.Files != nil:
+		return r.answerFile()
 	}
 	return r.answer(404)
 }
@@ -138,19 +144,26 @@ func (r *Request) redirectTo(uri []byte) verdict {
 	if uri == nil {
 		return r.noMemory()
 	}
+	path, args := uri, []byte(nil)
+	if q := bytes.IndexByte(uri, '?'); q >= 0 {
+		path = uri[:q]
+		if args = r.arena.End(appendEscapedArgs(r.arena.Begin(len(uri)), uri[q+1:])); args == nil {
+			return r.noMemory()
+		}
+	}
+	return r.redirectPath(path, args)
+}
+
+// redirectPath is redirectTo for a path and arguments that are told apart already.
+func (r *Request) redirectPath(path, args []byte) verdict {
+	if path == nil {
+		return r.noMemory()
+	}
 	if !r.countChange("internally redirecting") {
 		return r.answer(500)
 	}
 	r.internal, r.redirected = true, true
-	path := uri
-	r.args = nil
-	if q := bytes.IndexByte(uri, '?'); q >= 0 {
-		path = uri[:q]
-		if r.args = r.arena.End(appendEscapedArgs(r.arena.Begin(len(uri)), uri[q+1:])); r.args == nil {
-			return r.noMemory()
-		}
-	}
-	r.path = path
+	r.path, r.args = path, args
 	r.loc = r.server.Default
 	return r.enterPhases()
 }

@@ -122,6 +122,7 @@ type Request struct {
 	lingered    bool // lingering is over, or must not be
 	lingerEndMs int64
 	answerPage  answer // what this process answers by itself
+	file        served // the file that it answers with
 
 	id requestID
 }

@@ -163,6 +163,12 @@ func (r *Request) relay() verdict {
 	o := p.Pump()
 	switch o {
 	case eventpipe.Done:
+		if r.file.left {
+			if !r.moreParts() {
+				return wait
+			}
+			return again
+		}
 		r.complete = true
 		return r.endRelay()
 	case eventpipe.Wait, eventpipe.Pause:
@@ -183,6 +189,8 @@ func (r *Request) relay() verdict {
 		return wait
 	case eventpipe.SinkFailed:
 		r.logInfo("client closed the connection within a response")
+	case eventpipe.FileShort:
+		r.logError("a file that is being sent was truncated")
 	case eventpipe.SourceBad:
 		r.logOrigin("origin sent a malformed chunked body")
 	default:
@@ -251,7 +259,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	if s := r.group.Sticky; s != nil {
 		dst = r.appendSticky(dst, s)
 	}
-	if len(r.loc.AddHeaders) > 0 {
+	if len(r.loc.AddHeaders) > 0 || r.loc.Expires != nil {
 		dst = r.appendAddHeaders(dst)
 	}
 	return append(dst, '\r', '\n')

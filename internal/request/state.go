@@ -25,6 +25,7 @@ const (
 	StateConnect               // the connection to the origin is being made
 	StateExchange              // the request is sent and the head of the response is read
 	StateRespond               // the response's head waits for a block
+	StateList                  // a folder is read, for a list of it
 	StateAnswer                // an answer of weir's own waits for a block
 	StateRelay                 // the response is sent to the client
 	StateTunnel                // bytes pass both ways until one side has had enough
@@ -34,7 +35,7 @@ const (
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "list", "answer", "relay", "tunnel", "finish", "linger"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -83,6 +84,8 @@ func (r *Request) step() verdict {
 		return r.exchange()
 	case StateRespond:
 		return r.respond()
+	case StateList:
+		return wait
 	case StateAnswer:
 		return r.writeAnswer()
 	case StateRelay:
@@ -200,7 +203,7 @@ func (r *Request) giveUpWaiting() {
 	r.logShortage()
 	r.stopWaiting()
 	r.closeClient = true
-	if r.state == StateAnswer {
+	if r.state == StateAnswer || r.headSent {
 		r.abortResponse()
 		return
 	}

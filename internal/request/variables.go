@@ -23,6 +23,7 @@ func newVariables() *variables {
 	t.addWorker()
 	t.addRealIP()
 	t.addProxied()
+	t.addFiles()
 	return t
 }
 

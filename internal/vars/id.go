@@ -65,6 +65,9 @@ const (
 	ProxyProtocolPort
 	ProxyProtocolServerAddr
 	ProxyProtocolServerPort
+	DocumentRoot
+	RealpathRoot
+	RequestFilename
 	LimitConnStatus
 	LimitReqStatus
 	ConnectionsActive

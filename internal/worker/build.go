@@ -18,6 +18,7 @@ import (
 	"weir/internal/request"
 	"weir/internal/route"
 	"weir/internal/sight"
+	"weir/internal/static"
 	"weir/internal/upstream"
 	"weir/internal/vars"
 )
@@ -29,6 +30,8 @@ type builder struct {
 	hostname string
 	groups   []*upstream.Group
 	formats  map[string]conf.LogFormat
+
+	typeTables map[typesKey]*static.Types // one for all locations that have inherited it
 
 	sightWanted bool // conf.Config.ShowsNumbers
 }

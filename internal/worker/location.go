@@ -61,7 +61,16 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.Limits, err = b.settingsLimits(c); err != nil {
 		return nil, err
 	}
-	l.Logs, err = b.accessLogs(c.AccessLogs)
+	if l.Logs, err = b.accessLogs(c.AccessLogs); err != nil {
+		return nil, err
+	}
+	l.Types = b.types(c)
+	if l.Expires, err = b.expires(c); err != nil {
+		return nil, err
+	}
+	if c.Root != "" {
+		l.Files, err = b.files(c, c.Root, 0)
+	}
 	return l, err
 }
 
@@ -86,7 +95,16 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	if l.Rules, err = b.rules(c.Return); err != nil {
 		return nil, err
 	}
-	l.StubStatus = c.StubStatus
+	l.StubStatus, l.EmptyGIF = c.StubStatus, c.EmptyGIF
+	if c.Alias != "" {
+		skip := len(l.Path)
+		if !l.Prefix {
+			skip = -1
+		}
+		if l.Files, err = b.files(&c.Settings, c.Alias, skip); err != nil {
+			return nil, err
+		}
+	}
 	l.Page = b.page(c, server)
 	if c.ProxyPass != nil {
 		l.Proxy, err = b.proxy(c)
@@ -126,8 +144,14 @@ func (b *builder) resolvePages(s *request.Server, c *conf.Server) error {
 	if s.Default.ErrorPages, err = b.errorPages(c.ErrorPages, s); err != nil {
 		return err
 	}
+	if s.Default.TryFiles, err = b.tryFiles(c.TryFiles, s); err != nil {
+		return err
+	}
 	for i := range c.Locations {
 		if s.List[i].ErrorPages, err = b.errorPages(c.Locations[i].ErrorPages, s); err != nil {
+			return err
+		}
+		if s.List[i].TryFiles, err = b.tryFiles(c.Locations[i].TryFiles, s); err != nil {
 			return err
 		}
 	}

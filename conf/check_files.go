@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"strconv"
+	"strings"
+
+	"weir/internal/static"
+)
+
+// HasSettings says whether some level of the config has settings of which f is true.
+func (c *Config) HasSettings(f func(*Settings) bool) bool {
+	if f(&c.HTTP.Settings) {
+		return true
+	}
+	for i := range c.HTTP.Servers {
+		s := &c.HTTP.Servers[i]
+		if f(&s.Settings) {
+			return true
+		}
+		for j := range s.Locations {
+			if f(&s.Locations[j].Settings) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkFiles checks the settings of files that are written at one level.
+func (k *checker) checkFiles(p *path, s *FileSettings) {
+	if at := p.key("root"); k.written(at) {
+		for _, name := range []string{"$document_root", "${document_root}", "$realpath_root", "${realpath_root}"} {
+			if strings.Contains(string(s.Root), name) {
+				k.faultAt(at, "cannot have %s in it", name)
+			}
+		}
+	}
+	if at := p.key("index"); k.written(at) {
+		for i, name := range s.Index {
+			switch {
+			case name == "":
+				k.faultAt(at.at(i), "must be the name of a file")
+			case name[0] == '/' && i != len(s.Index)-1:
+				k.warnAt(at.at(i), "only the last index should be absolute: those behind it are never looked for")
+			}
+		}
+	}
+	if at := p.key("types"); k.written(at) {
+		for i, t := range s.Types {
+			k.checkLine(k.entry(at, t.Type, i), Template(t.Type))
+			if t.Type == "" {
+				k.faultAt(k.entry(at, t.Type, i), "must be a content type")
+			}
+		}
+	}
+	if at := p.key("default_type"); k.written(at) {
+		k.checkLine(at, Template(s.DefaultType))
+	}
+	if at := p.key("expires"); k.written(at) && !strings.Contains(string(s.Expires), "$") {
+		if _, err := static.ParseExpires(string(s.Expires)); err != nil {
+			k.faultAt(at, "%v, not %s", err, quote(string(s.Expires)))
+		}
+	}
+	if at := p.key("disable_symlinks"); k.written(at) && s.DisableSymlinks.Mode == SymlinksOff && s.DisableSymlinks.From != "" {
+		k.faultAt(at, "has no use for \"from\" while it is off")
+	}
+}
+
+// checkTryFiles checks the files of a server, or of its location l.
+func (k *checker) checkTryFiles(p *path, list []Template, l *Location, server *Server) {
+	at := p.key("try_files")
+	if !k.written(at) {
+		return
+	}
+	if len(list) < 2 {
+		k.faultAt(at, "needs a file and what to do when it is not there")
+		return
+	}
+	for i, name := range list {
+		if name == "" {
+			k.faultAt(at.at(i), "must not be empty")
+			return
+		}
+	}
+	if l != nil && l.Alias != "" && (l.Path.Modifier == Regex || l.Path.Modifier == RegexFold) {
+		k.faultAt(at, "does not go together with alias in a location given by a regular expression")
+	}
+	switch last := string(list[len(list)-1]); last[0] {
+	case '=':
+		if code, err := strconv.Atoi(last[1:]); err != nil || code < 100 || code > 999 {
+			k.faultAt(at.at(len(list)-1), "invalid code %s", quote(last))
+		}
+	case '@':
+		if !server.hasNamed(last) {
+			k.faultAt(at.at(len(list)-1), "no location %s in this server", quote(last))
+		}
+	}
+}
+
+// hasNamed says whether the server has a location of that name, with its "@".
+func (s *Server) hasNamed(name string) bool {
+	for i := range s.Locations {
+		if p := s.Locations[i].Path; p.Modifier == Named && p.Text == name {
+			return true
+		}
+	}
+	return false
+}
+
+// checkAlias checks the alias of a location.
+func (k *checker) checkAlias(p *path, l *Location) {
+	if l.Alias == "" {
+		return
+	}
+	if k.written(p.key("root")) {
+		k.faultAt(p.key("alias"), "cannot stand beside root")
+	}
+	if l.Path.Modifier == Named {
+		k.faultAt(p.key("alias"), "cannot be used inside of a named location")
+	}
+}

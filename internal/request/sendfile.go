@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"weir/internal/buffer"
+	"weir/internal/eventpipe"
+	"weir/internal/http1"
+	"weir/internal/static"
+)
+
+// sendFile answers with the file that has been opened: with all of it, a part, parts, or the word that the client has it.
+func (r *Request) sendFile() verdict {
+	f, s := r.loc.Files, &r.file
+	s.contentType = r.loc.Types.Of(r.path)
+	s.etagLen = 0
+	if f.Etag {
+		s.etagLen = len(static.AppendETag(s.etagText[:0], s.MtimeSec, s.Size))
+	}
+	s.from, s.length, s.ranges.Count, s.left = 0, s.Size, 0, false
+	r.answerPage.reset()
+	r.answerPage.file = true
+	r.status = 200
+	if r.errorStatus != 0 { // an error page: conditions and ranges are about the page that was asked for
+		return r.sendAnswer()
+	}
+	if c := r.conditions(); c.Any() {
+		switch status := c.Check(s.etag(), s.MtimeSec, f.Since); status {
+		case 304:
+			r.status = status
+			s.length = 0
+			return r.sendAnswer()
+		case 412:
+			s.close()
+			return r.answer(status)
+		}
+	}
+	if field := r.fieldOf(http1.FieldRange); field != nil {
+		return r.sendRange(field)
+	}
+	return r.sendAnswer()
+}
+
+// sendRange answers with what the field Range asks for.
+func (r *Request) sendRange(field []byte) verdict {
+	f, s := r.loc.Files, &r.file
+	if !static.IfRange(r.fieldOf(http1.FieldIfRange), s.etag(), s.MtimeSec) {
+		return r.sendAnswer()
+	}
+	var outcome static.Outcome
+	s.ranges, outcome = static.ParseRange(field, s.Size, f.MaxRanges)
+	switch {
+	case outcome == static.Unsatisfiable:
+		s.outside = s.Size + 1
+		s.close()
+		return r.answer(416)
+	case outcome == static.Whole:
+		s.ranges.Count = 0
+		return r.sendAnswer()
+	}
+	r.status = 206
+	if s.ranges.Count == 1 {
+		s.from, s.length = s.ranges.First.Start, s.ranges.First.Len()
+		return r.sendAnswer()
+	}
+	r.engine.boundary++
+	s.parts = static.Parts{Boundary: r.engine.boundary, ContentType: s.contentType}
+	s.length, s.next, s.left = s.parts.Length(&s.ranges), 0, true
+	return r.sendAnswer()
+}
+
+// fieldOf is the value of a field of the request; nil: it has none.
+func (r *Request) fieldOf(id http1.FieldID) []byte {
+	i := r.head.Lookup(id)
+	if i < 0 {
+		return nil
+	}
+	return r.headOf(r.head.Fields[i].Value)
+}
+
+func (r *Request) conditions() static.Conditions {
+	return static.Conditions{
+		IfMatch: r.fieldOf(http1.FieldIfMatch), IfNoneMatch: r.fieldOf(http1.FieldIfNoneMatch),
+		IfModifiedSince: r.fieldOf(http1.FieldIfModifiedSince), IfUnmodifiedSince: r.fieldOf(http1.FieldIfUnmodifiedSince),
+	}
+}
+
+// writeFile makes the head of an answer with a file in b, and hands both to the pipe.
+func (r *Request) writeFile(b *buffer.Block) verdict {
+	s := &r.file
+	head := r.appendFileHead(headSpace(b))
+	r.headBytes = int64(len(head))
+	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false)}
+	if !r.openRelay(&o, b, head) {
+		return r.answerShort()
+	}
+	if r.methodID == http1.MethodHead || s.length == 0 {
+		s.left = false
+	} else if !s.left {
+		r.relayPipe.PushFile(s.FD, s.from, s.length)
+	}
+	return r.become(StateRelay)
+}
+
+// partsAtOnce bounds the parts of a body that are handed to the pipe at a time.
+const partsAtOnce = 32
+
+// moreParts hands the next parts of a body to the pipe, once those before are on their way. False: there is no block for what stands between
+// them, and the request waits for one.
+func (r *Request) moreParts() bool {
+	b := r.acquire(buffer.ClassResponse)
+	if b == nil {
+		return false
+	}
+	s := &r.file
+	s.ranges.SetText(r.fieldOf(http1.FieldRange)) // it may have been moved
+	text := headSpace(b)
+	for n := 0; ; n++ {
+		one, next, ok := s.ranges.Next(s.next)
+		from := len(text)
+		if !ok {
+			text = s.parts.AppendEnd(text)
+			s.left = false
+			r.relayPipe.PushPiece(b, from, len(text), true)
+			return true
+		}
+		text = s.parts.AppendHead(text, one, s.Size)
+		last := n == partsAtOnce-1 || len(b.Data)-len(text) < 2*(len(text)-from)+64
+		r.relayPipe.PushPiece(b, from, len(text), last)
+		r.relayPipe.PushFile(s.FD, one.Start, one.Len())
+		s.next = next
+		if last {
+			return true
+		}
+	}
+}
+
+// appendFileHead makes the head of an answer with a file.
+func (r *Request) appendFileHead(dst []byte) []byte {
+	s := &r.file
+	several := s.ranges.Count > 1
+	dst = http1.AppendStatusLine(dst, r.status)
+	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
+	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
+	if r.status != 304 {
+		switch {
+		case several:
+			dst = append(s.parts.AppendContentType(append(dst, "Content-Type: "...)), '\r', '\n')
+		case len(s.contentType) > 0:
+			dst = http1.AppendFieldString(dst, "Content-Type", s.contentType)
+		}
+		dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
+	}
+	if r.status < 400 {
+		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
+	}
+	dst = r.appendConnection(dst)
+	if s.etagLen > 0 && r.status < 400 {
+		dst = http1.AppendField(dst, "ETag", s.etag())
+	}
+	dst = r.appendAddHeaders(dst)
+	switch {
+	case r.status == 206 && !several:
+		dst = append(s.ranges.First.AppendContentRange(append(dst, "Content-Range: "...), s.Size), '\r', '\n')
+	case r.status == 200 && r.loc.Files.MaxRanges > 0:
+		dst = append(dst, "Accept-Ranges: bytes\r\n"...)
+	}
+	return append(dst, '\r', '\n')
+}
