@@ -130,6 +130,7 @@ func writeStatus(w io.Writer, s master.Status) {
 			p.PID, p.Generation, p.Slot, p.State, age(p.AgeMs), memoryText(p.MemoryBytes), p.Restarts, p.Active, p.Requests)
 	}
 	table.Flush()
+	writeUpstreamStates(w, s.Upstreams)
 	writePools(w, s.Workers)
 	switch {
 	case s.ZonesBusy:

@@ -27,6 +27,9 @@ const usage = `usage:
                            what runs
   weir zone list | show NAME [--top N] | del NAME KEY | check NAME  [--json]
                            look into the limit zones, clear a key, check one
+  weir upstream list [GROUP] | drain|up|down GROUP PEER  [--json]
+                           look at the origins; take one out of service
+                           gently, back in, or out at once
   weir -v | -V             the version | and how it was built
   weir -h                  this help
 
@@ -55,6 +58,7 @@ const (
 	actionSignal                 // -s
 	actionStatus                 // status
 	actionZone                   // zone
+	actionUpstream               // upstream
 	actionVersion                // -v
 	actionFeatures               // -V
 )
@@ -69,10 +73,11 @@ type command struct {
 	errorLog  string       // -e as given
 	quiet     bool         // -q
 	lenient   bool         // --lenient
-	json      bool         // --json of status and zone
+	json      bool         // --json of status, zone and upstream
 	reset     bool         // --reset-zones of -s upgrade
 	read      *conf.Source // the configuration, if it has been read already
 	zone      zoneOrder
+	upstream  upstreamOrder
 }
 
 // signals are the values of -s.
@@ -109,26 +114,33 @@ func parseArgs(args []string) (command, error) {
 		return command{}, plainFlagError(err)
 	}
 	isZone := len(words) > 0 && words[0] == "zone"
+	isUpstream := len(words) > 0 && words[0] == "upstream"
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, choice := range []struct {
 		chosen bool
 		action action
 	}{
-		{test, actionTest}, {dump, actionPrint}, {given["s"], actionSignal}, {len(words) > 0 && !isZone, actionStatus},
-		{isZone, actionZone},
+		{test, actionTest}, {dump, actionPrint}, {given["s"], actionSignal}, {len(words) > 0 && !isZone && !isUpstream, actionStatus},
+		{isZone, actionZone}, {isUpstream, actionUpstream},
 		{short, actionVersion}, {long, actionFeatures},
 	} {
 		if !choice.chosen {
 			continue
 		}
 		if c.action != actionStart && !(c.action == actionTest && choice.action == actionPrint) && !(c.action == actionVersion && choice.action == actionFeatures) {
-			return command{}, errors.New("more than one of -t, -T, -s, -v, -V, status and zone")
+			return command{}, errors.New("more than one of -t, -T, -s, -v, -V, status, zone and upstream")
 		}
 		c.action = choice.action
 	}
 	if isZone {
 		if c.zone, err = parseZone(words[1:], top); err != nil {
+			return command{}, err
+		}
+		words = words[:1]
+	}
+	if isUpstream {
+		if c.upstream, err = parseUpstream(words[1:]); err != nil {
 			return command{}, err
 		}
 		words = words[:1]
@@ -153,12 +165,12 @@ func parseMixed(fs *flag.FlagSet, args []string) (words []string, err error) {
 // check says what does not go together.
 func (c *command) check(words []string, given map[string]bool) error {
 	switch {
-	case len(words) > 0 && words[0] != "status" && words[0] != "zone":
+	case len(words) > 0 && !slices.Contains([]string{"status", "zone", "upstream"}, words[0]):
 		return fmt.Errorf("unknown command %q", words[0])
 	case len(words) > 1:
 		return fmt.Errorf("unexpected argument %q", words[1])
-	case given["json"] && c.action != actionStatus && c.action != actionZone:
-		return errors.New("--json goes with status and zone")
+	case given["json"] && !slices.Contains([]action{actionStatus, actionZone, actionUpstream}, c.action):
+		return errors.New("--json goes with status, zone and upstream")
 	case given["top"] && c.zone.top == "":
 		return errors.New("--top goes with zone show, and needs a number")
 	case c.reset && c.signal != "upgrade":

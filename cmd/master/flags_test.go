@@ -37,6 +37,16 @@ func TestParseArgs(t *testing.T) {
 		{"zone show addr --top 5", command{action: actionZone, zone: zoneOrder{verb: "show", name: "addr", top: "5"}}, ""},
 		{"zone del addr 127.0.0.1", command{action: actionZone, zone: zoneOrder{verb: "del", name: "addr", key: "127.0.0.1"}}, ""},
 		{"zone check addr", command{action: actionZone, zone: zoneOrder{verb: "check", name: "addr"}}, ""},
+		{"upstream list", command{action: actionUpstream, upstream: upstreamOrder{verb: "list"}}, ""},
+		{"upstream list app --json", command{action: actionUpstream, json: true, upstream: upstreamOrder{verb: "list", group: "app"}}, ""},
+		{"upstream drain app 127.0.0.1:80 -c x", command{action: actionUpstream, config: "x", upstream: upstreamOrder{verb: "drain", group: "app", peer: "127.0.0.1:80"}}, ""},
+		{"upstream", command{}, "upstream needs a word: list, drain, up or down"},
+		{"upstream stop app", command{}, "upstream stop: must be list, drain, up or down"},
+		{"upstream up", command{}, "upstream up needs GROUP and PEER"},
+		{"upstream up app", command{}, "upstream up needs PEER"},
+		{"upstream down app ''", command{}, "upstream down: an argument is empty"},
+		{"upstream list app peer", command{}, `upstream list: unexpected argument "peer"`},
+		{"upstream list -t", command{}, "more than one of"},
 		{"zone", command{}, "zone needs a word: list, show, del or check"},
 		{"zone drop addr", command{}, "zone drop: must be list, show, del or check"},
 		{"zone show", command{}, "zone show needs NAME"},
@@ -68,7 +78,7 @@ func TestParseArgs(t *testing.T) {
 		{"-t -s reload", command{}, "more than one of"},
 		{"-t -v", command{}, "more than one of"},
 		{"-T status", command{}, "more than one of"},
-		{"-t --json", command{}, "--json goes with status and zone"},
+		{"-t --json", command{}, "--json goes with status, zone and upstream"},
 	} {
 		var args []string
 		for _, arg := range strings.Fields(c.args) {

@@ -55,6 +55,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runStatus(c, stdout, stderr)
 	case actionZone:
 		return runZone(c, stdout, stderr)
+	case actionUpstream:
+		return runUpstream(c, stdout, stderr)
 	}
 	return runMaster(c, stdout, stderr)
 }

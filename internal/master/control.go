@@ -220,11 +220,15 @@ func (m *master) controlHandler() http.Handler {
 			m.serveZones(w, r)
 			return
 		}
+		if r.URL.Path == "/upstreams" || strings.HasPrefix(r.URL.Path, "/upstreams/") {
+			m.serveUpstreams(w, r)
+			return
+		}
 		o, ok := controlOrders[r.URL.Path]
 		switch {
 		case !ok:
-			refuse(w, http.StatusNotFound, fmt.Sprintf("no such path %q; there are GET /status, POST /reload, /reopen, /drain, /quit, /stop, /upgrade, and %s",
-				r.URL.Path, zonePaths))
+			refuse(w, http.StatusNotFound, fmt.Sprintf("no such path %q; there are GET /status, POST /reload, /reopen, /drain, /quit, /stop, /upgrade, %s, and %s",
+				r.URL.Path, zonePaths, upstreamPaths))
 		case allow(w, r, http.MethodPost):
 			if o == orderUpgrade && r.URL.Query().Get("reset_zones") == "true" {
 				o = orderUpgradeReset
@@ -274,7 +278,7 @@ func (m *master) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 	defer l.giveBack()
 	status := l.status
-	status.Zones, status.Temp = l.all(), l.keeper.tempStatus()
+	status.Zones, status.Temp, status.Upstreams = l.all(), l.keeper.tempStatus(), l.upstreams()
 	status.ZonesBusy = status.Temp == nil || slices.ContainsFunc(status.Zones, func(z ZoneStatus) bool { return z.Busy != "" })
 	reply(w, http.StatusOK, status)
 }

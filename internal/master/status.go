@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/internal/ipc"
+	"weir/internal/sight"
 	"weir/internal/slots"
 	"weir/internal/stats"
 	"weir/internal/sys"
@@ -30,6 +31,7 @@ type Status struct {
 	Workers     []WorkerStatus     `json:"workers"`              // of all generations, the oldest first
 	Connections Connections        `json:"connections"`
 	Zones       []ZoneStatus       `json:"zones"`                // those of the serving generation first
+	Upstreams   []sight.Upstream   `json:"upstreams"`            // of the config that serves
 	Temp        *TempStatus        `json:"temp_files,omitempty"` // missing with zones_busy
 	ZonesBusy   bool               `json:"zones_busy,omitempty"` // there are zones, but the lock of one was not to be had: its owner may be stopped
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/conf"
 	"weir/internal/logfile"
 	"weir/internal/slots"
 )
@@ -22,9 +23,10 @@ type loan struct {
 	status Status // without the zones
 	keeper *keeper
 	used   []*zone
-	own    []zoneView  // of the serving generation
-	others []zoneView  // of others
-	pids   map[int]int // by slot: the workers
+	own    []zoneView   // of the serving generation
+	others []zoneView   // of others
+	pids   map[int]int  // by slot: the workers
+	config *conf.Config // that serves; nil: none yet
 }
 
 // borrow has the loop lend its zones; nil when the asker has been refused, or has gone. The borrower gives them back.
@@ -53,6 +55,9 @@ func (m *master) lend() *loan {
 	m.keeper.work.Add(1)
 	l := &loan{keeper: m.keeper, status: m.status(), used: m.zones.use(), pids: make(map[int]int)}
 	l.own, l.others = m.zoneViews(l.used)
+	if m.current != nil {
+		l.config = m.current.config
+	}
 	for _, s := range m.table.All() { // those of another master too
 		if m.table.Alive(s.Index) && s.State != slots.Claimed {
 			l.pids[s.Index] = s.PID

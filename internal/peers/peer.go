@@ -41,8 +41,19 @@ func (a Admin) String() string {
 func (p *Peer) Admin() Admin { return Admin(load(&p.s.admin)) }
 
 // SetAdmin is the operator's word at nowMs. An origin that is brought up starts anew: no failures, and slow_start.
-func (p *Peer) SetAdmin(a Admin, nowMs int64) {
-	tx := p.zone.Lock()
+func (p *Peer) SetAdmin(a Admin, nowMs int64) { p.setAdmin(p.zone.Lock(), a, nowMs) }
+
+// TrySetAdmin is SetAdmin without waiting; false when somebody has the lock.
+func (p *Peer) TrySetAdmin(a Admin, nowMs int64) bool {
+	tx := p.zone.mutex.TryLock()
+	if tx == nil {
+		return false
+	}
+	p.setAdmin(tx, a, nowMs)
+	return true
+}
+
+func (p *Peer) setAdmin(tx *Tx, a Admin, nowMs int64) {
 	defer p.zone.Unlock()
 	if a == Up && p.s.admin != uint64(Up) {
 		p.readmit(tx, nowMs)
