@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -29,6 +30,10 @@ const usage = `usage:
 What weir does otherwise than nginx, and what has no effect, is said on standard error, one a line with file and line.
 When something is not possible, nothing is written, and the exit code is 1. With --lenient it is left out, and said.
 `
+
+func init() {
+	runtime.LockOSThread() // a build with cgo gives up its rights thread by thread (sys.NoNewPrivileges): the one that parses is the process's first
+}
 
 func main() {
 	debug.SetGCPercent(400) // it lives for one configuration: time is worth more than memory
