@@ -111,6 +111,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	}
 	k.settleBuffering(p, s)
 	k.checkAccess(p, &s.AccessSettings)
+	k.checkResolver(p, s.Resolver)
 	if at := p.key("proxy_ignore_headers"); k.written(at) {
 		for i, name := range s.ProxyIgnoreHeaders {
 			if !slices.ContainsFunc(ignorable, func(known string) bool { return strings.EqualFold(known, name) }) {

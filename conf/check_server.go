@@ -3,7 +3,10 @@
 
 package conf
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 func (k *checker) checkUpstream(p *path, u *Upstream) {
 	if _, ok := k.groups[u.Name]; ok {
@@ -12,6 +15,7 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 	if u.Name == "" || strings.ContainsAny(u.Name, "/:?#$ \t") {
 		k.faultAt(p, "%s cannot be the name of a group", quote(u.Name))
 	}
+	k.checkResolver(p, u.Resolver)
 	usable := false
 	for i := range u.Servers {
 		s := &u.Servers[i]
@@ -19,6 +23,7 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 		k.checkOrigin(at, s.Address)
 		k.checkSlowStart(at, u, s)
 		k.checkRoute(at.key("route"), s.Route)
+		k.checkResolve(at, u, s)
 		usable = usable || !s.Backup
 		if s.Backup && (u.IPHash || u.Hash != nil || u.Random != RandomOff) {
 			k.faultAt(at.key("backup"), "does not go together with ip_hash, hash and random")
@@ -94,6 +99,9 @@ func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 		return
 	}
 	at := p.key("proxy_pass")
+	if at := p.key("proxy_redirect"); l.ProxyPass.Variable && k.written(at) && slices.ContainsFunc(l.ProxyRedirect, func(r Redirect) bool { return r.Default }) {
+		k.faultAt(at, "\"default\" does not go together with variables in proxy_pass")
+	}
 	if m := l.Path.Modifier; l.ProxyPass.HasURI && (m == Regex || m == RegexFold || m == Named) {
 		k.faultAt(at, "cannot have a path in a location given by a regular expression or a name")
 	}

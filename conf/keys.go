@@ -49,7 +49,7 @@ func (s specs) form(t reflect.Type) Form {
 		return FormTime
 	case reflect.TypeFor[NumberSize]():
 		return FormNumberSize
-	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[Path](), reflect.TypeFor[*ProxyPass](), reflect.TypeFor[Network](),
+	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[NameServer](), reflect.TypeFor[Path](), reflect.TypeFor[*ProxyPass](), reflect.TypeFor[Network](),
 		reflect.TypeFor[Rate](), reflect.TypeFor[SoKeepalive](), reflect.TypeFor[CookieExpires]():
 		return FormText
 	case reflect.TypeFor[Redirects]():

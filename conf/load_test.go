@@ -68,6 +68,7 @@ func TestDefaults(t *testing.T) {
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 		AccessSettings:   AccessSettings{AuthBasic: "off", RealIPHeader: "X-Real-IP"},
+		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		FileSettings: FileSettings{
 			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
 		},
@@ -366,6 +367,8 @@ auth_delay = "1s"
 set_real_ip_from = ["10.0.0.0/8", "unix:"]
 real_ip_header = "proxy_protocol"
 real_ip_recursive = true
+resolver = { addresses = ["127.0.0.1", "[::1]:5353", "dns.example"], valid = "7s", ipv4 = false }
+resolver_timeout = "9s"
 [http.limit_req_zone]
 r = { key = "$remote_addr", size = "1m", rate = "30r/m" }
 s = { key = "$host", size = "1m", rate = "1000r/s" }
@@ -378,6 +381,10 @@ server = "localhost"
 [http.upstream.least]
 least_conn = true
 server = "localhost"
+[http.upstream.named]
+resolver = "localhost"
+resolver_timeout = "1s"
+server = [{ address = "a.example", resolve = true, service = "http" }, { address = "b.example:81", resolve = true }]
 [http.upstream.hashed]
 hash = { key = "$uri", consistent = true }
 server = "localhost"

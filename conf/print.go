@@ -39,7 +39,7 @@ func (w *printer) block(name string, v, parent reflect.Value) {
 		case f.isBlock():
 			blocks = append(blocks, f)
 		case f == spec.name || w.same(spec, f, v, parent):
-		case f.def == nil && field.IsZero() && !f.inherited():
+		case f.def == nil && field.IsZero() && !f.inherited(), field.Kind() == reflect.Pointer && field.IsNil():
 		default:
 			fmt.Fprintf(w, "%s = %s\n", f.key, w.inline(field, f))
 		}

@@ -18,6 +18,11 @@ func (x *ProxyPass) decodeTOML(d *decoder, n *node, p *path) bool {
 		d.fault(n, p, "must be an address such as \"http://127.0.0.1:9000\", not %s", n.describe())
 		return false
 	}
+	if strings.Contains(text, "$") {
+		d.templates = append(d.templates, templateUse{n, p, text})
+		*x = ProxyPass{Text: text, Variable: true}
+		return true
+	}
 	parsed, err := parseProxyPass(text)
 	if err != nil {
 		d.fault(n, p, "%v", err)
@@ -31,8 +36,6 @@ func (x *ProxyPass) decodeTOML(d *decoder, n *node, p *path) bool {
 func parseProxyPass(text string) (ProxyPass, error) {
 	const scheme = "http://"
 	switch {
-	case strings.Contains(text, "$"):
-		return ProxyPass{}, errors.New("variables are not possible here in this version")
 	case len(text) >= 8 && strings.EqualFold(text[:8], "https://"):
 		return ProxyPass{}, errors.New("\"https://\" is not possible in this version")
 	case len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme):

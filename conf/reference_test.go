@@ -245,7 +245,7 @@ func kindOf(t reflect.Type, f *fieldSpec) string {
 		return "`default`, `off` or list"
 	case reflect.TypeFor[NextUpstream]():
 		return "`off` or list of " + names(NextUpstream(0))
-	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[*ProxyPass]():
+	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[NameServer](), reflect.TypeFor[*ProxyPass]():
 		return "address"
 	case reflect.TypeFor[Network]():
 		return "network"

@@ -37,6 +37,9 @@ func (k *checker) resolve() {
 
 // resolveTarget sets the group that a proxy_pass means, making one for an address that is named for the first time.
 func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Origin]int) {
+	if x.Variable {
+		return
+	}
 	written := x.Authority
 	if i, ok := k.groups[written]; ok {
 		x.Group, x.Port = i, defaultPort
@@ -84,6 +87,7 @@ func (l *Location) redirects() []Redirect {
 		switch {
 		case !r.Default:
 			rules = append(rules, r)
+		case l.ProxyPass.Variable: // there is nothing that could be replaced
 		case l.Path.Modifier == Regex || l.Path.Modifier == RegexFold || l.Path.Modifier == Named:
 		case l.ProxyPass.HasURI:
 			rules = append(rules, Redirect{From: Template(l.ProxyPass.Text), To: Template(l.Path.Text)})

@@ -192,6 +192,7 @@ type Settings struct {
 	LimitReqSettings
 	AccessSettings
 	FileSettings
+	ResolverSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

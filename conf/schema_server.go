@@ -45,6 +45,12 @@ type Upstream struct {
 	// bounds them.
 	KeepaliveTotal int `toml:"keepalive_total" default:"0" max:"1048576" as:"weir"`
 
+	// The name servers for origins with resolve. Absent: those of [http].
+	Resolver *Resolver `toml:"resolver" example:"['127.0.0.1']"`
+
+	// How long a name may take to be looked up. Absent: as in [http].
+	ResolverTimeout *time.Duration `toml:"resolver_timeout" min:"1ms" max:"365d" example:"5s"`
+
 	// The origins.
 	Servers []UpstreamServer `toml:"server" required:"true"`
 
@@ -130,6 +136,14 @@ type UpstreamServer struct {
 
 	// Used only when all others are unavailable.
 	Backup bool `toml:"backup" default:"false"`
+
+	// Whether the host's addresses are looked up again and again while weir serves, as often as the answers say, with the resolver. Otherwise they are looked up once, as the
+	// system does it.
+	Resolve bool `toml:"resolve" default:"false"`
+
+	// The host's SRV records of this name are the origins: "http" stands for "_http._tcp"; a name with a dot is taken as it is. Records of the highest priority are
+	// ordinary origins, the others are backups; their weights count unless the origin has one of its own.
+	Service string `toml:"service" example:"http"`
 }
 
 // Server is one [[http.server]]: a virtual server. Its Settings hold also for requests that no location matches.
@@ -206,7 +220,8 @@ type Location struct {
 	// Which requests: "/prefix", "= /exact", "^~ /prefix" (no regex is tried after it), "~ regex", "~* regex" (letter case ignored), or "@name".
 	Path Path `toml:"path" required:"true" as:"nginx location" example:"/"`
 
-	// Where requests are passed: "http://GROUP", "http://127.0.0.1:9000", "http://unix:run/app.sock:", each with or without a path that replaces the location's.
+	// Where requests are passed: "http://GROUP", "http://127.0.0.1:9000", "http://host.example:9000", "http://unix:run/app.sock:", each with or without a path that replaces the
+	// location's. With variables, where a request goes is worked out for each: a group, an address, or a host that the resolver looks up; a path in it is passed as it is.
 	ProxyPass *ProxyPass `toml:"proxy_pass" example:"http://127.0.0.1:9000"`
 
 	// An answer given at once.

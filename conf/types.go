@@ -34,6 +34,9 @@ type Origin struct {
 	Port    uint16 // of Host; 0: none is written
 }
 
+// NameServer is who is asked for names.
+type NameServer struct{ Origin }
+
 // Network is a range of client addresses: of IPv4, or of IPv6 without those that stand for IPv4 addresses. Its host bits are zero.
 // Contains must be asked about an unmapped address (netip.Addr.Unmap).
 type Network struct{ netip.Prefix }
@@ -55,6 +58,7 @@ type SoKeepalive struct {
 // ProxyPass is where a location passes its requests.
 type ProxyPass struct {
 	Text      string // as written
+	Variable  bool   // it has variables: Text is a template, what follows is worked out for each request, and Group means nothing
 	Group     int    // index in Config.Groups
 	Authority string // what $proxy_host says: the group's name, or the address as written ("localhost" for a unix socket)
 	Port      int    // what $proxy_port says; 0 for a unix socket

@@ -51,7 +51,8 @@ func rules() map[string]rule {
 		"expires":               {(*converter).expires, ""},
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
-		"proxy_pass":         {differs: "`http://` only, without variables"},
+		"resolver":           {(*converter).resolver, "without `status_zone`"},
+		"proxy_pass":         {differs: "`http://` only"},
 		"proxy_http_version": {differs: "the default is 1.1, as in nginx since 1.29.7"},
 		"proxy_buffer_size":  {differs: "the default is 16k, and it makes all of a worker's blocks as large"},
 		"proxy_buffers":      {differs: "the default is 8 of 16k"},
@@ -64,6 +65,7 @@ func upstreamRules() map[string]rule {
 		"server":    {(*converter).origin, ""},
 		"hash":      {(*converter).hash, ""},
 		"random":    {(*converter).random, ""},
+		"resolver":  {(*converter).resolver, "without `status_zone`"},
 		"keepalive": {(*converter).keepalive, "without `local`"},
 		"zone":      {(*converter).groupZone, "without effect: all workers share the state of all groups, whatever the size"},
 		"sticky":    {(*converter).sticky, "without `learn`"},
@@ -143,7 +145,6 @@ var inert = map[string]string{
 
 	"keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
 	"charset_types": "charset is refused",
-	"resolver":      "weir resolves no names while it serves", "resolver_timeout": "weir resolves no names while it serves",
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.

@@ -9,6 +9,7 @@ import (
 	"weir/internal/buffer"
 	"weir/internal/http1"
 	"weir/internal/logfile"
+	"weir/internal/resolver"
 	"weir/internal/route"
 	"weir/internal/static"
 	"weir/internal/stats"
@@ -175,6 +176,10 @@ type Proxy struct {
 	Group     *upstream.Group
 	Authority string // $proxy_host
 	Port      string // $proxy_port
+	// Target is the whole of proxy_pass when that has variables: then Group is nil, and what stands above and below is worked out for each request. Resolver finds its
+	// hosts; nil: only groups and addresses are possible.
+	Target   *vars.Template
+	Resolver *resolver.Resolver
 	// HasURI says that URI replaces the part of the path that the location matched.
 	HasURI bool
 	URI    string

@@ -38,6 +38,7 @@ type Options struct {
 	OnDamaged func(zone string)
 	Binds     []*Bind           // by conn.Listener.ID
 	Groups    []*upstream.Group // of origins
+	Targets   *upstream.Targets // those that proxy_pass with variables leads to
 	Defined   []Defined         // variables of the config's own
 	Lister    *files.Lister     // of folders; nil where no location has autoindex
 	Version   string
@@ -189,6 +190,9 @@ func (e *Engine) MakeRoom() bool {
 		if n := g.Idle(); n > 0 && (most == nil || n > most.Idle()) {
 			most = g
 		}
+	}
+	if most == nil {
+		most = e.Targets.Idlest()
 	}
 	if most != nil {
 		most.Evict()

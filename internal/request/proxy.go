@@ -47,6 +47,11 @@ func (r *Request) startProxy() verdict {
 	r.round, r.staleTrials = len(r.trials), 0
 	r.tried.Reset()
 	r.group = r.loc.Proxy.Group
+	if r.loc.Proxy.Target != nil {
+		if v, ok := r.evalTarget(); !ok {
+			return v
+		}
+	}
 	if !r.canReplay() {
 		r.logError("a request body that was sent on while it was read cannot be sent again")
 		return r.answer(502)
@@ -59,7 +64,7 @@ func (r *Request) startProxy() verdict {
 
 // pick chooses an origin and takes or begins a connection to it.
 func (r *Request) pick() verdict {
-	if r.group.Pending() {
+	if r.group == nil || r.group.Pending() {
 		return r.become(StateResolve)
 	}
 	if s := r.group.Sticky; s != nil && len(r.trials) == r.round {

@@ -87,6 +87,7 @@ type Request struct {
 
 	group    *upstream.Group // that the request is passed to
 	nameWait event.Waiter    // for its peers
+	target   target          // of a proxy_pass with variables
 	up       origin
 	trials   []upstream.Trial
 	tried    upstream.Tried

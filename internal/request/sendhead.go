@@ -109,6 +109,8 @@ func (r *Request) overriddenOther(name []byte) bool {
 func (r *Request) appendTarget(dst []byte) []byte {
 	p := r.loc.Proxy
 	switch {
+	case p.Target != nil && r.target.uri != nil:
+		return append(dst, r.target.uri...)
 	case !p.HasURI && !r.redirected:
 		dst = append(dst, r.headOf(r.head.Path)...)
 		if !r.head.HasQuery {

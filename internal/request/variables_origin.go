@@ -16,11 +16,17 @@ func (t *variables) addOrigin() {
 		if r.loc.Proxy == nil {
 			return dst, false
 		}
+		if r.loc.Proxy.Target != nil {
+			return append(dst, r.target.shown...), r.target.shown != nil
+		}
 		return append(dst, r.loc.Proxy.Authority...), true
 	}
 	t[vars.ProxyPort] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		if r.loc.Proxy == nil {
 			return dst, false
+		}
+		if r.loc.Proxy.Target != nil {
+			return append(dst, r.target.portText...), r.target.shown != nil
 		}
 		return append(dst, r.loc.Proxy.Port...), true
 	}

@@ -26,6 +26,7 @@ const (
 	EPIPE         = syscall.EPIPE
 	ETOOMANYREFS  = syscall.ETOOMANYREFS
 	EMSGSIZE      = syscall.EMSGSIZE
+	ENOTCONN      = syscall.ENOTCONN
 )
 
 // wrap names the call in an error; nil stays nil.

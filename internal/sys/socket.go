@@ -112,6 +112,21 @@ func ConnectStart(to *Sockaddr) (fd int, errno syscall.Errno) {
 	return fd, errno
 }
 
+// ConnectDatagram makes a non-blocking UDP socket that talks to one address only, from a port of the kernel's choice. udp(7), connect(2).
+func ConnectDatagram(to *Sockaddr) (fd int, errno syscall.Errno) {
+	family := uintptr(binary.NativeEndian.Uint16(to.raw[0:]))
+	r, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	_, _, errno = syscall.RawSyscall(unix.SYS_CONNECT, r, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.len))
+	if errno != 0 {
+		Close(int(r))
+		return -1, errno
+	}
+	return int(r), 0
+}
+
 // SetNoDelay switches Nagle's algorithm off. tcp(7).
 func SetNoDelay(fd int) {
 	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)

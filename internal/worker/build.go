@@ -49,6 +49,7 @@ func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstrea
 		}
 		b.groups = append(b.groups, g)
 	}
+	w.names.targets = b.targets()
 	servers := make([]*request.Server, len(w.config.HTTP.Servers))
 	for i := range servers {
 		s, err := b.server(&w.config.HTTP.Servers[i])

@@ -191,7 +191,7 @@ var hiddenByDefault = []string{"Date", "Server", "X-Pad", "X-Accel-Expires", "X-
 func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 	pass := c.ProxyPass
 	p := &request.Proxy{
-		Group: b.groups[pass.Group], Authority: pass.Authority, HasURI: pass.HasURI, URI: pass.URI,
+		Authority: pass.Authority, HasURI: pass.HasURI, URI: pass.URI,
 		ConnectTimeoutMs: c.ProxyConnectTimeout.Milliseconds(),
 		ReadTimeoutMs:    c.ProxyReadTimeout.Milliseconds(),
 		SendTimeoutMs:    c.ProxySendTimeout.Milliseconds(),
@@ -202,6 +202,15 @@ func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 		NextTimeoutMs:    c.ProxyNextUpstreamTimeout.Milliseconds(),
 		InterceptErrors:  c.ProxyInterceptErrors,
 		IgnoreAbort:      c.ProxyIgnoreClientAbort,
+	}
+	if pass.Variable {
+		var err error
+		if p.Target, err = b.compile(pass.Text); err != nil {
+			return nil, err
+		}
+		p.Resolver = b.resolver(c.Resolver, c.ResolverTimeout)
+	} else {
+		p.Group = b.groups[pass.Group]
 	}
 	if err := b.buffering(p, &c.Settings); err != nil {
 		return nil, err

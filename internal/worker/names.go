@@ -6,8 +6,11 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +19,7 @@ import (
 	"weir/internal/event"
 	"weir/internal/logfile"
 	"weir/internal/offload"
+	"weir/internal/resolver"
 	"weir/internal/sight"
 	"weir/internal/sys"
 	"weir/internal/upstream"
@@ -25,26 +29,31 @@ import (
 // serve and holds nothing up: requests of the group wait for that a moment (nameWaitMs), those of others do not.
 //
 // A name is looked up as any program does it (/etc/hosts, resolv.conf), on a goroutine, once: as with nginx. Unlike there, one that cannot be resolved
-// keeps nothing from starting, and is tried again until it can.
+// keeps nothing from starting, and is tried again until it can. With the parameter resolve the name servers of the directive resolver are asked, in the loop, and
+// again whenever the answer has expired. Each worker does that by itself: nobody has to be there for the others, and what a worker goes by is what it has seen.
 
-// How long requests wait for the first peers of their group, and how long a name is looked up before that has failed.
+// How long requests wait for the first peers of their group, and how long the system may take for a name.
 const (
 	nameWaitMs  = 2000
-	lookupLimit = 10 * time.Second
+	systemLimit = 10 * time.Second
 )
 
-// How long to wait before a name that could not be resolved is looked up again: more each time.
+// How long to wait before a name that could not be resolved is looked up again, more each time; and before one that could is.
 const (
 	retryMs    = 1000
-	retryMaxMs = 60_000
+	retryMaxMs = 30_000
+	againMs    = 1000
 )
 
 // names are the hosts of all groups.
 type names struct {
-	w      *worker
-	groups []*namedGroup
-	hosts  map[string]*hostLookup
-	timer  event.Timer // ends the wait for first peers
+	w         *worker
+	groups    []*namedGroup
+	hosts     map[string]*hostLookup
+	resolvers map[string]*resolver.Resolver
+	servers   []*serverLookup // their name servers that are hosts
+	targets   *upstream.Targets
+	timer     event.Timer // ends the wait for first peers
 }
 
 // namedGroup is a group with origins that are named by host.
@@ -59,29 +68,37 @@ type namedGroup struct {
 type namedServer struct {
 	options upstream.PeerOptions
 	port    uint16
+	service bool
 	host    *hostLookup // nil: options are a peer's
 }
 
-// hostLookup looks up one host.
+// hostLookup looks up one host, or a service of one.
 type hostLookup struct {
-	names *names
-	host  string
-	job   offload.Job
-	timer event.Timer
-	fails int
-	users []*namedGroup
+	names    *names
+	host     string
+	service  string
+	resolver *resolver.Resolver // nil: the system
+	timer    event.Timer        // has it looked up again
+	fails    int
+	users    []*namedGroup
 
-	asked   bool         // it has been looked up once
-	addrs   []netip.Addr // what came of it last
-	found   []netip.Addr // the job's
-	failure error        // the job's
+	asked bool // it has been looked up once
+	addrs []resolver.Address
+
+	job     offload.Job  // the system's
+	found   []netip.Addr // what came of it
+	failure error
+
+	entry  *resolver.Entry // the resolver's
+	waiter event.Waiter
+	task   event.Task
 }
 
 // nameGroup notes a group whose peers have to be looked up.
 func (b *builder) nameGroup(g *upstream.Group, servers []namedServer) {
 	named := &namedGroup{w: b.worker, group: g, servers: servers}
 	for i := range servers {
-		if h := servers[i].host; h != nil && !contains(h.users, named) {
+		if h := servers[i].host; h != nil && !slices.Contains(h.users, named) {
 			h.users = append(h.users, named)
 			named.missing++
 		}
@@ -90,26 +107,19 @@ func (b *builder) nameGroup(g *upstream.Group, servers []namedServer) {
 	b.worker.names.groups = append(b.worker.names.groups, named)
 }
 
-func contains(list []*namedGroup, g *namedGroup) bool {
-	for _, other := range list {
-		if other == g {
-			return true
-		}
-	}
-	return false
-}
-
 // lookup is the one of a host.
-func (n *names) lookup(host string) *hostLookup {
-	h := n.hosts[host]
+func (n *names) lookup(host, service string, r *resolver.Resolver) *hostLookup {
+	key := fmt.Sprintf("%s %s %p", host, service, r)
+	h := n.hosts[key]
 	if h == nil {
 		if n.hosts == nil {
 			n.hosts = map[string]*hostLookup{}
 		}
-		h = &hostLookup{names: n, host: host}
+		h = &hostLookup{names: n, host: host, service: service, resolver: r}
 		h.job.Init(h)
+		h.task.Init(h)
 		h.timer.Init(h)
-		n.hosts[host] = h
+		n.hosts[key] = h
 	}
 	return h
 }
@@ -118,13 +128,15 @@ func (n *names) lookup(host string) *hostLookup {
 func (w *worker) startNames() error {
 	n := &w.names
 	n.w = w
-	if len(n.groups) == 0 {
-		return nil
+	for _, l := range n.servers {
+		w.calls.Start(&l.job)
 	}
-	n.timer.Init(n)
-	w.timers.Arm(&n.timer, w.clock.Ms()+nameWaitMs)
 	for _, h := range n.hosts {
-		w.calls.Start(&h.job)
+		h.begin()
+	}
+	if len(n.groups) > 0 {
+		n.timer.Init(n)
+		w.timers.Arm(&n.timer, w.clock.Ms()+nameWaitMs)
 	}
 	return nil
 }
@@ -138,63 +150,108 @@ func (n *names) OnTimer(*event.Timer) {
 	}
 }
 
-// OnTimer looks the host up again. See event.Expirer.
-func (h *hostLookup) OnTimer(*event.Timer) { h.names.w.calls.Start(&h.job) }
+// begin looks the host up.
+func (h *hostLookup) begin() {
+	if h.resolver == nil {
+		h.names.w.calls.Start(&h.job)
+		return
+	}
+	if h.entry = h.resolver.Lookup(h.host, h.service); h.entry.Pending() {
+		h.entry.Await(&h.waiter, &h.task)
+		return
+	}
+	h.RunTask()
+}
 
-// Work looks the host up. See offload.Worker.
+// OnTimer looks the host up again. See event.Expirer.
+func (h *hostLookup) OnTimer(*event.Timer) { h.begin() }
+
+// Work asks the system. See offload.Worker.
 func (h *hostLookup) Work() {
-	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), systemLimit)
 	defer cancel()
 	h.found, h.failure = (&net.Resolver{PreferGo: true}).LookupNetIP(ctx, "ip", h.host)
 }
 
-// OnWorked has the groups know what came of it. See offload.Worker.
+// OnWorked takes what the system said. See offload.Worker.
 func (h *hostLookup) OnWorked() {
+	if h.failure != nil {
+		var e *net.DNSError
+		if errors.As(h.failure, &e) {
+			h.failure = errors.New(e.Err)
+		}
+		h.failed(h.failure)
+		return
+	}
+	var addrs []resolver.Address
+	for _, a := range h.found {
+		addrs = append(addrs, resolver.Address{IP: a.Unmap(), Weight: 1})
+	}
+	h.succeeded(addrs)
+}
+
+// RunTask takes what the resolver said. See event.Runner.
+func (h *hostLookup) RunTask() {
+	addrs, err := h.entry.Addresses()
+	if err != nil {
+		if err == resolver.ErrNotFound {
+			h.addrs = nil // it has none any more: that is news, not a failure to learn
+		}
+		h.failed(err)
+		return
+	}
+	h.succeeded(addrs)
+	now := h.names.w.clock.Ms()
+	h.names.w.timers.Arm(&h.timer, now+max(h.entry.ExpiresMs()-now, againMs))
+}
+
+func (h *hostLookup) succeeded(addrs []resolver.Address) {
+	if h.fails > 0 {
+		h.names.w.log.Log(logfile.LevelNotice, "host has been found", zap.String("host", h.String()))
+	}
+	h.fails, h.addrs = 0, addrs
+	h.tell()
+}
+
+// failed has the host looked up again after a while. What was known of it holds on.
+func (h *hostLookup) failed(err error) {
 	w := h.names.w
+	if h.fails++; h.fails == 1 && w.manifest.Worker == 0 { // each worker finds the same
+		message := "host not found in upstream: it has no origins until it is"
+		if len(h.addrs) > 0 {
+			message = "host could not be resolved: its origins stay as they were"
+		}
+		w.log.Warn(message, zap.String("host", h.String()), zap.Error(err))
+	}
+	w.timers.Arm(&h.timer, w.clock.Ms()+min(int64(retryMs)<<min(h.fails-1, 10), retryMaxMs))
+	h.tell()
+}
+
+// String is the host, or its service.
+func (h *hostLookup) String() string {
+	if h.service == "" {
+		return h.host
+	}
+	return h.service + " of " + h.host
+}
+
+// tell has the groups know what came of the lookup.
+func (h *hostLookup) tell() {
 	first := !h.asked
 	h.asked = true
-	if h.failure != nil {
-		if h.fails++; h.fails == 1 {
-			w.warnName(h.host, h.failure)
-		}
-		w.timers.Arm(&h.timer, w.clock.Ms()+min(int64(retryMs)<<min(h.fails-1, 10), retryMaxMs))
-	} else {
-		if h.fails > 0 {
-			w.log.Log(logfile.LevelNotice, "host has been found", zap.String("host", h.host))
-		}
-		h.addrs = h.found
-	}
 	for _, g := range h.users {
 		if first {
 			g.missing--
 		}
-		g.update(w.loop)
+		g.update(h.names.w.loop)
 	}
-}
-
-// warnName says that a host cannot be resolved, once for the instance.
-func (w *worker) warnName(host string, err error) {
-	if w.manifest.Worker != 0 {
-		return
-	}
-	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.Err != "" {
-		err = errors.New(e.Err)
-	}
-	w.log.Warn("host not found in upstream: its origins are left out until it is", zap.String("host", host), zap.Error(err))
 }
 
 // update gives the group the peers that are known now.
 func (g *namedGroup) update(l *event.Loop) {
 	var list []upstream.PeerOptions
 	for i := range g.servers {
-		s := &g.servers[i]
-		if s.host == nil {
-			list = append(list, s.options)
-			continue
-		}
-		for _, addr := range s.host.addrs {
-			list = append(list, s.peer(addr))
-		}
+		list = g.servers[i].appendPeers(list)
 	}
 	g.w.share(g.group.Zone, g.group.Name, list)
 	g.group.SetPeers(list)
@@ -203,19 +260,40 @@ func (g *namedGroup) update(l *event.Loop) {
 	}
 }
 
-// peer is the origin at one of the host's addresses.
-func (s *namedServer) peer(addr netip.Addr) upstream.PeerOptions {
-	o := s.options
-	o.IP = netip.AddrPortFrom(addr.Unmap(), s.port)
-	o.Addr, o.Name = sys.SockaddrTCP(o.IP), o.IP.String()
-	return o
+// appendPeers appends the peers that the config's origin stands for. Of a service, the records with the least number are of the highest priority: the others are
+// backups, or none for an origin that is a backup itself.
+func (s *namedServer) appendPeers(list []upstream.PeerOptions) []upstream.PeerOptions {
+	if s.host == nil {
+		return append(list, s.options)
+	}
+	least := uint16(math.MaxUint16)
+	for _, a := range s.host.addrs {
+		least = min(least, a.Priority)
+	}
+	for _, a := range s.host.addrs {
+		o, port := s.options, s.port
+		if s.service {
+			port = a.Port
+			if o.Weight == 1 {
+				o.Weight = int(a.Weight)
+			}
+			if a.Priority != least && o.Backup {
+				continue
+			}
+			o.Backup = o.Backup || a.Priority != least
+		}
+		o.IP = netip.AddrPortFrom(a.IP, port)
+		o.Addr, o.Name = sys.SockaddrTCP(o.IP), o.IP.String()
+		list = append(list, o)
+	}
+	return list
 }
 
 // peers makes the peers of a group; named says that some of them are hosts.
 func (b *builder) peers(c *conf.Upstream) (list []namedServer, named bool, err error) {
 	for i := range c.Servers {
 		s := &c.Servers[i]
-		p := namedServer{port: s.Address.PortOr(80), options: upstream.PeerOptions{
+		p := namedServer{port: s.Address.PortOr(80), service: s.Service != "", options: upstream.PeerOptions{
 			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down, MaxConns: s.MaxConns,
 			Drain: s.Drain, SlowStartMs: s.SlowStart.Milliseconds(), Route: s.Route,
 			Row: b.row(sight.OfPeer(c, s)),
@@ -223,7 +301,11 @@ func (b *builder) peers(c *conf.Upstream) (list []namedServer, named bool, err e
 		o := &p.options
 		switch a := s.Address; {
 		case a.Host != "":
-			p.host, named = b.worker.names.lookup(a.Host), true
+			var r *resolver.Resolver
+			if s.Resolve {
+				r = b.groupResolver(c)
+			}
+			p.host, named = b.worker.names.lookup(a.Host, s.Service, r), true
 		case a.Path != "":
 			if o.Addr, err = sys.SockaddrUnix(a.Path); err != nil {
 				return nil, false, err
