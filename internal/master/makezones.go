@@ -27,7 +27,6 @@ func (m *master) makeZones(c *change) {
 		m.onMade(made{change: c})
 		return
 	}
-	m.keeper.keepPeers.Store(nil) // it did not know of this change
 	go func() {
 		result := made{change: c, err: m.keeper.registerPeers(origins)}
 		for _, o := range wanted {

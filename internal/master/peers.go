@@ -65,15 +65,21 @@ func (m *master) retainPeers() {
 func (k *keeper) registerPeers(list []peers.Name) error {
 	k.peersMu.Lock()
 	defer k.peersMu.Unlock()
+	k.forgetPeers()
 	return k.peers.Register(list, nowMs())
+}
+
+// forgetPeers does what retainPeers has asked for. The caller has k.peersMu: what is asked for knows nothing of origins that are registered after it.
+func (k *keeper) forgetPeers() {
+	if keep := k.keepPeers.Swap(nil); keep != nil {
+		k.peers.Retain(*keep)
+	}
 }
 
 // lookAtPeers forgets origins that have left, and checks the zone if something has happened to it.
 func (k *keeper) lookAtPeers() {
 	k.peersMu.Lock()
-	if keep := k.keepPeers.Swap(nil); keep != nil {
-		k.peers.Retain(*keep)
-	}
+	k.forgetPeers()
 	k.peersMu.Unlock()
 	if k.peers.CheckDue() {
 		k.checkPeers()
