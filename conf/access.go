@@ -86,6 +86,23 @@ func (k *checker) checkAccess(p *path, s *AccessSettings) {
 	if at := p.key("real_ip_header"); k.written(at) && !isToken(s.RealIPHeader) {
 		k.faultAt(at, "must be \"proxy_protocol\" or the name of a header field, not %s", quote(s.RealIPHeader))
 	}
+	if at := p.key("auth_request"); k.written(at) && s.AuthRequest != "off" && !strings.HasPrefix(s.AuthRequest, "/") {
+		k.faultAt(at, "must be \"off\" or a path that begins with \"/\", not %s", quote(s.AuthRequest))
+	}
+	if at := p.key("mirror"); k.written(at) {
+		for i, uri := range s.Mirror {
+			if !strings.HasPrefix(uri, "/") {
+				k.faultAt(at.at(i), "must be a path that begins with \"/\", not %s", quote(uri))
+			}
+		}
+	}
+	if at := p.key("auth_request_set"); k.written(at) {
+		for i, set := range s.AuthRequestSet {
+			if _, err := k.variables.Define(set.Name); err != nil {
+				k.faultAt(k.entry(at, set.Name, i), "%v", err)
+			}
+		}
+	}
 	if at := p.key("auth_basic"); k.written(at) {
 		if s.AuthBasic == "" {
 			k.faultAt(at, "must be a text, or \"off\"")

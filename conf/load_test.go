@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 		ProxySetHeader: []Header{{"Host", "$proxy_host"}}, ProxyRedirect: Redirects{{Default: true}}, ProxyNextUpstream: NextError | NextTimeout,
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
-		AccessSettings:   AccessSettings{AuthBasic: "off", RealIPHeader: "X-Real-IP"},
+		AccessSettings:   AccessSettings{AuthBasic: "off", AuthRequest: "off", MirrorRequestBody: true, RealIPHeader: "X-Real-IP"},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		FileSettings: FileSettings{
 			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
@@ -120,7 +120,7 @@ func TestDefaultConfig(t *testing.T) {
 // TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
-	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true}
+	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true, "auth_request_set": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
 	if len(lines) < 40 {
 		t.Fatalf("only %d keys found", len(lines))
@@ -364,6 +364,11 @@ satisfy = "any"
 auth_basic = "who is $remote_addr"
 auth_basic_user_file = "htpasswd"
 auth_delay = "1s"
+auth_request = "/auth"
+auth_request_set = { user = "$upstream_http_x_user" }
+mirror = ["/mirror"]
+mirror_request_body = false
+log_subrequest = true
 set_real_ip_from = ["10.0.0.0/8", "unix:"]
 real_ip_header = "proxy_protocol"
 real_ip_recursive = true

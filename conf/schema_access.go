@@ -27,6 +27,22 @@ type AccessSettings struct {
 	// How long a client waits for its 401.
 	AuthDelay time.Duration `toml:"auth_delay" default:"0" max:"1h"`
 
+	// Path that is asked for, in place of a request and before it is answered, whether the request may come in: 2xx lets it in, 401 and 403 keep it out, anything
+	// else is a fault (500). "off": none is asked.
+	AuthRequest string `toml:"auth_request" default:"off" example:"/auth"`
+
+	// Variables that get a value when auth_request has its answer: NAME = "template", whose variables are those of the asking, such as $upstream_http_x_user.
+	AuthRequestSet []SetVariable `toml:"auth_request_set" example:"{ user = '$upstream_http_x_user' }"`
+
+	// Paths that copies of each request are made for; what comes of them is ignored. [] or false: none.
+	Mirror []string `toml:"mirror" off:"true" example:"['/mirror']"`
+
+	// Whether the copies have the request's body.
+	MirrorRequestBody bool `toml:"mirror_request_body" default:"true"`
+
+	// Whether what is asked for auth_request and mirror gets lines in the access logs.
+	LogSubrequest bool `toml:"log_subrequest" default:"false"`
+
 	// Peers that are believed when they say for whom they speak: addresses, networks, and "unix:" for all clients of unix sockets.
 	SetRealIPFrom []TrustedPeer `toml:"set_real_ip_from" example:"['10.0.0.0/8', 'unix:']"`
 
@@ -42,6 +58,15 @@ type AccessRule struct{ access.Rule }
 
 // TrustedPeer is a peer of set_real_ip_from. In TOML: "10.0.0.0/8" or "unix:".
 type TrustedPeer struct{ access.Net }
+
+// SetVariable gives a variable a value.
+type SetVariable struct {
+	// Name of the variable, without "$".
+	Name string `toml:"name" key:"true"`
+
+	// Text with variables.
+	Value Template `toml:"value" short:"true" required:"true"`
+}
 
 // Satisfy says how many of the checks a request has to pass.
 type Satisfy uint8

@@ -47,6 +47,7 @@ type Conn struct {
 
 	fd    int32
 	ready uint8
+	bare  bool // it has no socket: see Table.OpenBare
 	errno syscall.Errno
 
 	// Serial numbers connections in the order in which they were opened, from 1 ($connection).

@@ -103,6 +103,32 @@ func (t *Table) At(i int) *Conn {
 	return nil
 }
 
+// OpenBare gives an entry without a socket, for something that is done for the client c: it has deadlines, and says of its peer what c says. Nothing
+// can be read from it or written to it. It goes with Close. nil: there is no room.
+func (t *Table) OpenBare(like *Conn) *Conn {
+	c := t.free
+	if c == nil {
+		return nil
+	}
+	t.free = c.next
+	t.used++
+	c.table, c.token, c.owner = t, event.Token{}, nil
+	c.timer.Init(c)
+	c.fd, c.ready, c.errno, c.bare = -1, 0, 0, true
+	c.Serial, c.Requests, c.OpenedMs = like.Serial, like.Requests, like.OpenedMs
+	c.Listener, c.Attached, c.Announced, c.next = like.Listener, nil, like.Announced, nil
+	c.setPeer(like.Peer)
+	return c
+}
+
+func (t *Table) closeBare(c *Conn) {
+	t.timers.Unlink(&c.timer)
+	c.bare, c.owner = false, nil
+	c.next = t.free
+	t.free = c
+	t.used--
+}
+
 // part is close for a socket that stays open in another process: closing it does not take it out of the epoll instance then.
 func (t *Table) part(c *Conn) {
 	t.loop.Forget(int(c.fd))
@@ -110,6 +136,10 @@ func (t *Table) part(c *Conn) {
 }
 
 func (t *Table) close(c *Conn) {
+	if c.bare {
+		t.closeBare(c)
+		return
+	}
 	if c.fd < 0 {
 		panic(fmt.Sprintf("conn: close of connection %d, which is closed", c.Serial))
 	}

@@ -31,3 +31,21 @@ func (c *converter) besideConf(path string) string {
 func (c *converter) trustedPeer(l *level, d *directive) {
 	c.add(l, d, "set_real_ip_from", list, item{text: quote(d.args[0])})
 }
+
+// authRequestSet converts auth_request_set $NAME VALUE.
+func (c *converter) authRequestSet(l *level, d *directive) {
+	name, ok := strings.CutPrefix(d.args[0], "$")
+	if !ok {
+		c.refuse(l, d, "invalid variable name %s", quote(d.args[0]))
+		return
+	}
+	c.add(l, d, "auth_request_set", names, item{name: name, text: quote(d.args[1])})
+}
+
+func (c *converter) mirror(l *level, d *directive) {
+	if d.args[0] == "off" {
+		l.table.replace("mirror", item{by: d, text: "false"})
+		return
+	}
+	c.add(l, d, "mirror", list, item{text: quote(d.args[0])})
+}

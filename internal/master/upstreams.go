@@ -27,10 +27,10 @@ type PeerOrdered struct {
 	OK       bool   `json:"ok"`
 	Upstream string `json:"upstream"`
 	Peer     string `json:"peer"`
-	State    string `json:"state"`            // that it is in now, see sight.Peer
-	Before   string `json:"before"`           // and was in
-	Active   int    `json:"active"`           // requests that it has in work
-	Times    int    `json:"times,omitempty"`  // how often the group has the address, when that is several times
+	State    string `json:"state"`           // that it is in now, see sight.Peer
+	Before   string `json:"before"`          // and was in
+	Active   int    `json:"active"`          // requests that it has in work
+	Times    int    `json:"times,omitempty"` // how often the group has the address, when that is several times
 }
 
 // upstreamPaths says which paths serveUpstreams knows.

@@ -15,10 +15,12 @@ import (
 
 // Access is who may come in to a location.
 type Access struct {
-	Rules access.Rules
-	Any   bool           // satisfy any: one check that lets in is enough
-	Realm *vars.Template // auth_basic; nil: off
-	Files *vars.Template // auth_basic_user_file
+	Rules   access.Rules
+	Request []byte         // the path that auth_request asks for; nil: none
+	Sets    []SetVariable  // auth_request_set
+	Any     bool           // satisfy any: one check that lets in is enough
+	Realm   *vars.Template // auth_basic; nil: off
+	Files   *vars.Template // auth_basic_user_file
 	// DelayMs is auth_delay.
 	DelayMs int64
 }
@@ -32,6 +34,8 @@ type gate struct {
 	check    check
 	refusal  int            // the status for a request that no check lets in; 0: none has refused
 	password *passwordCheck // made when it is needed first
+	child    *Request       // the subrequest that is asked; nil: none
+	answered int            // its status, until that has been looked at; 0: there is none
 	resumeMs int64          // when a 401 that waits is given; 0: none waits
 }
 
@@ -98,6 +102,10 @@ func (r *Request) askCheck(a *Access, c check) outcome {
 		if a.Realm != nil && a.Files != nil {
 			return r.askPassword(a)
 		}
+	case checkSubrequest:
+		if a.Request != nil {
+			return r.askSubrequest(a)
+		}
 	}
 	return noSay
 }
@@ -141,7 +149,12 @@ func (g *gate) reset() {
 	if g.password != nil {
 		g.password.state = passwordIdle
 	}
-	g.check, g.refusal, g.resumeMs = checkRules, 0, 0
+	if child := g.child; child != nil {
+		g.child = nil
+		child.sub.parent = nil
+		child.closeSubrequest()
+	}
+	g.check, g.refusal, g.resumeMs, g.answered = checkRules, 0, 0, 0
 }
 
 // passwordCheck is a password that is looked up and worked out beside the loop.

@@ -76,6 +76,9 @@ type Location struct {
 	// Access is who may come in; nil: everybody. RealIP says who speaks for clients; nil: nobody.
 	Access *Access
 	RealIP *RealIP
+	// Mirror is where copies of its requests go; nil: nowhere. LogSubrequest is log_subrequest.
+	Mirror        *Mirror
+	LogSubrequest bool
 	// RetryAfter is limit_retry_after.
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.

@@ -18,6 +18,7 @@ func (r *Request) finish() verdict {
 	}
 	r.log()
 	r.returnPeer()
+	r.gate.reset()
 	if !r.arena.Empty() {
 		r.closeArena()
 	}

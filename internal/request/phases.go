@@ -63,12 +63,15 @@ func (r *Request) passPhases() verdict {
 		case phaseLimits:
 			v, pass = r.limit()
 		case phaseAccess:
-			if r.loc.Access != nil {
+			if r.loc.Access != nil && r.sub == nil {
 				v, pass = r.access()
 			}
 		case phasePrecontent:
 			if r.loc.TryFiles != nil {
 				v, pass = r.tryFiles()
+			}
+			if pass && r.loc.Mirror != nil && r.sub == nil {
+				r.mirror(r.loc.Mirror)
 			}
 		default:
 			return r.content()
@@ -99,7 +102,7 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 // enter makes loc the request's location.
 func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 	r.loc = loc
-	if loc.MaxBody > 0 && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
+	if loc.MaxBody > 0 && r.sub == nil && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
 		r.logError("client intended to send too large a body", zap.Int64("bytes", r.head.ContentLength))
 		return r.answer(413), false
 	}

@@ -72,6 +72,7 @@ type Request struct {
 	holds       []limitconn.Hold // places under limits
 	limitStatus string           // $limit_conn_status; empty: no limit was met
 
+	sub          *subrequest    // nil: the request is a client's
 	gate         gate           // how far the checks of who may come in are
 	authenticate []byte         // value of WWW-Authenticate, in arena; nil: none
 	original     netip.AddrPort // the connection's own address, while it has another one: see findClient
@@ -175,6 +176,7 @@ func (r *Request) begin() {
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
 	r.gate.reset()
+	r.sub = nil
 	r.authenticate = nil
 	r.id.reset()
 	r.state = StateReadHead

@@ -14,28 +14,29 @@ type State uint8
 
 // The states; each is handled by the step named after it.
 const (
-	StateReadHead State = iota // the head is being read
-	StateRoute                 // path and arguments are worked out of the target
-	StatePhases                // the location is found, and what answers: see phase
-	StateDelay                 // limit_req has the request wait
-	StateQueue                 // the request waits in line for a place, under a limit or with an origin
-	StateReadBody              // the body is read before an origin is asked
-	StateResolve               // the names of the origins are being looked up
-	StatePick                  // an origin is chosen and a connection to it taken or begun
-	StateConnect               // the connection to the origin is being made
-	StateExchange              // the request is sent and the head of the response is read
-	StateRespond               // the response's head waits for a block
-	StateList                  // a folder is read, for a list of it
-	StateAnswer                // an answer of weir's own waits for a block
-	StateRelay                 // the response is sent to the client
-	StateTunnel                // bytes pass both ways until one side has had enough
-	StateFinish                // the response is over: log, release
-	StateLinger                // the client's bytes are dropped until it closes
+	StateReadHead   State = iota // the head is being read
+	StateRoute                   // path and arguments are worked out of the target
+	StatePhases                  // the location is found, and what answers: see phase
+	StateDelay                   // limit_req has the request wait
+	StateQueue                   // the request waits in line for a place, under a limit or with an origin
+	StateReadBody                // the body is read before an origin is asked
+	StateResolve                 // the names of the origins are being looked up
+	StatePick                    // an origin is chosen and a connection to it taken or begun
+	StateConnect                 // the connection to the origin is being made
+	StateExchange                // the request is sent and the head of the response is read
+	StateRespond                 // the response's head waits for a block
+	StateList                    // a folder is read, for a list of it
+	StateAnswer                  // an answer of weir's own waits for a block
+	StateRelay                   // the response is sent to the client
+	StateTunnel                  // bytes pass both ways until one side has had enough
+	StateFinish                  // the response is over: log, release
+	StateLinger                  // the client's bytes are dropped until it closes
+	StateSubrequest              // it is known what comes of a subrequest
 )
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "list", "answer", "relay", "tunnel", "finish", "linger"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "list", "answer", "relay", "tunnel", "finish", "linger", "subrequest"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -49,6 +50,9 @@ const (
 
 // become is the only place where a request changes its state.
 func (r *Request) become(s State) verdict {
+	if r.sub != nil && s.ofClient() {
+		s = StateSubrequest
+	}
 	r.state = s
 	return again
 }
@@ -94,6 +98,8 @@ func (r *Request) step() verdict {
 		return r.tunnel()
 	case StateFinish:
 		return r.finish()
+	case StateSubrequest:
+		return r.endSubrequest()
 	default:
 		return r.linger()
 	}

@@ -21,6 +21,9 @@ func (t *variables) addRequest() {
 		if r.head.Method.Len == 0 {
 			return dst, false
 		}
+		if r.sub != nil { // as with nginx, the client's
+			return append(dst, r.headOf(r.head.Method)...), true
+		}
 		return append(dst, r.methodText()...), true
 	}
 	t[vars.ServerProtocol] = func(r *Request, dst []byte, _ string) ([]byte, bool) {

@@ -4,10 +4,12 @@
 package worker
 
 import (
+	"fmt"
 	"strings"
 
 	"weir/conf"
 	"weir/internal/request"
+	"weir/internal/vars"
 )
 
 // access makes the checks of who may come in; nil where everybody may.
@@ -25,10 +27,36 @@ func (b *builder) access(c *conf.AccessSettings) (*request.Access, error) {
 			return nil, err
 		}
 	}
-	if a.Rules == nil && a.Realm == nil {
+	if c.AuthRequest != "off" {
+		a.Request = []byte(c.AuthRequest)
+		for _, set := range c.AuthRequestSet {
+			t, err := b.compile(string(set.Value))
+			if err != nil {
+				return nil, err
+			}
+			id, ok := b.config.Variables.ID(set.Name)
+			if !ok {
+				return nil, fmt.Errorf("auth_request_set: no variable %s", set.Name)
+			}
+			a.Sets = append(a.Sets, request.SetVariable{Variable: int(id) - vars.NumIDs, Value: t})
+		}
+	}
+	if a.Rules == nil && a.Realm == nil && a.Request == nil {
 		return nil, nil
 	}
 	return a, nil
+}
+
+// mirror makes where copies of requests go; nil: nowhere.
+func mirror(c *conf.AccessSettings) *request.Mirror {
+	if len(c.Mirror) == 0 {
+		return nil
+	}
+	m := &request.Mirror{Body: c.MirrorRequestBody}
+	for _, uri := range c.Mirror {
+		m.URIs = append(m.URIs, []byte(uri))
+	}
+	return m
 }
 
 // realIP makes who speaks for clients; nil where nobody does.

@@ -46,6 +46,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	var err error
 	l.RetryAfter = c.LimitRetryAfter
 	l.RealIP = realIP(&c.AccessSettings)
+	l.Mirror, l.LogSubrequest = mirror(&c.AccessSettings), c.LogSubrequest
 	if l.Access, err = b.access(&c.AccessSettings); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"weir/internal/http1"
+	"weir/internal/vars"
+)
+
+// subrequest is what makes a Request one that weir asks itself, for another request: of auth_request and mirror. It takes the same way as any other, from
+// the rules of the server on, with the head of its parent, of which it has a copy; but as GET, without limits and checks that its parent has passed, and to
+// the point where an answer would go to the client: there it ends (become). Its client is an entry of the table without a socket, for deadlines only.
+//
+//	parent: access or precontent --startSubrequest--> child: phases, origin, head of the response --endSubrequest--> onSubrequest, released
+type subrequest struct {
+	parent *Request // who waits for the outcome; nil: nobody
+}
+
+// startSubrequest asks for uri ("/x?args") in the place of the client. False: there is no memory for it. The child may have ended when this returns.
+func (r *Request) startSubrequest(uri []byte, waits bool) (child *Request, ok bool) {
+	e := r.engine
+	c := e.Table.OpenBare(r.client)
+	if c == nil {
+		return nil, false
+	}
+	s := e.take()
+	s.client = c
+	c.SetOwner(s)
+	if s.bind != r.bind {
+		s.bind = r.bind
+		s.openArenas(s.bind.Default)
+	}
+	s.begin()
+	s.sub = &subrequest{}
+	if waits {
+		s.sub.parent = r
+	}
+	if !s.copyHead(r) || !s.goTo(uri) {
+		s.closeSubrequest()
+		return nil, false
+	}
+	return s, true
+}
+
+// copyHead makes the parent's head the child's.
+func (s *Request) copyHead(r *Request) bool {
+	head := r.buf[r.base : r.base+r.head.Len]
+	if s.buf = s.useArena.Alloc(len(head)); s.buf == nil {
+		return false
+	}
+	copy(s.buf, head)
+	s.base, s.w, s.next = 0, len(head), len(head)
+	s.server, s.loc = r.server, r.server.Default
+	if s.head.Parse(s.buf, &s.server.Limits) != http1.Done {
+		return false
+	}
+	s.head.Upgrade = false
+	s.methodID, s.method, s.withoutBody, s.redirected = http1.MethodGet, methodGet, true, true
+	s.startMs, s.startNs, s.id, s.internal = r.startMs, r.startNs, r.id, true
+	s.limitStatus, s.rateStatus = r.limitStatus, r.rateStatus
+	s.original, s.hasOriginal = r.original, r.hasOriginal
+	if s.host = s.arena.Copy(r.host); s.host == nil && len(r.host) > 0 {
+		return false
+	}
+	for i := range r.values {
+		if v := &r.values[i]; v.set {
+			text := s.arena.Copy(v.text)
+			if text == nil && len(v.text) > 0 {
+				return false
+			}
+			s.setValue(i, text)
+		}
+	}
+	return true
+}
+
+// goTo makes the child one for uri.
+func (s *Request) goTo(uri []byte) bool {
+	text := s.arena.Copy(uri)
+	for i, c := range text {
+		if c == '?' {
+			s.args = text[i+1:]
+			text = text[:i]
+			break
+		}
+	}
+	s.path = text
+	s.enterPhases()
+	return text != nil
+}
+
+// ofClient says whether a state is one in which an answer goes to the client, which a subrequest has none of.
+func (s State) ofClient() bool { return s >= StateRespond && s <= StateLinger }
+
+// endSubrequest ends a child whose outcome is known.
+func (s *Request) endSubrequest() verdict {
+	if s.up.text != nil && s.up.conn != nil {
+		if s.status == 0 {
+			s.status = s.up.head.Status
+		}
+		s.partOrigin()
+	}
+	if s.status == 0 { // a list of a folder, which would have come
+		s.status = 200
+	}
+	s.stopWaiting()
+	if s.loc.LogSubrequest {
+		s.log()
+	}
+	if parent := s.sub.parent; parent != nil {
+		parent.onSubrequest(s)
+	}
+	s.closeSubrequest()
+	return done
+}
+
+// partOrigin leaves an origin that has sent the head of its response; with a body of which more is to come the connection cannot go on.
+func (s *Request) partOrigin() {
+	u := &s.up
+	body := int64(u.block.Len() - u.head.Len)
+	whole := false
+	switch u.head.Body(s.methodID) {
+	case http1.BodyNone:
+		whole = body == 0
+	case http1.BodyLength:
+		whole = body == u.head.ContentLength
+	}
+	s.endAttempt()
+	if u.keep && whole {
+		u.conn.Disarm()
+		u.peer.KeepIdle(u.conn, s.nowMs())
+	} else {
+		u.conn.Close()
+	}
+	u.conn = nil
+}
+
+// closeSubrequest gives back what a child has.
+func (s *Request) closeSubrequest() {
+	s.stopWaiting()
+	s.abandonOrigin()
+	s.body.Close()
+	s.relayPipe.Close()
+	for s.early != nil {
+		b := s.early
+		s.early = b.Next
+		s.engine.Pool.Release(b)
+	}
+	s.sub = nil
+	s.hasOriginal = false
+	s.gate.reset()
+	s.client.Close()
+	s.release()
+}
+
+// askSubrequest asks for the location of auth_request whether the request may come in.
+func (r *Request) askSubrequest(a *Access) outcome {
+	g := &r.gate
+	switch {
+	case g.child != nil:
+		return pending
+	case g.answered == 0:
+		child, ok := r.startSubrequest(a.Request, true)
+		if !ok {
+			r.noMemory()
+			return failed
+		}
+		g.child = child
+		child.drive()
+		if g.answered == 0 {
+			return pending
+		}
+	}
+	status := g.answered
+	g.answered = 0
+	switch {
+	case status >= 200 && status < 300:
+		return letIn
+	case status == 401 || status == 403:
+		return r.refuse(status)
+	}
+	r.logError("auth request unexpected status: " + string(appendStatus(nil, status)))
+	r.answer(500)
+	return failed
+}
+
+// onSubrequest takes the outcome of auth_request's child.
+func (r *Request) onSubrequest(s *Request) {
+	g := &r.gate
+	g.child = nil
+	g.answered = max(s.status, 1)
+	if s.status == 401 {
+		var text []byte
+		if s.up.text != nil {
+			text, _ = s.appendOriginVariable(r.arena.Begin(errorBodyRoom), "www-authenticate")
+		} else {
+			text = append(r.arena.Begin(errorBodyRoom), s.authenticate...)
+		}
+		if text = r.arena.End(text); len(text) > 0 {
+			r.authenticate = text
+		}
+	}
+	for i := range r.loc.Access.Sets {
+		set := &r.loc.Access.Sets[i]
+		if text := r.arena.End(set.Value.Append(r.arena.Begin(errorBodyRoom), s)); text != nil {
+			r.setValue(set.Variable, text)
+		}
+	}
+	r.engine.Loop.Post(&r.task)
+}
+
+// SetVariable gives a variable of the config's own a value: auth_request_set.
+type SetVariable struct {
+	Variable int // its number
+	Value    *vars.Template
+}
+
+// Mirror is where copies of a location's requests go.
+type Mirror struct {
+	URIs [][]byte
+	Body bool // mirror_request_body
+}
+
+// mirror sends copies of the request, whose outcome nobody waits for.
+func (r *Request) mirror(m *Mirror) {
+	for _, uri := range m.URIs {
+		if child, ok := r.startSubrequest(uri, false); ok {
+			child.methodID, child.method = r.methodID, r.method
+			child.drive()
+		}
+	}
+}
