@@ -6,6 +6,7 @@ package master
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -50,6 +51,7 @@ type loaded struct {
 
 // load reads and checks a config. It may wait for the file system.
 func load(o Options, c *change) loaded {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // nearly everything that is made here stays
 	l := loaded{change: c}
 	if l.source, l.err = o.Read(); l.err != nil {
 		return l

@@ -6,8 +6,6 @@ package interop
 import (
 	"fmt"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,12 +48,8 @@ func TestEnoughCases(t *testing.T) {
 
 func (c *testCase) run(t *testing.T) {
 	servers := []*server{
-		startServer(t, "nginx", c, func(dir string) *exec.Cmd {
-			return exec.Command(nginxBinary, "-p", dir, "-e", "logs/error.log", "-c", filepath.Join(dir, "nginx.conf"))
-		}),
-		startServer(t, "weir", c, func(dir string) *exec.Cmd {
-			return exec.Command(weirBinary, "-p", dir, "-c", "nginx.conf")
-		}),
+		startServer(t, "nginx", c, nginxCommand),
+		startServer(t, "weir", c, weirCommand),
 	}
 	for _, r := range c.requests {
 		seen := make([]map[string]string, 2)

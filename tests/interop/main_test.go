@@ -50,7 +50,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-func needNginx(t *testing.T) {
+func needNginx(t testing.TB) {
 	t.Helper()
 	switch {
 	case nginxBinary != "":
