@@ -112,6 +112,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	k.settleBuffering(p, s)
 	k.checkAccess(p, &s.AccessSettings)
 	k.checkResolver(p, s.Resolver)
+	k.checkProxy(p, &s.ProxySettings)
 	if at := p.key("proxy_ignore_headers"); k.written(at) {
 		for i, name := range s.ProxyIgnoreHeaders {
 			if !slices.ContainsFunc(ignorable, func(known string) bool { return strings.EqualFold(known, name) }) {

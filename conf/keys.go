@@ -52,7 +52,7 @@ func (s specs) form(t reflect.Type) Form {
 	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[NameServer](), reflect.TypeFor[Path](), reflect.TypeFor[*ProxyPass](), reflect.TypeFor[Network](),
 		reflect.TypeFor[Rate](), reflect.TypeFor[SoKeepalive](), reflect.TypeFor[CookieExpires]():
 		return FormText
-	case reflect.TypeFor[Redirects]():
+	case reflect.TypeFor[Redirects](), reflect.TypeFor[CookieRules]():
 		return FormOther
 	}
 	_, named := reflect.Zero(t).Interface().(enum)

@@ -68,6 +68,7 @@ func TestDefaults(t *testing.T) {
 		LimitConnStatus: 503, LimitConnLogLevel: LimitLevel(LevelError),
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 		AccessSettings:   AccessSettings{AuthBasic: "off", AuthRequest: "off", MirrorRequestBody: true, RealIPHeader: "X-Real-IP"},
+		ProxySettings:    ProxySettings{ProxyPassRequestBody: true, ProxyPassRequestHeaders: true, ProxyBind: ProxyBind{Address: "off"}},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		FileSettings: FileSettings{
 			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
@@ -120,7 +121,8 @@ func TestDefaultConfig(t *testing.T) {
 // TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
-	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true, "auth_request_set": true}
+	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true, "auth_request_set": true,
+		"proxy_method": true, "proxy_set_body": true, "proxy_cookie_flags": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
 	if len(lines) < 40 {
 		t.Fatalf("only %d keys found", len(lines))
@@ -346,6 +348,17 @@ proxy_next_upstream_tries = 2
 proxy_next_upstream_timeout = "10s"
 proxy_intercept_errors = true
 proxy_ignore_client_abort = true
+proxy_method = "$request_method"
+proxy_set_body = ""
+proxy_pass_request_body = false
+proxy_pass_request_headers = false
+proxy_pass_trailers = true
+proxy_cookie_domain = [{ from = "a", to = "$host" }, { from = "~\\.(b)$", to = "$1" }]
+proxy_cookie_path = { from = "~*^/x", to = "/" }
+proxy_cookie_flags = [{ cookie = "a", flags = ["Secure", "$arg_f"] }, { cookie = "~$", flags = "nosamesite" }]
+proxy_bind = { address = "[::1]:80", transparent = true }
+proxy_socket_keepalive = true
+proxy_protocol = "v2"
 error_page = [{ codes = 404, uri = "https://x/$uri", response = 301 }, { codes = [502, 503], text = "away", response = 200 }]
 add_header = { "X" = { value = "", always = true } }
 log_format = { m = "$host", "j k" = { format = "{}", escape = "none" } }

@@ -96,6 +96,8 @@ func (w *printer) inline(v reflect.Value, f *fieldSpec) string {
 	switch x := v.Interface().(type) {
 	case Redirects:
 		return w.redirects(x)
+	case CookieRules:
+		return w.redirects(Redirects(x))
 	case NextUpstream:
 		return formatSet(x)
 	case Auto:
@@ -185,7 +187,7 @@ func braces(items []string) string {
 func (w *printer) redirects(rules Redirects) string {
 	items := make([]string, len(rules))
 	for i, r := range rules {
-		items[i] = fmt.Sprintf("{ from = %s, to = %s }", quote(string(r.From)), quote(string(r.To)))
+		items[i] = fmt.Sprintf("{ from = %s, to = %s }", quote(r.From), quote(string(r.To)))
 		if r.Default {
 			items[i] = `"default"`
 		}

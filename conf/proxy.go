@@ -72,10 +72,24 @@ func parseProxyPass(text string) (ProxyPass, error) {
 func (x ProxyPass) String() string { return x.Text }
 
 func (r *Redirects) decodeTOML(d *decoder, n *node, p *path) bool {
-	*r = nil
+	*r = decodeRules(d, n, p, true)
+	return true
+}
+
+func (r *CookieRules) decodeTOML(d *decoder, n *node, p *path) bool {
+	*r = decodeRules(d, n, p, false)
+	return true
+}
+
+// decodeRules decodes "off", or a list of rules; where it is possible, "default" is one.
+func decodeRules(d *decoder, n *node, p *path, hasDefault bool) (rules []Redirect) {
 	elems := n.elems
 	if !n.list {
 		elems = []*node{n}
+	}
+	what := `"off" or a list of { from, to }`
+	if hasDefault {
+		what = `"default", "off" or a list of "default" and { from, to }`
 	}
 	for i, e := range elems {
 		at := p
@@ -83,31 +97,53 @@ func (r *Redirects) decodeTOML(d *decoder, n *node, p *path) bool {
 			at = p.at(i)
 		}
 		switch {
-		case e.value == "default":
-			*r = append(*r, Redirect{Default: true})
+		case e.value == "default" && hasDefault:
+			rules = append(rules, Redirect{Default: true})
 		case (e.value == "off" || e.value == false) && !n.list:
 		case e.kids != nil:
-			if rule, ok := decodeRedirect(d, e, at); ok {
-				*r = append(*r, rule)
+			if rule, ok := decodeRule(d, e, at); ok {
+				rules = append(rules, rule)
 			}
 		default:
-			d.fault(e, at, "must be \"default\", \"off\" or a list of \"default\" and { from, to }, not %s", e.describe())
+			d.fault(e, at, "must be %s, not %s", what, e.describe())
 		}
 	}
-	return true
+	return rules
 }
 
-func decodeRedirect(d *decoder, n *node, p *path) (Redirect, bool) {
+func decodeRule(d *decoder, n *node, p *path) (Redirect, bool) {
 	var rule Redirect
 	before := len(d.faults)
 	d.table(n, p, reflect.ValueOf(&rule).Elem(), reflect.Value{})
-	switch from := p.key("from"); {
-	case len(d.faults) > before:
+	if len(d.faults) > before {
 		return rule, false
-	case rule.From == "":
-		d.fault(n.kids["from"], from, "must not be empty")
-	case strings.HasPrefix(string(rule.From), "~"):
-		d.fault(n.kids["from"], from, "regular expressions are not possible here in this version")
+	}
+	from, at := p.key("from"), n.kids["from"]
+	if rule.From == "" {
+		d.fault(at, from, "must not be empty")
+	} else {
+		d.matcher(at, from, rule.From)
 	}
 	return rule, len(d.faults) == before
+}
+
+// Expression splits "~regex" and "~*regex" into the expression and whether letter case is ignored. False: the text is none.
+func Expression(text string) (expression string, fold, ok bool) {
+	expression, ok = strings.CutPrefix(text, "~")
+	if !ok {
+		return text, false, false
+	}
+	if rest, star := strings.CutPrefix(expression, "*"); star {
+		return rest, true, true
+	}
+	return expression, false, true
+}
+
+// matcher checks what a value is compared with: a regular expression behind "~" or "~*", or a template.
+func (d *decoder) matcher(n *node, p *path, text string) {
+	if expression, fold, ok := Expression(text); ok {
+		d.regex(n, p, expression, fold)
+		return
+	}
+	d.templates = append(d.templates, templateUse{n, p, text})
 }

@@ -237,12 +237,14 @@ func kindOf(t reflect.Type, f *fieldSpec) string {
 		return "size"
 	case reflect.TypeFor[Auto]():
 		return "`auto` or number"
-	case reflect.TypeFor[Template]():
+	case reflect.TypeFor[Template](), reflect.TypeFor[*Template]():
 		return "template"
 	case reflect.TypeFor[SizeTemplate]():
 		return "size or template"
 	case reflect.TypeFor[Redirects]():
 		return "`default`, `off` or list"
+	case reflect.TypeFor[CookieRules]():
+		return "`off` or list"
 	case reflect.TypeFor[NextUpstream]():
 		return "`off` or list of " + names(NextUpstream(0))
 	case reflect.TypeFor[Address](), reflect.TypeFor[Origin](), reflect.TypeFor[NameServer](), reflect.TypeFor[*ProxyPass]():

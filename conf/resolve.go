@@ -79,8 +79,8 @@ func (k *checker) implicitGroup(name string, a Origin) Upstream {
 	return group
 }
 
-// redirects is proxy_redirect with "default" worked out: what stands in proxy_pass is replaced by the location's path. A location
-// given by a regular expression or a name has no such path, and no default.
+// redirects is proxy_redirect with "default" worked out: what stands in proxy_pass is replaced by the location's path, or by "/" when it has no
+// path, as in a location given by a regular expression or a name.
 func (l *Location) redirects() []Redirect {
 	var rules []Redirect
 	for _, r := range l.ProxyRedirect {
@@ -88,11 +88,10 @@ func (l *Location) redirects() []Redirect {
 		case !r.Default:
 			rules = append(rules, r)
 		case l.ProxyPass.Variable: // there is nothing that could be replaced
-		case l.Path.Modifier == Regex || l.Path.Modifier == RegexFold || l.Path.Modifier == Named:
 		case l.ProxyPass.HasURI:
-			rules = append(rules, Redirect{From: Template(l.ProxyPass.Text), To: Template(l.Path.Text)})
+			rules = append(rules, Redirect{From: l.ProxyPass.Text, To: Template(l.Path.Text)})
 		default:
-			rules = append(rules, Redirect{From: Template(l.ProxyPass.Text + "/"), To: "/"})
+			rules = append(rules, Redirect{From: l.ProxyPass.Text + "/", To: "/"})
 		}
 	}
 	return rules

@@ -125,7 +125,8 @@ type Settings struct {
 	// Bytes per second that are read of an origin's response, per request. Only with buffering. 0: no limit. May have variables.
 	ProxyLimitRate SizeTemplate `toml:"proxy_limit_rate" default:"0"`
 
-	// Fields of an origin's response that are not acted on: X-Accel-Buffering, X-Accel-Limit-Rate; the other names that nginx has here are allowed.
+	// Fields of an origin's response that are not acted on: X-Accel-Redirect, X-Accel-Buffering, X-Accel-Limit-Rate, X-Accel-Charset. The other names
+	// that nginx has here (X-Accel-Expires, Expires, Cache-Control, Set-Cookie, Vary) are about its cache, and without effect.
 	ProxyIgnoreHeaders []string `toml:"proxy_ignore_headers" example:"['X-Accel-Buffering']"`
 
 	// Size of the buffer for the first part of a response: its head must fit.
@@ -147,8 +148,9 @@ type Settings struct {
 	// Fields of an origin's response that are passed to the client although they are hidden by default.
 	ProxyPassHeader []string `toml:"proxy_pass_header" example:"['Server']"`
 
-	// Changes to the fields Location and Refresh of an origin's response: "default", "off", or a list of "default" and { from, to }.
-	// "default" replaces the address in proxy_pass by the location's path.
+	// Changes to the fields Location and Refresh of an origin's response: "default", "off", or a list of "default" and { from, to }; the first that
+	// fits is used. A from with "~" or "~*" in front is a regular expression; any other is the beginning that is replaced. "default" replaces the
+	// address in proxy_pass by the location's path.
 	ProxyRedirect Redirects `toml:"proxy_redirect" default:"default"`
 
 	// When a request is passed to the next origin.
@@ -193,6 +195,7 @@ type Settings struct {
 	AccessSettings
 	FileSettings
 	ResolverSettings
+	ProxySettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

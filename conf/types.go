@@ -69,13 +69,16 @@ type ProxyPass struct {
 // Redirects is the value of proxy_redirect: the rules in order; none is "off".
 type Redirects []Redirect
 
-// Redirect changes a Location or Refresh field of an origin's response that begins with From.
+// CookieRules is the value of proxy_cookie_domain and proxy_cookie_path: the rules in order; none is "off".
+type CookieRules []Redirect
+
+// Redirect changes what an origin's response says about itself: a Location or Refresh field, or an attribute of a cookie.
 type Redirect struct {
 	// The rule "default": From and To follow from the location. Never set in Location.Redirects.
 	Default bool `toml:"-"`
 
-	// Beginning of the field's value. May have variables.
-	From Template `toml:"from" required:"true"`
+	// What is replaced: text that may have variables, or behind "~" or "~*" a regular expression.
+	From string `toml:"from" required:"true"`
 
 	// What replaces it. May have variables.
 	To Template `toml:"to" required:"true"`
@@ -133,6 +136,16 @@ type HTTPVersion uint8
 const (
 	HTTP10 HTTPVersion = iota
 	HTTP11
+)
+
+// ProxyProtocol is the version of the PROXY protocol that connections to origins begin with.
+type ProxyProtocol uint8
+
+// Choices of proxy_protocol.
+const (
+	ProxyProtocolOff ProxyProtocol = iota
+	ProxyProtocolV1
+	ProxyProtocolV2
 )
 
 // Level is the severity of a line in the error log, as in syslog. A higher value is more severe.
@@ -266,6 +279,7 @@ func (SharedMutex) names() []string    { return []string{"atomic", "flock"} }
 func (RandomChoice) names() []string   { return []string{"off", "one", "two"} }
 func (StopSignal) names() []string     { return []string{"fast", "graceful"} }
 func (Splice) names() []string         { return []string{"auto", "off"} }
+func (ProxyProtocol) names() []string  { return []string{"off", "v1", "v2"} }
 func (OnFull) names() []string         { return []string{"reject", "allow"} }
 func (LimitLevel) names() []string     { return []string{"", "info", "notice", "warn", "error"} }
 func (Level) names() []string {
@@ -284,6 +298,9 @@ func (m Modifier) String() string { return m.names()[m] }
 
 // String is the choice as written; "" when it is open.
 func (s Switch) String() string { return s.names()[s] }
+
+// String is the choice as written.
+func (v ProxyProtocol) String() string { return v.names()[v] }
 
 // String is the choice as written.
 func (l Lingering) String() string { return l.names()[l] }

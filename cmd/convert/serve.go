@@ -44,7 +44,7 @@ func confine() error {
 		if err := os.Chdir("/"); err != nil {
 			return err
 		}
-		if err := sys.DropPrivileges(uid, gid, []int{gid}); err != nil {
+		if err := sys.DropPrivileges(uid, gid, []int{gid}, false); err != nil {
 			return err
 		}
 	}

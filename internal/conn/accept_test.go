@@ -64,7 +64,7 @@ func newListener(t *testing.T) (d *door, l *Listener, dial func() int) {
 		}
 	})
 	return d, l, func() int {
-		fd, errno := sys.ConnectStart(&at)
+		fd, errno := sys.ConnectStart(&at, nil)
 		require.Positive(t, fd, "%v", errno)
 		t.Cleanup(func() { sys.Close(fd) })
 		return fd

@@ -45,7 +45,7 @@ func newGated(t *testing.T) (d *door, l *Listener, dial func(), word *uint32) {
 		}
 	})
 	return d, l, func() {
-		fd, errno := sys.ConnectStart(&at)
+		fd, errno := sys.ConnectStart(&at, nil)
 		require.Positive(t, fd, "%v", errno)
 		t.Cleanup(func() { sys.Close(fd) })
 	}, shm.At[uint32](segment, shm.LockArea)

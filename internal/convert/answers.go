@@ -62,16 +62,3 @@ func (c *converter) addHeader(l *level, d *directive) {
 	}
 	c.add(l, d, "add_header", names, it)
 }
-
-func (c *converter) proxyRedirect(l *level, d *directive) {
-	switch {
-	case len(d.args) == 2:
-		c.add(l, d, "proxy_redirect", list, item{text: braces([]string{"from = " + quote(d.args[0]), "to = " + quote(d.args[1])})})
-	case d.args[0] == "default":
-		c.add(l, d, "proxy_redirect", list, item{text: `"default"`})
-	case d.args[0] == "off":
-		l.table.replace("proxy_redirect", item{by: d, text: `"off"`})
-	default:
-		c.refuse(l, d, "must be \"default\", \"off\", or two arguments")
-	}
-}

@@ -49,7 +49,7 @@ func (r *rig) tcp() link {
 	defer sys.Close(listening)
 	var at sys.Sockaddr
 	r.must(sys.LocalAddr(listening, &at), nil)
-	near, errno := sys.ConnectStart(&at)
+	near, errno := sys.ConnectStart(&at, nil)
 	if errno != sys.EINPROGRESS {
 		r.must(errno, nil)
 	}

@@ -59,11 +59,15 @@ func (p *Pipe) take(b *buffer.Block, from, to int) bool {
 // dechunk makes shadows of the runs of payload.
 func (p *Pipe) dechunk(b *buffer.Block, from, to int) bool {
 	for from < to {
+		inTrailer := p.Tail != nil && p.decoder.InTrailer()
 		n, start, end, v := p.decoder.Run(b.Data[from:to])
 		if v == http1.Bad {
 			return false
 		}
 		p.shadow(b, from+start, from+end)
+		if inTrailer {
+			p.Tail.TakeTrailer(b.Data[from : from+n])
+		}
 		from += n
 		if v == http1.Done {
 			p.keepExtra(b.Data[from:to])
@@ -142,4 +146,23 @@ func (p *Pipe) markEnd() {
 	d.pos, d.last = 0, 0
 	d.flags = sync | lastBuf
 	p.in.push(d)
+	if p.Tail != nil {
+		p.pushTail()
+	}
+}
+
+// pushTail queues the trailer section behind the mark of the body's end. Fields for which there is no block, or that do not fit into one, are left out.
+func (p *Pipe) pushTail() {
+	b := p.shared.pool.Acquire(p.Class)
+	if b == nil {
+		return
+	}
+	text := p.Tail.AppendTrailer(b.Data[:0:len(b.Data)])
+	if len(text) == 0 || len(text)+len("\r\n") > len(b.Data) {
+		p.shared.pool.Release(b)
+		return
+	}
+	b.W = len(append(text, "\r\n"...))
+	p.tailed = true
+	p.PushHead(b)
 }

@@ -78,6 +78,9 @@ func (p *Pipe) outputChunks() {
 				head = nil
 				text = endAndLastChunk
 			}
+			if p.tailed {
+				text = text[:len(text)-len("\r\n")]
+			}
 			d.setSmall(text)
 		case d.has(framed):
 			if head != nil {

@@ -69,6 +69,8 @@ type Options struct {
 	Exact bool
 	// Watch sees all that comes from the source, and may end the body (UntilClose only); mostly nil.
 	Watch Watcher
+	// Tail gets the source's trailer section, and gives the sink's, where both are chunked; mostly nil.
+	Tail Tail
 	// Keep says that what has been written stays, in memory or in the temporary file, so that the body can be written again from its start:
 	// see Rewind. It ends by itself when nothing more could be read otherwise while the body is written.
 	Keep bool
@@ -85,6 +87,14 @@ type Options struct {
 	SpillWrite int
 	SinkRate   Rate // limit_rate: of the bytes written, heads and framing included
 	SourceRate Rate // proxy_limit_rate: of the bytes read
+}
+
+// Tail is who knows about trailer fields.
+type Tail interface {
+	// TakeTrailer gets bytes of the source's trailer section, in order: field lines and the empty line, cut anywhere. They are the pipe's.
+	TakeTrailer(b []byte)
+	// AppendTrailer appends the field lines for the sink, each with CR LF. It is called once, when the source's body has been read.
+	AppendTrailer(dst []byte) []byte
 }
 
 // Watcher looks at a body on its way.
@@ -111,6 +121,7 @@ type Pipe struct {
 	left     int64 // of a known length, not yet read
 	readDone bool  // the source's body is complete
 	marked   bool  // the mark of its end has been queued
+	tailed   bool  // with trailer fields behind it
 	filling  bool  // in Fill
 	reach    uint8 // blocks that the next read may fill, where the length is not known
 

@@ -89,6 +89,9 @@ func (h *Head) Lookup(id FieldID) int {
 	return int(h.first[id])
 }
 
+// Repeats says whether one of a set of fields (the bits 1<<id) comes more than once.
+func (h *Head) Repeats(set uint64) bool { return uint64(h.again)&set != 0 }
+
 // Find is the index in Fields of the first field with the name, which is in lower case, or -1. buf begins with the head.
 func (h *Head) Find(buf, lowerName []byte) int {
 	if id := FieldByName(lowerName); id != FieldOther {

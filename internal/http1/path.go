@@ -61,6 +61,22 @@ func NormalizePath(dst, raw []byte, mergeSlashes bool) ([]byte, bool) {
 	return out, true
 }
 
+// UnescapePath appends raw to dst with its escapes decoded, and nothing else changed. False: an escape is malformed.
+func UnescapePath(dst, raw []byte) ([]byte, bool) {
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c == '%' {
+			if i+2 >= len(raw) || unhex[raw[i+1]]|unhex[raw[i+2]] >= 16 {
+				return dst, false
+			}
+			c = unhex[raw[i+1]]<<4 | unhex[raw[i+2]]
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst, true
+}
+
 // isDots says whether a segment is "." or "..".
 func isDots(segment []byte) bool {
 	switch len(segment) {

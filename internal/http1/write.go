@@ -42,6 +42,16 @@ func AppendFieldBytes(dst, name, value []byte) []byte {
 	return append(append(dst, value...), '\r', '\n')
 }
 
+// IsToken says whether text is a token (RFC 9110 section 5.6.2): the name of a field, a method.
+func IsToken(text []byte) bool {
+	for _, c := range text {
+		if chars[c]&charToken == 0 {
+			return false
+		}
+	}
+	return len(text) > 0
+}
+
 // AppendFieldInt appends "Name: n\r\n" with n in decimal, for Content-Length and the like.
 func AppendFieldInt(dst []byte, name string, n int64) []byte {
 	dst = append(append(dst, name...), ':', ' ')

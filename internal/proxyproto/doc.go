@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-// Package proxyproto reads the header of the PROXY protocol, versions 1 and 2, with which a proxy in front says for whom it has connected.
+// Package proxyproto reads and writes the header of the PROXY protocol, versions 1 and 2, with which a proxy says for whom it has connected.
 // The specification is HAProxy's doc/proxy-protocol.txt.
 //
 //	bytes of a connection --Parse--> more bytes are needed | Header and its length | refused
@@ -21,5 +21,5 @@
 //
 // # Not here
 //
-// Sending such a header, and whom to believe.
+// Whom to believe, and TLVs in what is written.
 package proxyproto

@@ -214,7 +214,10 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	dst = http1.AppendStatusLine(dst, r.status)
 	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
 	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
-	if a.contentType != "" {
+	switch kept := r.accel.contentType; {
+	case kept != nil && r.status < 300 && a.contentType != "":
+		dst = http1.AppendField(dst, "Content-Type", kept)
+	case a.contentType != "":
 		dst = http1.AppendFieldString(dst, "Content-Type", a.contentType)
 	}
 	if bodyAllowed(r.status) {
@@ -229,6 +232,7 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	if a.allow != "" {
 		dst = http1.AppendFieldString(dst, "Allow", a.allow)
 	}
+	dst = append(dst, r.accel.fields...)
 	dst = r.appendRetryAfter(dst)
 	dst = r.appendConnection(dst)
 	dst = r.appendAuthenticate(dst)

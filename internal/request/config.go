@@ -202,6 +202,8 @@ type Proxy struct {
 	LimitRate       Size  // proxy_limit_rate: bytes per second from the origin; 0: no limit
 	IgnoreBuffering bool  // X-Accel-Buffering is not acted on (proxy_ignore_headers)
 	IgnoreLimitRate bool  // nor X-Accel-Limit-Rate
+	IgnoreRedirect  bool  // nor X-Accel-Redirect
+	IgnoreCharset   bool  // nor X-Accel-Charset
 
 	Limits           http1.Limits // of response heads
 	RequestBuffering bool
@@ -220,8 +222,17 @@ type Proxy struct {
 	Particular FieldSet
 	PassDate   bool
 	PassServer bool
+	Trailers   bool // the trailer fields of a response are passed on (proxy_pass_trailers)
 
 	Redirects []Redirect // proxy_redirect, in order
+	Cookies   *Cookies   // proxy_cookie_*; nil: none
+
+	Method     *vars.Template // proxy_method; nil: the client's
+	SetBody    *vars.Template // proxy_set_body; nil: the client's
+	DropBody   bool           // the client's body is read, and not sent: proxy_pass_request_body, or SetBody
+	DropFields bool           // the client's fields are not sent (proxy_pass_request_headers)
+	Dial       *Dial          // how connections are made; nil: as any other
+	OwnConns   bool           // they are not kept, nor are kept ones used: each is for one request
 
 	Next            Next  // proxy_next_upstream
 	NextTries       int   // most attempts; 0: no limit
@@ -239,6 +250,9 @@ func (p *Proxy) Finish() {
 	if len(p.Redirects) > 0 {
 		p.Particular.Add(http1.FieldLocation)
 		p.Particular.Add(http1.FieldRefresh)
+	}
+	if p.Cookies != nil {
+		p.Particular.Add(http1.FieldSetCookie)
 	}
 }
 
@@ -261,11 +275,6 @@ func NewSetHeader(name string, value *vars.Template) SetHeader {
 var cleanVariables = []vars.ID{vars.RemoteAddr, vars.RemotePort, vars.ServerAddr, vars.ServerPort, vars.ServerProtocol, vars.Scheme, vars.HTTPS,
 	vars.Host, vars.RequestID, vars.TraceParent, vars.TraceState, vars.HTTPField, vars.UpstreamHTTPField, vars.ProxyHost, vars.ProxyPort, vars.ProxyAddXForwardedFor,
 	vars.Msec, vars.TimeLocal, vars.TimeISO8601, vars.PID, vars.Connection, vars.ConnectionRequests, vars.LimitConnStatus}
-
-// Redirect changes the fields Location and Refresh of a response: a value that begins with From gets To instead of it.
-type Redirect struct {
-	From, To *vars.Template
-}
 
 // Next is a set of reasons to pass a request to the next origin.
 type Next uint16
@@ -306,6 +315,10 @@ func nextByStatus(status int) Next {
 	}
 	return 0
 }
+
+// singular are the fields of a response of which only the first is passed on, as nginx does: what follows would contradict it, or say it again.
+const singular FieldSet = 1<<http1.FieldContentType | 1<<http1.FieldContentEncoding | 1<<http1.FieldDate | 1<<http1.FieldETag | 1<<http1.FieldExpires |
+	1<<http1.FieldLastModified | 1<<http1.FieldLocation | 1<<http1.FieldRefresh | 1<<http1.FieldServer
 
 // FieldSet is a set of known header fields.
 type FieldSet uint64

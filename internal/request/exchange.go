@@ -66,6 +66,11 @@ func (r *Request) armExchange() {
 // openRequest makes the request's head. False: the verdict is the step's.
 func (r *Request) openRequest() (verdict, bool) {
 	u := &r.up
+	if t := r.loc.Proxy.SetBody; t != nil {
+		if u.ownBody = r.render(t); u.ownBody == nil {
+			return r.noMemory(), false
+		}
+	}
 	b := r.acquire(buffer.ClassResponse) // not new work: who has got this far holds blocks that others wait for
 	if b == nil {
 		return wait, false
@@ -78,7 +83,7 @@ func (r *Request) openRequest() (verdict, bool) {
 		}
 		r.body.SetChunk()
 	}
-	head := r.appendRequestHead(headSpace(b))
+	head := r.appendRequestHead(r.appendProxyProtocol(headSpace(b)))
 	if !r.keepLong(b, head) {
 		return r.answer(503), false
 	}
@@ -239,7 +244,7 @@ func (r *Request) takePeeked(peeked []byte, complete bool) bool {
 // bodyGoesOn says whether the response has a body of more than the n bytes that have come, or one that must be read to know.
 func (r *Request) bodyGoesOn(n int) bool {
 	h := &r.up.head
-	switch h.Body(r.methodID) {
+	switch h.Body(r.up.method) {
 	case http1.BodyNone:
 		return false
 	case http1.BodyLength:

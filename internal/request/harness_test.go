@@ -235,7 +235,7 @@ func (h *harness) connectClient() int {
 	h.t.Helper()
 	listening, at := listenLoopback(h.t)
 	defer sys.Close(listening)
-	fd, _ := sys.ConnectStart(&at)
+	fd, _ := sys.ConnectStart(&at, nil)
 	require.Positive(h.t, fd)
 	var from sys.Sockaddr
 	served, errno := sys.Accept(listening, &from)

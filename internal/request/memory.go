@@ -34,6 +34,7 @@ func (r *Request) closeArena() {
 	r.arena.Reset()
 	r.path, r.args, r.host, r.up.text, r.authenticate = nil, nil, nil, nil, nil
 	r.answerPage.reset()
+	r.accel, r.trailer = accel{}, nil
 }
 
 // closeUse gives back the memory of one use.

@@ -20,6 +20,8 @@ type origin struct {
 	peer   *upstream.Peer
 	reused bool // the connection was kept from an earlier request
 
+	method   http1.Method  // of the request as the origin got it
+	ownBody  []byte        // proxy_set_body's text
 	out      *buffer.Block // the request's head, not yet written
 	outOpen  bool          // out has been made
 	bodyDone bool          // the body has been sent: all of it, or there is none
@@ -36,6 +38,7 @@ type origin struct {
 func (u *origin) begin(peer *upstream.Peer) {
 	u.conn, u.peer, u.reused = nil, peer, false
 	u.out, u.outOpen, u.bodyDone, u.gotByte = nil, false, false, false
+	u.method, u.ownBody = http1.MethodOther, nil
 	u.block, u.text, u.keep = nil, nil, false
 	u.head.Reset()
 }
@@ -56,7 +59,7 @@ func (r *Request) startProxy() verdict {
 		r.logError("a request body that was sent on while it was read cannot be sent again")
 		return r.answer(502)
 	}
-	if !r.sendsBody() || r.bodyOpen {
+	if !r.readsBody() || r.bodyOpen {
 		return r.become(StatePick)
 	}
 	return r.become(StateReadBody)
@@ -87,6 +90,9 @@ func (r *Request) attempt(peer *upstream.Peer) verdict {
 	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
 		NewRound: len(r.trials) == r.round && r.round > 0})
 	r.beginAttempt(peer)
+	if r.loc.Proxy.OwnConns {
+		return r.dial(peer)
+	}
 	if c := peer.TakeIdle(now, r.repeatable()); c != nil {
 		c.SetOwner(r)
 		r.up.conn, r.up.reused = c, true
@@ -113,7 +119,11 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 		r.engine.Log.Limited("connections", logfile.LevelAlert, "worker_connections are not enough", zap.Int("worker_connections", r.engine.Table.Size()))
 		return r.answer(500)
 	}
-	c, errno := peer.Connect(r.engine.Table, r)
+	o, ok := r.connectOptions()
+	if !ok {
+		return r.noMemory()
+	}
+	c, errno := peer.Connect(r.engine.Table, r, o)
 	r.engine.Stats.UpstreamConnects.Inc()
 	switch errno {
 	case 0:
@@ -123,6 +133,9 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 		r.trial().Status = 500
 		return r.answer(500)
 	default:
+		if r.notBound(errno) {
+			return r.answer(500)
+		}
 		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
 	}
 	r.up.conn = c

@@ -125,6 +125,8 @@ type Request struct {
 	lingerEndMs int64
 	answerPage  answer // what this process answers by itself
 	file        served // the file that it answers with
+	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	accel       accel  // what is left of the answer that had X-Accel-Redirect
 
 	id requestID
 }
@@ -201,7 +203,10 @@ func (r *Request) nowMs() int64 { return r.engine.Clock.Ms() }
 func (r *Request) headOf(s http1.Span) []byte { return s.Of(r.buf[r.base:]) }
 
 // sendsBody says whether the origin gets a body.
-func (r *Request) sendsBody() bool { return r.hasBody && !r.withoutBody }
+func (r *Request) sendsBody() bool { return r.hasBody && !r.withoutBody && !r.loc.Proxy.DropBody }
+
+// readsBody says whether the body is read before the origin is asked, or while it is: it is read too where the origin does not get it.
+func (r *Request) readsBody() bool { return r.hasBody && !r.withoutBody }
 
 // methodText is the request's method.
 func (r *Request) methodText() []byte {

@@ -4,8 +4,6 @@
 package request
 
 import (
-	"bytes"
-
 	"weir/internal/buffer"
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
@@ -24,8 +22,8 @@ func (r *Request) onResponse() verdict {
 		return r.nextOrigin(why, u.head.Status, false)
 	}
 	u.peer.Succeeded(r.engine.Clock.SharedMs())
-	body := u.head.Body(r.methodID)
-	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && !p.HTTP10 && u.head.Status != 101
+	body := u.head.Body(u.method)
+	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && !p.HTTP10 && u.head.Status != 101 && !p.OwnConns
 	switch {
 	case u.head.Status == 101:
 		if !u.head.Upgrade || !r.askedUpgrade() || !u.bodyDone {
@@ -34,6 +32,8 @@ func (r *Request) onResponse() verdict {
 		return r.become(StateRespond)
 	case p.InterceptErrors && u.head.Status >= 300 && r.errorPage(u.head.Status) != nil:
 		return r.answer(u.head.Status) // perhaps by another origin, which gets the body again
+	case !p.IgnoreRedirect && u.head.Lookup(http1.FieldXAccelRedirect) >= 0:
+		return r.accelRedirect()
 	}
 	if r.bodyOpen {
 		r.body.StopKeeping() // it will not be sent again
@@ -71,7 +71,11 @@ const smallBody = 4 << 10
 // startRelay sends the head of the response, made in b, and opens the pipe for the body.
 func (r *Request) startRelay(b *buffer.Block) verdict {
 	u := &r.up
-	kind := u.head.Body(r.methodID)
+	kind := u.head.Body(u.method)
+	first := u.block.Bytes()[u.head.Len:]
+	if r.methodID == http1.MethodHead && kind != http1.BodyNone { // proxy_method has asked for a body that the client has not
+		kind, first, u.keep = http1.BodyNone, nil, false
+	}
 	r.status = u.head.Status
 	if r.errorStatus != 0 { // this is an error page, shown with the code of the error
 		r.status, r.errorStatus = r.errorStatus, 0
@@ -84,7 +88,6 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	r.decideKeepAlive()
 	head := r.appendResponseHead(headSpace(b), kind, chunk)
 	r.headBytes = int64(len(head))
-	first := u.block.Bytes()[u.head.Len:]
 	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
 	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) {
 		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
@@ -96,6 +99,9 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		o.Framing = eventpipe.Length
 	case http1.BodyChunked:
 		o.Framing = eventpipe.Chunked
+		if r.loc.Proxy.Trailers && chunk {
+			o.Tail = r
+		}
 	case http1.BodyUntilClose:
 		o.Framing = eventpipe.UntilClose
 	}
@@ -251,8 +257,13 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 		dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
 	}
 	dst = r.appendOriginFields(dst, kind)
+	if r.accel.fields != nil {
+		dst = r.appendAccel(dst, u.head.Lookup(http1.FieldContentType) >= 0)
+	}
 	if chunk {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	} else if r.withoutBodyOf(kind) {
+		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
 	dst = r.appendConnection(dst)
 	dst = r.appendAuthenticate(dst)
@@ -270,8 +281,14 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 	fields, text := r.up.head.Fields, r.up.text
 	particular := r.loc.Proxy.Particular
-	if status := r.up.head.Status; status == 204 || status < 200 || kind == http1.BodyChunked {
+	if r.dropsLength(kind) {
 		particular.Add(http1.FieldContentLength)
+	}
+	if r.up.head.Repeats(uint64(singular)) {
+		particular |= singular
+	}
+	if r.up.head.Lookup(http1.FieldXAccelCharset) >= 0 {
+		particular.Add(http1.FieldContentType)
 	}
 	from, to := uint32(0), uint32(0) // lines to copy
 	for i := range fields {
@@ -293,21 +310,46 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 	return append(dst, text[from:to]...)
 }
 
+// dropsLength says whether the origin's Content-Length says nothing about what the client gets.
+func (r *Request) dropsLength(kind http1.BodyKind) bool {
+	status := r.up.head.Status
+	return status == 204 || status < 200 || kind == http1.BodyChunked || r.withoutBodyOf(kind)
+}
+
+// withoutBodyOf says whether the client gets no body because proxy_method has asked for none, although it may expect one.
+func (r *Request) withoutBodyOf(kind http1.BodyKind) bool {
+	return kind == http1.BodyNone && r.up.method == http1.MethodHead && r.methodID != http1.MethodHead && bodyAllowed(r.up.head.Status)
+}
+
 // appendOriginField passes on a field that takes some thought, or drops it.
 func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyKind) []byte {
 	h, text := &r.up.head, r.up.text
+	if singular.Has(f.ID) && &h.Fields[h.Lookup(f.ID)] != f {
+		return dst // as nginx: only the first one counts
+	}
 	switch f.ID {
 	case http1.FieldOther:
 		if r.hiddenOther(f.Name.Of(text)) {
 			return dst
 		}
 	case http1.FieldContentLength:
-		if h.Status < 200 || h.Status == 204 || kind == http1.BodyChunked {
+		if r.dropsLength(kind) {
 			return dst
 		}
 	case http1.FieldLocation, http1.FieldRefresh:
 		dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
 		return append(r.appendRewritten(dst, f.ID, f.Value.Of(text)), '\r', '\n')
+	case http1.FieldContentType:
+		if i := h.Lookup(http1.FieldXAccelCharset); i >= 0 && !r.loc.Proxy.IgnoreCharset && h.Lookup(http1.FieldContentEncoding) < 0 {
+			dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
+			return append(appendCharset(dst, f.Value.Of(text), h.Fields[i].Value.Of(text)), '\r', '\n')
+		}
+	case http1.FieldSetCookie:
+		if r.loc.Proxy.Cookies == nil {
+			break
+		}
+		dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
+		return append(r.appendSetCookie(dst, f.Value.Of(text)), '\r', '\n')
 	}
 	return appendOriginal(dst, f, text)
 }
@@ -335,46 +377,4 @@ func equalLower(name []byte, lower string) bool {
 		}
 	}
 	return true
-}
-
-// appendRewritten appends the value of Location or Refresh after proxy_redirect: the first rule whose From begins the address applies.
-func (r *Request) appendRewritten(dst []byte, id http1.FieldID, value []byte) []byte {
-	address := 0
-	if id == http1.FieldRefresh {
-		if i := indexURL(value); i >= 0 {
-			address = i + len("url=")
-		}
-	}
-	for i := range r.loc.Proxy.Redirects {
-		rule := &r.loc.Proxy.Redirects[i]
-		free := len(dst)
-		dst = rule.From.Append(dst, r) // only to compare with it
-		from := dst[free:]
-		dst = dst[:free]
-		if !bytes.HasPrefix(value[address:], from) {
-			continue
-		}
-		rest := value[address+len(from):]
-		dst = append(dst, value[:address]...)
-		start := len(dst)
-		dst = rule.To.Append(dst, r)
-		clean(dst[start:])
-		if end := len(dst); id == http1.FieldLocation && end > start && dst[start] == '/' {
-			dst = r.absolute(dst, dst[start:end])
-			dst = dst[:start+copy(dst[start:], dst[end:])]
-		}
-		return append(dst, rest...)
-	}
-	return append(dst, value...)
-}
-
-// indexURL finds "url=" in the value of a Refresh field, in letters of either case; -1 when it is not there.
-func indexURL(value []byte) int {
-	const name = "url="
-	for i := 0; i+len(name) <= len(value); i++ {
-		if equalLower(value[i:i+len(name)], name) {
-			return i
-		}
-	}
-	return -1
 }

@@ -13,7 +13,12 @@ import (
 // differently has been refused, and is not passed on in the words of the client.
 func (r *Request) appendRequestHead(dst []byte) []byte {
 	p := r.loc.Proxy
-	dst = append(append(dst, r.methodText()...), ' ')
+	if p.Method == nil {
+		dst = append(append(dst, r.methodText()...), ' ')
+		r.up.method = r.methodID
+	} else {
+		dst = r.appendMethod(dst)
+	}
 	dst = r.appendTarget(dst)
 	if p.HTTP10 {
 		dst = append(dst, " HTTP/1.0\r\n"...)
@@ -26,9 +31,38 @@ func (r *Request) appendRequestHead(dst []byte) []byte {
 	if !p.SetsConnection {
 		dst = r.appendOriginConnection(dst)
 	}
+	if p.SetBody != nil {
+		return r.appendOwnBody(dst)
+	}
 	dst = r.appendBodyFields(dst)
-	dst = r.appendClientFields(dst)
+	if !p.DropFields {
+		dst = r.appendClientFields(dst)
+	}
 	return append(dst, '\r', '\n')
+}
+
+// appendMethod appends the method that proxy_method gives, or the client's where that is not one.
+func (r *Request) appendMethod(dst []byte) []byte {
+	start := len(dst)
+	dst = r.loc.Proxy.Method.Append(dst, r)
+	method := dst[start:]
+	if !http1.IsToken(method) {
+		dst = append(dst[:start], r.methodText()...)
+		r.up.method = r.methodID
+	} else if r.up.method = http1.MethodOther; string(method) == "HEAD" {
+		r.up.method = http1.MethodHead
+	}
+	return append(dst, ' ')
+}
+
+// appendOwnBody ends the head of a request whose body is proxy_set_body's, and appends that.
+func (r *Request) appendOwnBody(dst []byte) []byte {
+	body := r.up.ownBody
+	dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(body)))
+	if !r.loc.Proxy.DropFields {
+		dst = r.appendClientFields(dst)
+	}
+	return append(append(dst, '\r', '\n'), body...)
 }
 
 // appendOriginConnection says what is to become of the connection. A WebSocket handshake is passed on as one, which
@@ -38,7 +72,7 @@ func (r *Request) appendOriginConnection(dst []byte) []byte {
 	if !p.SetsUpgrade && r.isWebSocket() {
 		return append(dst, "Upgrade: websocket\r\nConnection: upgrade\r\n"...)
 	}
-	if p.HTTP10 || r.group.Keepalive == 0 {
+	if p.HTTP10 || r.group.Keepalive == 0 || p.OwnConns {
 		return append(dst, "Connection: close\r\n"...)
 	}
 	return dst
@@ -62,7 +96,7 @@ func (r *Request) askedUpgrade() bool {
 // appendBodyFields frames the body.
 func (r *Request) appendBodyFields(dst []byte) []byte {
 	switch {
-	case r.withoutBody:
+	case r.withoutBody || r.loc.Proxy.DropBody:
 		return dst
 	case r.hasBody && r.body.Chunk:
 		return append(dst, "Transfer-Encoding: chunked\r\n"...)

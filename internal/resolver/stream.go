@@ -22,7 +22,7 @@ type stream struct {
 // openStream asks the same server over TCP.
 func (q *query) openStream() {
 	q.closeSocket()
-	fd, errno := sys.ConnectStart(&q.r.servers[q.server])
+	fd, errno := sys.ConnectStart(&q.r.servers[q.server], nil)
 	if fd < 0 || errno != 0 && errno != sys.EINPROGRESS {
 		q.onRefused(ErrTimeout)
 		return

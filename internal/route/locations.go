@@ -168,7 +168,7 @@ func (l *Locations) prefix(path []byte) (location int, outcome Outcome, final bo
 // regex returns the first location whose expression matches.
 func (l *Locations) regex(path []byte) (location int, ok bool) {
 	for i := range l.patterns {
-		if l.patterns[i].pattern.match(path) {
+		if l.patterns[i].pattern.Match(path) {
 			return l.patterns[i].location, true
 		}
 	}

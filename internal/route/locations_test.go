@@ -115,8 +115,8 @@ func TestPatternCaptures(t *testing.T) {
 	// An alternative at the top stays one under the flag that ignores case.
 	p, err = NewPattern(`^/a$|^/b$`, true)
 	require.NoError(t, err)
-	require.True(t, p.match([]byte("/B")))
-	require.False(t, p.match([]byte("/bc")))
+	require.True(t, p.Match([]byte("/B")))
+	require.False(t, p.Match([]byte("/bc")))
 }
 
 func TestParseLocation(t *testing.T) {

@@ -53,8 +53,8 @@ func explain(text string, err error) error {
 	return fmt.Errorf("regular expression %q: %s: %q", text, fault.Code, fault.Expr)
 }
 
-// match says whether the expression matches anywhere in subject. It does not allocate.
-func (p *Pattern) match(subject []byte) bool { return p.expression.Match(subject) }
+// Match says whether the expression matches anywhere in subject. It does not allocate.
+func (p *Pattern) Match(subject []byte) bool { return p.expression.Match(subject) }
 
 // Groups returns the number of groups, without group 0, the whole match.
 func (p *Pattern) Groups() int { return p.expression.NumSubexp() }

@@ -172,7 +172,7 @@ func UnixSocketAlive(path string) (bool, error) {
 	if err := unix.Lstat(path, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false, fmt.Errorf("lstat(%s): there is a file that is not a socket", path)
 	}
-	fd, errno := ConnectStart(&to)
+	fd, errno := ConnectStart(&to, nil)
 	if fd >= 0 {
 		Close(fd)
 	}

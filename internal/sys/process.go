@@ -113,16 +113,28 @@ func NoNewPrivileges() error {
 	return nil
 }
 
-// DropPrivileges changes all threads to the given user and group with these supplementary groups, for good.
-// setgroups(2), setresgid(2), setresuid(2).
-func DropPrivileges(uid, gid int, groups []int) error {
+// DropPrivileges changes all threads to the given user and group with these supplementary groups, for good. With keepRaw the calling thread alone,
+// which must be locked, keeps the right to connections from addresses that are not this machine's (IP_TRANSPARENT).
+// setgroups(2), setresgid(2), setresuid(2), capabilities(7).
+func DropPrivileges(uid, gid int, groups []int, keepRaw bool) error {
+	if keepRaw {
+		if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+			return wrapf(err, "prctl(PR_SET_KEEPCAPS)")
+		}
+	}
 	if err := syscall.Setgroups(groups); err != nil {
 		return wrapf(err, "setgroups(%v)", groups)
 	}
 	if err := syscall.Setresgid(gid, gid, gid); err != nil {
 		return wrapf(err, "setresgid(%d)", gid)
 	}
-	return wrapf(syscall.Setresuid(uid, uid, uid), "setresuid(%d)", uid)
+	if err := syscall.Setresuid(uid, uid, uid); err != nil || !keepRaw {
+		return wrapf(err, "setresuid(%d)", uid)
+	}
+	const raw = 1 << unix.CAP_NET_RAW
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	sets := [2]unix.CapUserData{{Effective: raw, Permitted: raw}}
+	return wrapf(unix.Capset(&header, &sets[0]), "capset(CAP_NET_RAW)")
 }
 
 // LookUpAccount finds the numbers of a user and a group, each given by name or number; without a group, the user's own. Numbers need no entry

@@ -91,10 +91,17 @@ func Accept(fd int, from *Sockaddr) (int, syscall.Errno) {
 	}
 }
 
-// ConnectStart makes a non-blocking socket and begins to connect it. 0 means connected, EINPROGRESS
+// ConnectOptions are what a connection needs besides the address that it leads to.
+type ConnectOptions struct {
+	From        Sockaddr // where it comes from; the zero value: the kernel chooses
+	Transparent bool     // From need not be an address of this machine (IP_TRANSPARENT, which takes a privilege)
+	Keepalive   bool     // SO_KEEPALIVE
+}
+
+// ConnectStart makes a non-blocking socket and begins to connect it; o may be nil. 0 means connected, EINPROGRESS
 // that the socket will become writable; on any other error the socket is closed and fd is -1.
 // TCP sockets get TCP_NODELAY: a request's last packet must not wait for an acknowledgement.
-func ConnectStart(to *Sockaddr) (fd int, errno syscall.Errno) {
+func ConnectStart(to *Sockaddr, o *ConnectOptions) (fd int, errno syscall.Errno) {
 	family := int(binary.NativeEndian.Uint16(to.raw[0:]))
 	r, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if errno != 0 {
@@ -103,8 +110,13 @@ func ConnectStart(to *Sockaddr) (fd int, errno syscall.Errno) {
 	fd = int(r)
 	if family != unix.AF_UNIX {
 		SetNoDelay(fd)
+		if o != nil {
+			errno = o.set(fd, family)
+		}
 	}
-	_, _, errno = syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.len))
+	if errno == 0 {
+		_, _, errno = syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.len))
+	}
 	if errno != 0 && errno != EINPROGRESS {
 		Close(fd)
 		return -1, errno
@@ -127,6 +139,31 @@ func ConnectDatagram(to *Sockaddr) (fd int, errno syscall.Errno) {
 	return int(r), 0
 }
 
+// set readies the socket fd of an IP family. ip(7), bind(2).
+func (o *ConnectOptions) set(fd, family int) syscall.Errno {
+	if o.Keepalive {
+		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	}
+	if o.From.len == 0 {
+		return 0
+	}
+	if o.Transparent {
+		level, opt := unix.IPPROTO_IP, unix.IP_TRANSPARENT
+		if family == unix.AF_INET6 {
+			level, opt = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if errno := setInt(fd, level, opt, 1); errno != 0 {
+			return errno
+		}
+	}
+	if o.From.AddrPort().Port() == 0 {
+		// The port is chosen when it is known where the connection leads, so that one may serve for many.
+		setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	_, _, errno := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&o.From.raw)), uintptr(o.From.len))
+	return errno
+}
+
 // SetNoDelay switches Nagle's algorithm off. tcp(7).
 func SetNoDelay(fd int) {
 	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -138,9 +175,10 @@ func SetLingerReset(fd int) {
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
 }
 
-func setInt(fd, level, opt, value int) {
+func setInt(fd, level, opt, value int) syscall.Errno {
 	v := int32(value)
-	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt), uintptr(unsafe.Pointer(&v)), 4, 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt), uintptr(unsafe.Pointer(&v)), 4, 0)
+	return errno
 }
 
 // SocketError takes the pending error of a socket, 0 if there is none: the outcome of a connect. socket(7), SO_ERROR.

@@ -111,10 +111,10 @@ func (p *Peer) OnTimeout(c *conn.Conn) {
 	c.Close()
 }
 
-// Connect begins a connection to the peer for owner. It is writable at once when it stands already; otherwise an event tells, and
+// Connect begins a connection to the peer for owner, with options that may be nil. It is writable at once when it stands already; otherwise an event tells, and
 // Conn.Connected says how it came out. On an error there is no connection.
-func (p *Peer) Connect(t *conn.Table, owner conn.Owner) (*conn.Conn, syscall.Errno) {
-	fd, errno := sys.ConnectStart(&p.Addr)
+func (p *Peer) Connect(t *conn.Table, owner conn.Owner, o *sys.ConnectOptions) (*conn.Conn, syscall.Errno) {
+	fd, errno := sys.ConnectStart(&p.Addr, o)
 	if fd < 0 {
 		return nil, errno
 	}

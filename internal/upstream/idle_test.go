@@ -252,7 +252,7 @@ func TestConnect(t *testing.T) {
 	require.Zero(t, sys.LocalAddr(listening, &at))
 	g := NewGroup(Options{Peers: []PeerOptions{{Name: "a", Weight: 1, Addr: at, IP: at.AddrPort()}}})
 	outcome := func() syscall.Errno {
-		c, errno := g.peers[0].Connect(b.table, b)
+		c, errno := g.peers[0].Connect(b.table, b, nil)
 		if errno != 0 {
 			return errno
 		}
@@ -270,6 +270,6 @@ func TestConnect(t *testing.T) {
 	for !b.table.Full() {
 		b.connection()
 	}
-	_, errno := g.peers[0].Connect(b.table, b)
+	_, errno := g.peers[0].Connect(b.table, b, nil)
 	require.NotZero(t, errno)
 }

@@ -225,16 +225,8 @@ func (b *builder) proxy(c *conf.Location) (*request.Proxy, error) {
 		return nil, err
 	}
 	hideFields(p, c)
-	for _, r := range c.Redirects {
-		from, err := b.compile(string(r.From))
-		if err != nil {
-			return nil, err
-		}
-		to, err := b.compile(string(r.To))
-		if err != nil {
-			return nil, err
-		}
-		p.Redirects = append(p.Redirects, request.Redirect{From: from, To: to})
+	if err := b.proxySettings(p, c); err != nil {
+		return nil, err
 	}
 	p.Finish()
 	return p, nil
@@ -253,6 +245,10 @@ func (b *builder) buffering(p *request.Proxy, c *conf.Settings) error {
 			p.IgnoreBuffering = true
 		case http1.FieldXAccelLimitRate:
 			p.IgnoreLimitRate = true
+		case http1.FieldXAccelRedirect:
+			p.IgnoreRedirect = true
+		case http1.FieldXAccelCharset:
+			p.IgnoreCharset = true
 		}
 	}
 	var err error

@@ -154,7 +154,7 @@ func (w *worker) dropPrivileges() error {
 			return err
 		}
 		if uid != 0 {
-			if err := sys.DropPrivileges(uid, gid, []int{gid}); err != nil {
+			if err := sys.DropPrivileges(uid, gid, []int{gid}, w.config.BindsTransparently()); err != nil {
 				return err
 			}
 		}

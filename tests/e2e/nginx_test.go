@@ -159,6 +159,12 @@ func (e *nginxWriter) settings(block map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(block)) {
 		switch key {
 		case "log_format", "upstream", "server", "location", "path", "limit_req_zone":
+		case "proxy_cookie_flags":
+			if block[key] == false {
+				e.line("%s off", key)
+				continue
+			}
+			e.directive(key, block[key])
 		default:
 			e.directive(key, block[key])
 		}
@@ -266,7 +272,13 @@ func (e *nginxWriter) table(key string, v map[string]any) {
 			text += " default_server"
 		}
 		e.line("listen %s", text)
-	case "proxy_redirect":
+	case "proxy_cookie_flags":
+		text := quote(v["cookie"])
+		for _, flag := range v["flags"].([]any) {
+			text += " " + quote(flag)
+		}
+		e.line("%s %s", key, text)
+	case "proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path":
 		e.line("%s %s %s", key, quote(v["from"]), quote(v["to"]))
 	case "error_page":
 		var codes []string

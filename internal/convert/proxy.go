@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"slices"
+	"strings"
+)
+
+// Directives about what is changed in requests to origins, and in their answers.
+
+func (c *converter) proxyRedirect(l *level, d *directive) {
+	switch {
+	case len(d.args) == 2:
+		c.replacement(l, d)
+	case d.args[0] == "default":
+		c.add(l, d, "proxy_redirect", list, item{text: `"default"`})
+	case d.args[0] == "off":
+		l.table.replace("proxy_redirect", item{by: d, text: `"off"`})
+	default:
+		c.refuse(l, d, "must be \"default\", \"off\", or two arguments")
+	}
+}
+
+// proxyCookie converts proxy_cookie_domain and proxy_cookie_path.
+func (c *converter) proxyCookie(l *level, d *directive) {
+	switch {
+	case len(d.args) == 2:
+		c.replacement(l, d)
+	case d.args[0] == "off":
+		c.set(l, d, `"off"`)
+	default:
+		c.refuse(l, d, "must be \"off\", or two arguments")
+	}
+}
+
+// replacement adds a rule that has something replaced by something else.
+func (c *converter) replacement(l *level, d *directive) {
+	c.add(l, d, d.name, list, item{text: braces([]string{"from = " + quote(d.args[0]), "to = " + quote(d.args[1])})})
+}
+
+func (c *converter) proxyCookieFlags(l *level, d *directive) {
+	if len(d.args) == 1 {
+		if d.args[0] != "off" {
+			c.refuse(l, d, "must be \"off\", or a cookie and flags")
+			return
+		}
+		c.set(l, d, "false")
+		return
+	}
+	flags := slices.Clone(d.args[1:])
+	for i := range flags {
+		flags[i] = quote(flags[i])
+	}
+	c.add(l, d, d.name, list, item{text: braces([]string{"cookie = " + quote(d.args[0]), "flags = [" + strings.Join(flags, ", ") + "]"})})
+}
+
+func (c *converter) proxyBind(l *level, d *directive) {
+	text := quote(d.args[0])
+	if len(d.args) == 2 {
+		if d.args[1] != "transparent" {
+			c.refuse(l, d, "invalid parameter %s: only \"transparent\" is possible", quote(d.args[1]))
+			return
+		}
+		text = braces([]string{"address = " + text, "transparent = true"})
+	}
+	c.set(l, d, text)
+}
