@@ -175,6 +175,9 @@ func writeZone(w io.Writer, z *master.ZoneDetails) error {
 	} else {
 		fmt.Fprintf(w, "keys       %d, and %d cleared whose connections have not ended\n", z.Keys, z.DeletedKeys)
 		fmt.Fprintf(w, "requests   %d passed, %d rejected, %d in a dry run, %d bypassed, %d without room\n", z.Passed, z.Rejected, z.DryRun, z.Bypassed, z.Failures)
+		if z.Waiting+int(z.Waited+z.Late+z.Left+z.Overflow) > 0 {
+			fmt.Fprintf(w, "queue      %d waiting; %d had a place after waiting, %d waited too long, %d gave up, %d found it full\n", z.Waiting, z.Waited, z.Late, z.Left, z.Overflow)
+		}
 	}
 	fmt.Fprintf(w, "lock       %s: taken %d times, %d contended, %d waits, held %s at most\n", m.Kind, m.Acquisitions, m.Contended, m.Waits,
 		time.Duration(m.LongestHoldNs))

@@ -6,6 +6,7 @@ package convert
 import (
 	_ "embed" // for directiveNames
 	"fmt"
+	"slices"
 	"strings"
 
 	crossplane "github.com/nginxinc/nginx-go-crossplane"
@@ -71,8 +72,15 @@ func masks(name string) []uint {
 			return m
 		}
 	}
+	if slices.Contains(commercial, name) {
+		m, _ := crossplane.MatchNginxPlusLatest(name)
+		return m
+	}
 	return nil
 }
+
+// commercial are the directives of nginx's commercial version that weir has.
+var commercial = []string{"queue"} // read-only
 
 // ofModule says whether a directive belongs to a module that is no part of nginx, or to nginx Plus.
 func ofModule(name string) bool {

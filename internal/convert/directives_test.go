@@ -43,6 +43,7 @@ func allDirectives(t *testing.T) []string {
 			all = append(all, m[1])
 		}
 	}
+	all = append(all, commercial...)
 	slices.Sort(all)
 	all = slices.Compact(all)
 	require.Greater(t, len(all), 500)
@@ -117,7 +118,7 @@ use them.
 * **without effect**: accepted, with a note; weir works the same without it.
 * **refused**: not possible in this version: nothing is converted, or with ` + "`--lenient`" + ` it is left out.
 
-Directives of ` + "`stream` and `mail`" + `, of nginx Plus and of other modules are refused.
+Directives of ` + "`stream` and `mail`" + `, of nginx Plus (but those listed here) and of other modules are refused.
 
 `)
 	counts := map[string]int{}

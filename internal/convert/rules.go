@@ -75,6 +75,7 @@ func upstreamRules() map[string]rule {
 		"random":    {(*converter).random, ""},
 		"resolver":  {(*converter).resolver, "without `status_zone`"},
 		"keepalive": {(*converter).keepalive, "without `local`"},
+		"queue":     {(*converter).queue, ""},
 		"zone":      {(*converter).groupZone, "without effect: all workers share the state of all groups, whatever the size"},
 		"sticky":    {(*converter).sticky, "without `learn`"},
 	}

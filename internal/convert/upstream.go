@@ -114,3 +114,22 @@ func (c *converter) sticky(l *level, d *directive) {
 	}
 	c.set(l, d, braces(fields))
 }
+
+// queue converts queue NUMBER [timeout=TIME].
+func (c *converter) queue(l *level, d *directive) {
+	fields := []string{"size = " + number(d.args[0])}
+	for _, arg := range d.args[1:] {
+		value, ok := strings.CutPrefix(arg, "timeout=")
+		if !ok {
+			c.refuse(l, d, "invalid parameter %s", quote(arg))
+			return
+		}
+		field, why := c.field(d, conf.Keys[conf.Queue]()["timeout"], value, true)
+		if why != "" {
+			c.refuse(l, d, "%s", why)
+			return
+		}
+		fields = append(fields, field)
+	}
+	c.set(l, d, braces(fields))
+}
