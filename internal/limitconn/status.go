@@ -170,8 +170,12 @@ func (z *Zone) copyChunk(c *chunk, hash uint32, key []byte) (verdict Verdict) {
 		}
 	}
 	for ; at != 0 && c.n < chunkKeys; at = z.tree.Next(at) {
-		if n := z.node(at); !behind(n.tree.Key, z.keyAt(at, n), hash, key) {
-			shm.Faultf(z.shm, at, "limitconn: the tree's order goes backwards") // or the walk might never end
+		n := z.node(at)
+		// Either might lead the walk to where it has been, again and again.
+		if k := z.keyAt(at, n); len(k) == 0 {
+			shm.Faultf(z.shm, at, "limitconn: a key of no bytes")
+		} else if !behind(n.tree.Key, k, hash, key) {
+			shm.Faultf(z.shm, at, "limitconn: the tree's order goes backwards")
 		}
 		if !z.copyEntry(c, at) {
 			break
