@@ -109,6 +109,11 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 			k.checkAccessLog(at.at(i), &s.AccessLogs[i])
 		}
 	}
+	if at := p.key("error_log"); k.written(at) {
+		for i := range s.ErrorLogs {
+			k.checkErrorLog(at.at(i), &s.ErrorLogs[i])
+		}
+	}
 	k.settleBuffering(p, s)
 	k.checkAccess(p, &s.AccessSettings)
 	k.checkResolver(p, s.Resolver)
@@ -163,6 +168,12 @@ func (k *checker) entry(p *path, name string, i int) *path {
 		return at
 	}
 	return p.at(i)
+}
+
+func (k *checker) checkErrorLog(p *path, l *RequestErrorLog) {
+	if l.Path == "" || strings.Contains(l.Path, "$") {
+		k.faultAt(p.key("path"), "must be the name of a file, without variables")
+	}
 }
 
 func (k *checker) checkAccessLog(p *path, l *AccessLog) {

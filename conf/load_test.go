@@ -324,6 +324,7 @@ request_pool_size = "8k"
 lingering_close = false
 lingering_time = 0
 lingering_timeout = 0
+error_log = ["e1.log", { path = "e2.log", level = "info" }]
 access_log = ["a.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s" }]
 server_tokens = false
 proxy_connect_timeout = "1s"

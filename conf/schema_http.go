@@ -94,6 +94,9 @@ type Settings struct {
 	// Access logs, each with a line per request. false: none.
 	AccessLogs []AccessLog `toml:"access_log" default:"[{ path = 'logs/access.log' }]" off:"true"`
 
+	// Error logs of what happens with requests, in place of the main error_log: each gets lines of its own level. Their form is the main one's.
+	ErrorLogs []RequestErrorLog `toml:"error_log" default:"[]" example:"['logs/site.error.log']"`
+
 	// Whether the version is named in the field Server and on error pages.
 	ServerTokens bool `toml:"server_tokens" default:"true"`
 
@@ -253,6 +256,15 @@ type AccessLog struct {
 
 	// Age at which collected lines are written. 0: only when the buffer is full. Needs a buffer.
 	Flush time.Duration `toml:"flush" default:"0" max:"1d"`
+}
+
+// RequestErrorLog is an error log for lines about requests.
+type RequestErrorLog struct {
+	// File, or "stderr". The master opens it and passes it on to the workers.
+	Path string `toml:"path" path:"true" short:"true" required:"true"`
+
+	// The least severe level that is logged.
+	Level Level `toml:"level" default:"error"`
 }
 
 // Header is a header field to send.

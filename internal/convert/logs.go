@@ -5,11 +5,9 @@ package convert
 
 import (
 	"strings"
-
-	"weir/internal/convert/wire"
 )
 
-// errorLog converts error_log FILE [LEVEL]. weir has one, for everything: that of the main block, or one of http in its place.
+// errorLog converts error_log FILE [LEVEL]. In the main block there is one; for requests there may be others.
 func (c *converter) errorLog(l *level, d *directive) {
 	path, severity := d.args[0], "error"
 	if len(d.args) == 2 {
@@ -19,17 +17,12 @@ func (c *converter) errorLog(l *level, d *directive) {
 	case strings.HasPrefix(path, "syslog:"), strings.HasPrefix(path, "memory:"):
 		c.refuse(l, d, "weir logs errors to a file or to stderr")
 		return
-	case l.in != inMain && l.in != inHTTP:
-		c.refuse(l, d, "there is one error log for all of weir, which the main block names")
-		return
 	case len(d.args) > 2:
 		c.refuse(l, d, "invalid number of arguments")
 		return
-	case l.in == inHTTP && c.root.byKey["error_log"] != nil:
-		c.refuse(l, d, "there is one error log for all of weir, and there is one already")
+	case l.in != inMain:
+		c.add(l, d, "error_log", list, item{text: braces([]string{"path = " + quote(path), "level = " + quote(severity)})})
 		return
-	case l.in == inHTTP:
-		c.note(wire.Different, d, "it holds for all of weir")
 	}
 	text := braces([]string{"path = " + quote(path), "level = " + quote(severity), `format = "nginx"`})
 	if !c.root.set("error_log", item{by: d, text: text}) {

@@ -20,7 +20,7 @@ func rules() map[string]rule {
 		"daemon":                {differs: "where a service manager waits for word of weir (`NOTIFY_SOCKET`), it stays in the foreground"},
 		"master_process":        {(*converter).masterProcess, "there is always a master; with `off` it runs one worker"},
 		"user":                  {(*converter).user, ""},
-		"error_log":             {(*converter).errorLog, "one for all of weir: in the main block, or in `http` when the main block has none"},
+		"error_log":             {(*converter).errorLog, "one in the main block; not to syslog or memory"},
 		"events":                {(*converter).events, ""},
 		"http":                  {(*converter).httpBlock, ""},
 		"server":                {(*converter).server, ""},

@@ -125,6 +125,15 @@ func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
 	return &ErrorLog{zap: zap.New(core), out: out, level: o.Level, nginx: o.Format == FormatNginx, limited: newLimiter(time.Now)}
 }
 
+// Both is an error log whose lines go to l and to other, to each those of its level. SetFD is not for it: whoever uses it reopens the files under the same
+// numbers.
+func (l *ErrorLog) Both(other *ErrorLog) *ErrorLog {
+	both := *l
+	both.zap = zap.New(zapcore.NewTee(l.zap.Core(), other.zap.Core()))
+	both.level = min(l.level, other.level)
+	return &both
+}
+
 // jsonKeys are the first keys of every line of JSON; pid, slot and generation follow them.
 func jsonKeys() zapcore.EncoderConfig {
 	return zapcore.EncoderConfig{

@@ -36,19 +36,27 @@ func newLogFiles() *logFiles { return &logFiles{fds: make(map[string]int)} }
 // logPathsOf lists the logs of a config, each once.
 func logPathsOf(config *conf.Config) []string {
 	paths := []string{config.ErrorLog.Path}
-	add := func(logs []conf.AccessLog) {
-		for _, l := range logs {
-			if !slices.Contains(paths, l.Path) {
-				paths = append(paths, l.Path)
-			}
+	known := map[string]bool{config.ErrorLog.Path: true}
+	add := func(path string) {
+		if !known[path] {
+			known[path] = true
+			paths = append(paths, path)
 		}
 	}
-	add(config.HTTP.AccessLogs)
+	addAll := func(s *conf.Settings) {
+		for i := range s.AccessLogs {
+			add(s.AccessLogs[i].Path)
+		}
+		for i := range s.ErrorLogs {
+			add(s.ErrorLogs[i].Path)
+		}
+	}
+	addAll(&config.HTTP.Settings)
 	for i := range config.HTTP.Servers {
 		server := &config.HTTP.Servers[i]
-		add(server.AccessLogs)
+		addAll(&server.Settings)
 		for j := range server.Locations {
-			add(server.Locations[j].AccessLogs)
+			addAll(&server.Locations[j].Settings)
 		}
 	}
 	return paths

@@ -111,6 +111,7 @@ type Location struct {
 	ServerField string // value of the field Server, and what error pages say
 	AddHeaders  []AddHeader
 	ErrorPages  []ErrorPage
+	ErrorLog    *logfile.ErrorLog // for lines about requests; nil: the engine's
 	Logs        []Log // access logs
 }
 

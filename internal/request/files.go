@@ -124,12 +124,12 @@ func errnoText(errno syscall.Errno) string {
 
 // logFile writes about a file; name ends with a NUL.
 func (r *Request) logFile(level logfile.Level, format string, name []byte) {
-	if r.engine.Log.Enabled(level) {
+	if r.errorLog().Enabled(level) {
 		message := fmt.Sprintf(format, name[:len(name)-1])
 		if level == logfile.LevelCrit {
-			r.engine.Log.Crit(message, r.logFields()...)
+			r.errorLog().Crit(message, r.logFields()...)
 		} else {
-			r.engine.Log.Error(message, r.logFields()...)
+			r.errorLog().Error(message, r.logFields()...)
 		}
 	}
 }

@@ -163,7 +163,7 @@ func (r *Request) refuseLimit() verdict {
 
 // logLimit says which limit refused, and whom.
 func (r *Request) logLimit(limits *Limits, failed *Limit, v limitconn.Verdict) {
-	log := r.engine.Log
+	log := r.errorLog()
 	if v == limitconn.Passed || v.NoRoom() {
 		r.engine.logFull(failed, v)
 		return

@@ -12,6 +12,17 @@ import (
 	"weir/internal/vars"
 )
 
+// errorLog is where lines about the request go.
+func (r *Request) errorLog() *logfile.ErrorLog {
+	switch {
+	case r.loc != nil && r.loc.ErrorLog != nil:
+		return r.loc.ErrorLog
+	case r.loc == nil && r.server != nil && r.server.Default.ErrorLog != nil:
+		return r.server.Default.ErrorLog
+	}
+	return r.engine.Log
+}
+
 // logFields are what every line of the error log says about a request.
 func (r *Request) logFields() []zap.Field {
 	fields := []zap.Field{
@@ -25,7 +36,7 @@ func (r *Request) logFields() []zap.Field {
 	if host, ok := r.AppendVariable(nil, vars.HTTPField, "host"); ok && r.status != 400 {
 		fields = append(fields, zap.ByteString("host", host))
 	}
-	if r.engine.Log.Nginx() {
+	if r.errorLog().Nginx() {
 		if referrer, ok := r.AppendVariable(nil, vars.HTTPField, "referer"); ok {
 			fields = append(fields, zap.ByteString("referrer", referrer))
 		}
@@ -35,8 +46,8 @@ func (r *Request) logFields() []zap.Field {
 
 // logInfo is about what the client did.
 func (r *Request) logInfo(message string, more ...zap.Field) {
-	if r.engine.Log.Enabled(logfile.LevelInfo) {
-		r.engine.Log.Info(message, append(r.logFields(), more...)...)
+	if r.errorLog().Enabled(logfile.LevelInfo) {
+		r.errorLog().Info(message, append(r.logFields(), more...)...)
 	}
 }
 
@@ -47,8 +58,8 @@ func (r *Request) logShortage() {
 
 // logError is about what this process cannot do for the request.
 func (r *Request) logError(message string, more ...zap.Field) {
-	if r.engine.Log.Enabled(logfile.LevelError) {
-		r.engine.Log.Error(message, append(r.logFields(), more...)...)
+	if r.errorLog().Enabled(logfile.LevelError) {
+		r.errorLog().Error(message, append(r.logFields(), more...)...)
 	}
 }
 
@@ -58,19 +69,19 @@ func (r *Request) logOrigin(message string, more ...zap.Field) {
 }
 
 func (r *Request) logOriginAt(level logfile.Level, message string, more ...zap.Field) {
-	if !r.engine.Log.Enabled(level) {
+	if !r.errorLog().Enabled(level) {
 		return
 	}
 	fields := append(r.logFields(), more...)
 	if r.up.peer != nil {
 		fields = append(fields, r.upstreamField(r.up.peer.Name))
 	}
-	r.engine.Log.Log(level, message, fields...)
+	r.errorLog().Log(level, message, fields...)
 }
 
 // upstreamField names who was asked; in nginx's form, and for what.
 func (r *Request) upstreamField(name string) zap.Field {
-	if !r.engine.Log.Nginx() {
+	if !r.errorLog().Nginx() {
 		return zap.String("upstream", name)
 	}
 	url := append([]byte("http://"), name...)

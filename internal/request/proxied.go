@@ -39,8 +39,8 @@ func (r *Request) takeProxied() proxyproto.Verdict {
 
 // logProxied says why a connection is not taken for one of a proxy.
 func (r *Request) logProxied(message string) {
-	if r.engine.Log.Enabled(logfile.LevelError) {
-		r.engine.Log.Error(message, zap.Uint64("connection", r.client.Serial), zap.ByteString("client", r.client.PeerText()), zap.String("server", r.bind.Address))
+	if r.errorLog().Enabled(logfile.LevelError) {
+		r.errorLog().Error(message, zap.Uint64("connection", r.client.Serial), zap.ByteString("client", r.client.PeerText()), zap.String("server", r.bind.Address))
 	}
 }
 

@@ -111,9 +111,9 @@ func (r *Request) logRate(rates *Rates, failed *Rate, out *limitreq.Outcome) {
 			zap.String("zone", failed.Zone.Name()), zap.Int64("size", failed.Zone.SizeBytes()))
 		return
 	}
-	if e.Log.Enabled(level) {
+	if log := r.errorLog(); log.Enabled(level) {
 		excess := fmt.Sprintf("%d.%03d", out.ExcessMilli/1000, out.ExcessMilli%1000)
-		e.Log.Log(level, message, append(r.logFields(), zap.String("excess", excess), zap.String("zone", failed.Zone.Name()),
+		log.Log(level, message, append(r.logFields(), zap.String("excess", excess), zap.String("zone", failed.Zone.Name()),
 			zap.String("key", r.keyText(failed.Key)))...)
 	}
 }

@@ -88,8 +88,8 @@ func (r *Request) waitHead() verdict {
 func (r *Request) headEnded(st conn.Status) verdict {
 	if r.w > r.base {
 		r.logInfo("client closed the connection within a request head")
-	} else if st == conn.Failed && r.engine.Log.Enabled(logfile.LevelDebug) {
-		r.engine.Log.Debug("idle client connection failed", zap.Error(r.client.Errno()))
+	} else if st == conn.Failed && r.errorLog().Enabled(logfile.LevelDebug) {
+		r.errorLog().Debug("idle client connection failed", zap.Error(r.client.Errno()))
 	}
 	r.engine.Stats.Reading.Dec()
 	return r.closeAll()
@@ -171,8 +171,8 @@ func (r *Request) refuseHead() verdict {
 		why = http1.RefusedHeadTooLarge
 	}
 	r.takeAll()
-	if r.engine.Log.Enabled(logfile.LevelInfo) {
-		r.engine.Log.Info("client sent an invalid request", append(r.logFields(), zap.String("why", why.String()))...)
+	if r.errorLog().Enabled(logfile.LevelInfo) {
+		r.errorLog().Info("client sent an invalid request", append(r.logFields(), zap.String("why", why.String()))...)
 	}
 	status := why.Status()
 	if why.TooLarge() {

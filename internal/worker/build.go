@@ -31,6 +31,8 @@ type builder struct {
 	groups   []*upstream.Group
 	formats  map[string]conf.LogFormat
 
+	errorLogs map[string]*logfile.ErrorLog
+
 	typeTables map[typesKey]*static.Types // one for all locations that have inherited it
 
 	sightWanted bool // conf.Config.ShowsNumbers
@@ -38,7 +40,7 @@ type builder struct {
 
 // buildBinds makes everything that requests use. The binds are indexed as conf.Config.Listeners.
 func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
-	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, sightWanted: w.config.ShowsNumbers()}
+	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, errorLogs: map[string]*logfile.ErrorLog{}, sightWanted: w.config.ShowsNumbers()}
 	for _, f := range w.config.HTTP.LogFormats {
 		b.formats[f.Name] = f
 	}
@@ -257,6 +259,32 @@ func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
 		logs = append(logs, request.Log{Writer: w, Template: t})
 	}
 	return logs, nil
+}
+
+// errorLog is the error log of a location, nil for that of the worker. Locations with the same files and levels have the same.
+func (b *builder) errorLog(list []conf.RequestErrorLog) (*logfile.ErrorLog, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	key := fmt.Sprint(list)
+	if l := b.errorLogs[key]; l != nil {
+		return l, nil
+	}
+	var all *logfile.ErrorLog
+	for _, c := range list {
+		fd, ok := b.manifest.Log(c.Path)
+		if !ok {
+			return nil, fmt.Errorf("manifest: no descriptor for error log %s", c.Path)
+		}
+		l := b.openErrorLog(fd, c.Level)
+		if all == nil {
+			all = l
+		} else {
+			all = all.Both(l)
+		}
+	}
+	b.errorLogs[key] = all
+	return all, nil
 }
 
 func (b *builder) logTemplate(name string) (*vars.Template, error) {

@@ -65,6 +65,9 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.Logs, err = b.accessLogs(c.AccessLogs); err != nil {
 		return nil, err
 	}
+	if l.ErrorLog, err = b.errorLog(c.ErrorLogs); err != nil {
+		return nil, err
+	}
 	l.Types = b.types(c)
 	if l.Expires, err = b.expires(c); err != nil {
 		return nil, err

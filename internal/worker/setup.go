@@ -83,11 +83,16 @@ func (w *worker) openLogs() error {
 	if !ok {
 		return fmt.Errorf("manifest: no descriptor for error log %s", path)
 	}
-	w.log = logfile.OpenErrorLog(logfile.ErrorLogOptions{
-		FD: fd, Level: logfile.Level(c.Level), Format: logfile.Format(c.Format), PID: os.Getpid(),
+	w.log = w.openErrorLog(fd, c.Level)
+	return nil
+}
+
+// openErrorLog makes an error log of the form that all have.
+func (w *worker) openErrorLog(fd int, level conf.Level) *logfile.ErrorLog {
+	return logfile.OpenErrorLog(logfile.ErrorLogOptions{
+		FD: fd, Level: logfile.Level(level), Format: logfile.Format(w.config.ErrorLog.Format), PID: os.Getpid(),
 		Slot: w.manifest.Slot, Generation: w.manifest.Generation,
 	})
-	return nil
 }
 
 func (w *worker) makeLoop() error {
