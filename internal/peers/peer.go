@@ -186,6 +186,19 @@ func (p *Peer) Weight(weight int, slowStartMs, nowMs int64) int64 {
 	return full
 }
 
+// Plain says that nobody has said anything of the origin and it has not failed lately: then a turn is Owe, and no more is to be asked.
+func (p *Peer) Plain() bool {
+	s := p.s
+	return s.admin|s.health>>1|s.fails|s.penalty == 0
+}
+
+// Owe is Take for an origin that is Plain: it is owed its weight more. It returns what it is owed now.
+func (p *Peer) Owe(weight int64) (debt int64) {
+	s := p.s
+	s.debt += weight
+	return s.debt
+}
+
 // Take is a turn of smooth weighted round robin, under the lock: the origin is owed its weight more, which failures have lowered. It returns that weight, and what the origin is
 // owed now.
 func (p *Peer) Take(weight int64) (taken, debt int64) {

@@ -63,16 +63,21 @@ func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
 func leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var best *Peer
 	var busy, weight int64 // of best
-	first, equals := 0, false
+	first, equals, plain := 0, false, tried.empty()
 	for i, p := range peers {
-		if !p.available(nowMs, tried) {
-			continue
+		w := p.full
+		if p.particular || !plain || !p.Shared.Plain() {
+			plain = false
+			if !p.available(nowMs, tried) {
+				continue
+			}
+			w = p.weight(nowMs)
 		}
-		b, w := p.Shared.Busy(), p.weight(nowMs)
-		switch {
-		case best == nil || b*weight < busy*w:
+		b := p.Shared.Busy()
+		switch mine, its := b*weight, busy*w; {
+		case best == nil || mine < its:
 			best, busy, weight, first, equals = p, b, w, i, false
-		case b*weight == busy*w:
+		case mine == its:
 			equals = true
 		}
 	}
@@ -82,12 +87,20 @@ func leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var winner *Peer
 	var most, total int64
 	for _, p := range peers[first:] {
-		w := p.weight(nowMs)
-		if !p.available(nowMs, tried) || p.Shared.Busy()*weight != busy*w {
+		w := p.full
+		if !plain {
+			w = p.weight(nowMs)
+		}
+		if p.Shared.Busy()*weight != busy*w || !plain && !p.available(nowMs, tried) {
 			continue
 		}
-		taken, debt := p.Shared.Take(w)
-		total += taken
+		debt := int64(0)
+		if plain {
+			debt = p.Shared.Owe(w)
+		} else {
+			w, debt = p.Shared.Take(w)
+		}
+		total += w
 		if winner == nil || debt > most {
 			winner, most = p, debt
 		}

@@ -129,7 +129,7 @@ func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
 		if p = g.among(g.primary, nowMs, tried); p == nil {
 			p = g.among(g.backup, nowMs, tried)
 		}
-		if p != nil {
+		if p != nil && !p.Shared.Plain() {
 			p.Shared.Give(tx, nowMs, p.FailTimeoutMs)
 		}
 	}
@@ -164,11 +164,20 @@ func (g *Group) among(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 func byTurns(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var best *Peer
 	var most, total int64
+	fresh := tried.empty()
 	for _, p := range peers {
-		if !p.available(nowMs, tried) {
+		var weight, debt int64
+		switch {
+		case !fresh && tried.has(p.index):
+			continue
+		case !p.particular && p.Shared.Plain():
+			weight = p.full
+			debt = p.Shared.Owe(weight)
+		case p.ready(nowMs):
+			weight, debt = p.Shared.Take(p.weight(nowMs))
+		default:
 			continue
 		}
-		weight, debt := p.Shared.Take(p.weight(nowMs))
 		total += weight
 		if best == nil || debt > most {
 			best, most = p, debt

@@ -16,7 +16,10 @@ type Peer struct {
 	placeKey []byte // of the peer in Options.Places
 	idle     conn.List
 	id       string // see ID; "" without Sticky
-	left     bool   // it is in the group no more: see SetPeers
+	full     int64  // its weight in units of 1/peers.One
+	// particular says that the config has more to say of it than a weight: whether it serves, and how it comes back.
+	particular bool
+	left       bool // it is in the group no more: see SetPeers
 }
 
 // weight is its share at present, in units of 1/peers.One.
@@ -53,9 +56,14 @@ func (p *Peer) healthy() bool {
 	return health != peers.Unhealthy
 }
 
+// ready says whether the peer may get requests.
+func (p *Peer) ready(nowMs int64) bool {
+	return p.serves() && !p.Shared.Failing(nowMs, p.MaxFails, p.FailTimeoutMs)
+}
+
 // available says whether the peer may get this request.
 func (p *Peer) available(nowMs int64, tried *Tried) bool {
-	return p.serves() && !tried.has(p.index) && !p.Shared.Failing(nowMs, p.MaxFails, p.FailTimeoutMs)
+	return !tried.has(p.index) && p.ready(nowMs)
 }
 
 // try is available for a choice that is made without the lock: when the peer has its first chance after it has failed, one request of all workers gets it.

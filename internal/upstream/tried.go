@@ -21,8 +21,11 @@ type Tried struct {
 // Reset empties the set and keeps its memory. No attempt may be in work.
 func (t *Tried) Reset() {
 	t.first, t.walk, t.bound = 0, walk{}, nil
-	clear(t.more)
+	t.more = t.more[:0]
 }
+
+// empty says that no peer is in the set.
+func (t *Tried) empty() bool { return t.first == 0 && len(t.more) == 0 }
 
 func (t *Tried) has(i int) bool {
 	if i < 64 {
