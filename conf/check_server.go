@@ -16,6 +16,7 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 		k.faultAt(p, "%s cannot be the name of a group", quote(u.Name))
 	}
 	k.checkResolver(p, u.Resolver)
+	k.checkHealth(p, u)
 	usable := false
 	for i := range u.Servers {
 		s := &u.Servers[i]

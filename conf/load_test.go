@@ -401,6 +401,7 @@ server = "localhost"
 least_conn = true
 server = "localhost"
 [http.upstream.named]
+health_check = { interval = "1s", jitter = "1ms", timeout = "2s", type = "tcp", port = 1, passes = 2, fails = 3, mandatory = true }
 resolver = "localhost"
 resolver_timeout = "1s"
 server = [{ address = "a.example", resolve = true, service = "http" }, { address = "b.example:81", resolve = true }]

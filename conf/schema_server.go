@@ -45,6 +45,10 @@ type Upstream struct {
 	// bounds them.
 	KeepaliveTotal int `toml:"keepalive_total" default:"0" max:"1048576" as:"weir"`
 
+	// Checks of the origins while weir serves, by one process for all workers: one that fails gets no requests until it passes again. Absent: there are none, and only
+	// max_fails counts. See docs/upstreams.md.
+	HealthCheck *HealthCheck `toml:"health_check" example:"{ uri = '/healthz', interval = '2s' }" as:"nginx's commercial version"`
+
 	// The name servers for origins with resolve. Absent: those of [http].
 	Resolver *Resolver `toml:"resolver" example:"['127.0.0.1']"`
 

@@ -223,6 +223,15 @@ func (x CookieExpires) String() string {
 	return formatTime(time.Duration(x))
 }
 
+// HealthType is what a health check does.
+type HealthType uint8
+
+// What a health check does.
+const (
+	HealthHTTP HealthType = iota
+	HealthTCP
+)
+
 // RandomChoice is whether, and among how many, an origin is chosen at random.
 type RandomChoice uint8
 
@@ -276,6 +285,7 @@ func (HTTPVersion) names() []string    { return []string{"1.0", "1.1"} }
 func (ErrorLogFormat) names() []string { return []string{"text", "json", "nginx"} }
 func (Escape) names() []string         { return []string{"default", "json", "none"} }
 func (SharedMutex) names() []string    { return []string{"atomic", "flock"} }
+func (HealthType) names() []string     { return []string{"http", "tcp"} }
 func (RandomChoice) names() []string   { return []string{"off", "one", "two"} }
 func (StopSignal) names() []string     { return []string{"fast", "graceful"} }
 func (Splice) names() []string         { return []string{"auto", "off"} }
@@ -331,6 +341,9 @@ func (o OnFull) String() string { return o.names()[o] }
 
 // String is the choice as written.
 func (c RandomChoice) String() string { return c.names()[c] }
+
+// String is the type as written.
+func (t HealthType) String() string { return t.names()[t] }
 
 // String is the level as written.
 func (l LimitLevel) String() string { return l.names()[l] }

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"weir/internal/ipc"
+	"weir/internal/prober"
 	"weir/internal/worker"
 )
 
@@ -31,5 +33,8 @@ func main() {
 		os.Exit(2)
 	}
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGWINCH)
+	if os.Getenv(ipc.RoleVariable) == ipc.RoleProber {
+		os.Exit(prober.Run(version))
+	}
 	os.Exit(worker.Run(version))
 }

@@ -19,6 +19,12 @@ const (
 	ManifestFD = 3
 )
 
+// RoleVariable names, in the environment of weir-worker, what the process is to be: RoleProber, or a worker without it. It is known before the manifest is read.
+const (
+	RoleVariable = "WEIR_ROLE"
+	RoleProber   = "prober"
+)
+
 const (
 	manifestBytesMax = 16 << 20
 	// ConfigBytesMax bounds the config that a worker reads: larger than any real one, smaller than a mistake.
@@ -29,6 +35,9 @@ const (
 // master, and never changes: the worker reads it from a sealed memory file at descriptor ManifestFD.
 type Manifest struct {
 	Build string `json:"build"` // the master's version; a worker of another build refuses to run
+
+	// Prober is set when the process checks the health of the origins instead of serving: it has no slot, counters, listeners and zones but Peers, and no channel.
+	Prober bool `json:"prober,omitempty"`
 
 	Slot       int `json:"slot"`       // this worker's place in shared memory; no other live worker has it, of any generation
 	Generation int `json:"generation"` // counts the accepted configs, from 1
@@ -163,7 +172,7 @@ func (m *Manifest) CheckBuild(own string) error {
 // Check returns the first fault of a manifest that has the right build: a number out of range, or a
 // descriptor that stands for two things.
 func (m *Manifest) Check() error {
-	if m.Succession != nil {
+	if m.Succession != nil || m.Prober {
 		return m.checkDescriptors()
 	}
 	if m.Slot < 0 || m.Slot >= m.Slots {
@@ -199,7 +208,10 @@ type descriptor struct {
 
 // descriptors lists what is open in a new worker above ManifestFD.
 func (m *Manifest) descriptors() []descriptor {
-	list := []descriptor{{"channel", m.Channel}, {"stats", m.Stats}, {"slot table", m.Table}, {"peers", m.Peers}}
+	list := []descriptor{{"peers", m.Peers}}
+	if !m.Prober {
+		list = append(list, descriptor{"channel", m.Channel}, descriptor{"stats", m.Stats}, descriptor{"slot table", m.Table})
+	}
 	switch {
 	case m.Succession == nil:
 		list = append(list, descriptor{"config", m.Config})

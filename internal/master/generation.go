@@ -296,6 +296,7 @@ func (m *master) expire(now time.Time) {
 	m.expireSuccessor(now)
 	m.forgetForebears()
 	m.fill(now)
+	m.settleProber(now)
 	m.notifyBeat(now)
 }
 
@@ -314,6 +315,7 @@ func (m *master) nextDue() time.Time {
 		}
 	}
 	sooner(m.notifyDue())
+	sooner(m.proberDue())
 	if m.change != nil {
 		sooner(m.change.deadline)
 		sooner(m.change.retry)

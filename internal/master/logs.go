@@ -240,6 +240,7 @@ func (m *master) beginRotation(askers []asker) {
 			}
 		}
 	}
+	m.killProber() // the next one has the new files
 	if p := m.predecessor; p.lives() && !p.undecided() {
 		m.serial++
 		r.elsewhere = m.serial

@@ -84,6 +84,8 @@ type master struct {
 	serial      int           // of the last reopen message or inquiry
 	inquiries   []*inquiry
 
+	probing probing // of the origins' health
+
 	predecessor *predecessor // the old master, when this one was started by an upgrade
 	successor   *successor   // the new master, when there is an upgrade
 	departing   []*successor // new masters of upgrades that have failed, which have not ended
@@ -177,7 +179,7 @@ func (m *master) run() error {
 	for {
 		m.act()
 		m.bury()
-		if m.ending != staying && len(m.live) == 0 && !m.owesAnswers() && !m.awaitsOld() {
+		if m.ending != staying && len(m.live) == 0 && m.probing.now == nil && !m.owesAnswers() && !m.awaitsOld() {
 			m.finish()
 			return m.failure
 		}

@@ -48,6 +48,9 @@ func (m *master) knows(pid int) bool {
 			return true
 		}
 	}
+	if p := m.probing.now; p != nil && p.pid == pid {
+		return true
+	}
 	for _, g := range m.live {
 		for _, w := range g.workers {
 			if w.pid == pid && w.exit == nil {

@@ -239,6 +239,7 @@ func (m *master) onDraining(w *worker, bound time.Duration) {
 // reap asks for every worker whether it has ended.
 func (m *master) reap() {
 	m.reapSuccessor()
+	m.reapProber()
 	for _, g := range m.live {
 		for _, w := range slices.Clone(g.workers) {
 			m.reapWorker(w)

@@ -47,6 +47,8 @@ type PeerOptions struct {
 	Drain         bool           // only for requests that are bound to it
 	Route         string         // of Sticky; "": the MD5 of the address
 	SlowStartMs   int64          // over which its weight grows after it has come back; 0: it has all of it at once
+	Checked       bool           // its health is checked
+	Mandatory     bool           // it gets no requests before it has passed a check
 	Shared        *peers.Peer    // it in Options.Zone; nil: only this worker knows of it
 	Row           *stats.Row     // where attempts with it are counted; nil: they are not
 }

@@ -51,9 +51,13 @@ func (p *Peer) servesBound() bool {
 	return p.healthy()
 }
 
+// healthy says whether health checks allow requests. What they said before is of no matter where there are none any more.
 func (p *Peer) healthy() bool {
+	if !p.Checked {
+		return true
+	}
 	health, _ := p.Shared.Health()
-	return health != peers.Unhealthy
+	return health == peers.Healthy || health == peers.Unknown && !p.Mandatory
 }
 
 // ready says whether the peer may get requests.

@@ -185,6 +185,7 @@ func TestOneChanceForAll(t *testing.T) {
 func TestOperatorAndHealth(t *testing.T) {
 	for m := RoundRobin; m <= RandomTwo; m++ {
 		o := options(m, 2)
+		o.Peers[0].Checked, o.Peers[1].Checked = true, true
 		o.Peers[1].Down = true
 		f := newFleet(t, 3, o)
 		all := func(nowMs int64) (seen string) {
@@ -231,6 +232,12 @@ func TestOperatorAndHealth(t *testing.T) {
 	f := newFleet(t, 1, options(RoundRobin, 1))
 	defer f.close(t)
 	g := f.workers[0]
+	require.NotEqual(t, "-", func() string { g.peers[0].Shared.SetHealth(peers.Unhealthy, 1); return picks(g, 1, 1) }(), "a group without checks does not go by what old ones have found")
+	g.peers[0].Checked = true
+	g.peers[0].Shared.SetHealth(peers.Unknown, 1)
+	g.peers[0].Mandatory = true
+	require.Equal(t, "-", picks(g, 1, 1), "no check has been passed yet")
+	g.peers[0].Mandatory = false
 	require.Equal(t, "-", func() string { g.peers[0].Shared.SetAdmin(peers.Down, 1); return picks(g, 1, 1) }())
 	require.NotEqual(t, "-", func() string { g.peers[0].Shared.SetAdmin(peers.Up, 1); return picks(g, 1, 1) }())
 	require.Equal(t, "-", func() string { g.peers[0].Shared.SetHealth(peers.Unhealthy, 1); return picks(g, 1, 1) }())
