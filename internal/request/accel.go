@@ -14,12 +14,13 @@ import (
 // the path that it names. Both are in the request's arena.
 type accel struct {
 	fields      []byte // lines
+	ranges      []byte // the line Accept-Ranges, which an error does not have
 	contentType []byte // in the place of the other answer's, unless that is an origin's too
 }
 
-// keptFields are the fields that survive X-Accel-Redirect, besides Content-Type (nginx: those of ngx_http_upstream_headers_in with redirect).
+// keptFields are the fields that survive X-Accel-Redirect, besides Content-Type and Accept-Ranges (nginx: those of ngx_http_upstream_headers_in with redirect).
 const keptFields FieldSet = 1<<http1.FieldSetCookie | 1<<http1.FieldContentDisposition | 1<<http1.FieldCacheControl |
-	1<<http1.FieldExpires | 1<<http1.FieldAcceptRanges
+	1<<http1.FieldExpires
 
 // accelRedirect handles the request anew as the origin says: as one for another path, or in a named location.
 func (r *Request) accelRedirect() verdict {
@@ -33,7 +34,7 @@ func (r *Request) accelRedirect() verdict {
 	if len(target) > 0 && target[0] == '@' {
 		i := r.server.Locations.Named(string(target))
 		if i < 0 {
-			r.logError("X-Accel-Redirect names a location that is not there")
+			r.logError("could not find named location \"" + string(target) + "\"")
 			return r.answer(500)
 		}
 		return r.enterNamed(i)
@@ -45,7 +46,7 @@ func (r *Request) accelRedirect() verdict {
 	case path == nil && ok:
 		return r.noMemory()
 	case !ok || unsafePath(path):
-		r.logError("X-Accel-Redirect names an unsafe path")
+		r.logError("unsafe URI \"" + string(raw) + "\" was detected")
 		return r.answer(404)
 	}
 	if args != nil {
@@ -90,6 +91,12 @@ func (r *Request) keepFields() bool {
 	if b == nil {
 		return false
 	}
+	if i := u.head.Lookup(http1.FieldAcceptRanges); i >= 0 {
+		if r.accel.ranges = r.arena.Copy(appendOriginal(headSpace(b), &u.head.Fields[i], u.text)); r.accel.ranges == nil {
+			r.engine.Pool.Release(b)
+			return false
+		}
+	}
 	kept := append(headSpace(b), r.accel.fields...)
 	for i := range u.head.Fields {
 		if f := &u.head.Fields[i]; keptFields.Has(f.ID) {
@@ -106,7 +113,16 @@ func (r *Request) appendAccel(dst []byte, typed bool) []byte {
 	if !typed && r.accel.contentType != nil {
 		dst = http1.AppendField(dst, "Content-Type", r.accel.contentType)
 	}
-	return append(dst, r.accel.fields...)
+	return r.appendKept(dst)
+}
+
+// appendKept appends the fields that were kept, but for the type.
+func (r *Request) appendKept(dst []byte) []byte {
+	dst = append(dst, r.accel.fields...)
+	if r.status < 300 {
+		dst = append(dst, r.accel.ranges...)
+	}
+	return dst
 }
 
 // appendCharset appends a Content-Type with the character set that X-Accel-Charset names in the place of its own.

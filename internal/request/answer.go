@@ -232,7 +232,7 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	if a.allow != "" {
 		dst = http1.AppendFieldString(dst, "Allow", a.allow)
 	}
-	dst = append(dst, r.accel.fields...)
+	dst = r.appendKept(dst)
 	dst = r.appendRetryAfter(dst)
 	dst = r.appendConnection(dst)
 	dst = r.appendAuthenticate(dst)

@@ -14,6 +14,9 @@ import (
 func (r *Request) sendFile() verdict {
 	f, s := r.loc.Files, &r.file
 	s.contentType = r.loc.Types.Of(r.path)
+	if kept := r.accel.contentType; kept != nil {
+		s.contentType = string(kept)
+	}
 	s.etagLen = 0
 	if f.Etag {
 		s.etagLen = len(static.AppendETag(s.etagText[:0], s.MtimeSec, s.Size))
@@ -155,6 +158,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	if r.status < 400 {
 		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
 	}
+	dst = r.appendKept(dst)
 	dst = r.appendConnection(dst)
 	if s.etagLen > 0 && r.status < 400 {
 		dst = http1.AppendField(dst, "ETag", s.etag())

@@ -154,14 +154,23 @@ func (r *Request) appendTarget(dst []byte) []byte {
 	case p.HasURI && r.loc.Prefix && bytes.HasPrefix(r.path, []byte(r.loc.Path)):
 		// nginx: the part that the location matched is replaced, the rest is escaped again.
 		dst = append(dst, p.URI...)
-		dst = http1.AppendEscapedPath(dst, r.path[len(r.loc.Path):])
+		dst = r.appendPath(dst, r.path[len(r.loc.Path):])
 	case p.HasURI:
 		dst = append(dst, p.URI...)
 	default:
-		dst = http1.AppendEscapedPath(dst, r.path)
+		dst = r.appendPath(dst, r.path)
 	}
 	if len(r.args) > 0 {
 		dst = append(append(dst, '?'), r.args...)
 	}
 	return dst
+}
+
+// appendPath appends a part of the request's path. What nginx escapes is escaped, unless the path is the client's and had no escapes: what the client
+// has not escaped passes as it is.
+func (r *Request) appendPath(dst, path []byte) []byte {
+	if !r.redirected && (r.head.PlainPath || bytes.IndexByte(r.headOf(r.head.Path), '%') < 0) {
+		return append(dst, path...)
+	}
+	return http1.AppendEscapedPath(dst, path)
 }
