@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -246,4 +247,35 @@ func TestProxySendTimeout(t *testing.T) {
 	if r.status != 504 {
 		t.Errorf("status %d, want 504", r.status)
 	}
+}
+
+// All workers together keep no more than keepalive_total idle connections, and have those of a killed worker back.
+func TestOriginIdleConnectionsOfAllWorkers(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	g := newGate(t)
+	p := start(t, site{workers: 2, origin: g.addr, upstream: "keepalive = 8\nkeepalive_total = 3", more: location("= /who", answer("who"), `add_header = { X-Worker = "$pid" }`)})
+	byWorker := p.spread(2, 5)
+	burst := func(clients []*client, name string) {
+		for i, c := range clients {
+			g.hold(c, fmt.Sprint(name, i))
+		}
+		for i, c := range clients {
+			g.letGo(c, fmt.Sprint(name, i))
+		}
+	}
+	burst(inTurn(byWorker), "all")
+	eventually(t, ioDeadline, "3 idle connections left", func() bool { return g.open.Load() == 3 })
+	p.allow("exited on signal 9|killed")
+	pids := sortedKeys(byWorker)
+	burst(byWorker[pids[0]], "first") // it gives its own up for others at most: those of both stay 3
+	eventually(t, ioDeadline, "3 idle connections left", func() bool { return g.open.Load() == 3 })
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ioDeadline, "3 idle connections of the other worker", func() bool {
+		burst(byWorker[pids[1]], fmt.Sprint("again", time.Now().UnixNano(), "-"))
+		return within(100*time.Millisecond, func() bool { return g.open.Load() == 3 })
+	})
+	p.sound(places)
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -264,4 +265,46 @@ func TestQueueUnderLoad(t *testing.T) {
 		t.Errorf("the zone counts %+v", z)
 	}
 	p.waitEmpty(places)
+}
+
+// A worker is woken when another one frees a place for one of its requests. How soon is logged, from the end of one response to the next request at the origin, by way of the
+// other worker; the bound is generous, since whoever else runs on the machine has a say in it.
+func TestQueueWakes(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	var mu sync.Mutex
+	var answered time.Time
+	var last string
+	var gaps []time.Duration
+	o := newOrigin(t, func(c *originConn) {
+		for r := c.request(); r != nil; r = c.request() {
+			mu.Lock()
+			if !answered.IsZero() && r.target != last {
+				gaps = append(gaps, time.Since(answered))
+			}
+			last, answered = r.target, time.Now()
+			c.write(ok("x"))
+			mu.Unlock()
+		}
+	})
+	p := start(t, site{workers: 2, servers: []string{fmt.Sprintf("{ address = %q, max_conns = 1 }", o.addr)}, upstream: queue(10, "30s"), http: "access_log = []",
+		more: location("= /who", answer("who"), `add_header = { X-Worker = "$pid" }`)})
+	var all sync.WaitGroup
+	for pid, clients := range p.spread(2, 1) {
+		all.Go(func() {
+			for range 500 {
+				clients[0].get(fmt.Sprint("/", pid), 200)
+			}
+		})
+	}
+	all.Wait()
+	z := p.zone(places)
+	slices.Sort(gaps)
+	if len(gaps) < 100 || z.Waited < 100 {
+		t.Fatalf("%d changes of worker, %d waited", len(gaps), z.Waited)
+	}
+	t.Logf("%d changes of worker, %d waited; from response to request: median %v, 99 %% %v, longest %v", len(gaps), z.Waited, gaps[len(gaps)/2], gaps[len(gaps)*99/100], gaps[len(gaps)-1])
+	if median := gaps[len(gaps)/2]; median > 100*time.Millisecond {
+		t.Errorf("the median is %v", median)
+	}
 }
