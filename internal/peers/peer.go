@@ -211,9 +211,6 @@ func (p *Peer) Take(weight int64) (taken, debt int64) {
 	return weight, s.debt
 }
 
-// Debt is what Take has made of it.
-func (p *Peer) Debt() int64 { return p.s.debt }
-
 // Pay takes what the winner of a turn gives to all, under the lock.
 func (p *Peer) Pay(total int64) { p.s.debt -= total }
 

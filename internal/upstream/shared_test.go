@@ -331,3 +331,83 @@ func TestSticky(t *testing.T) {
 		f.close(t)
 	}
 }
+
+// TestDistribution: over 100,000 choices of four workers each peer gets its share, by turns to the request, by hashes and at random about that.
+func TestDistribution(t *testing.T) {
+	const picks = 100_000
+	weights := []int{5, 3, 1, 1}
+	for m := RoundRobin; m <= RandomTwo; m++ {
+		t.Run(fmt.Sprint(m), func(t *testing.T) {
+			o := options(m, len(weights))
+			for i, w := range weights {
+				o.Peers[i].Weight = w
+			}
+			f := newFleet(t, 4, o)
+			defer f.close(t)
+			got := make([]int, len(weights))
+			var held []*Tried // with least_conn and random two: requests that take as long as 40 others
+			var room [40]Tried
+			for i := range picks {
+				tried := &room[i%len(room)]
+				if len(held) == len(room) {
+					tried.Leave()
+					tried.Reset()
+				} else {
+					held = append(held, tried)
+				}
+				key := fmt.Append(nil, "/page/", i)
+				if m == IPHash {
+					key = []byte{byte(i >> 16), byte(i >> 8), byte(i), 1}
+				}
+				got[f.workers[i%4].Pick(1000, tried, key).index]++
+			}
+			for i := range room {
+				room[i].Leave()
+			}
+			for i, w := range weights {
+				want := picks * w / 10
+				tolerance := 0
+				switch m {
+				case LeastConn:
+					tolerance = picks / 500
+				case IPHash, Hash, Random:
+					tolerance = picks / 50
+				case ConsistentHash: // 160 points for each unit of weight: nginx's own spread
+					tolerance = picks / 10
+				case RandomTwo: // less busy ones are chosen: the weights even out more than at random
+					tolerance = picks / 20
+				}
+				require.InDelta(t, want, got[i], float64(tolerance), "peer %d: %v", i, got)
+			}
+		})
+	}
+}
+
+// TestConsistentHashMoves: whichever of n peers leaves or fails, only its own keys move, about 1/n of all.
+func TestConsistentHashMoves(t *testing.T) {
+	const n, keys = 8, 20_000
+	f := newFleet(t, 2, options(ConsistentHash, n))
+	defer f.close(t)
+	of := func(g *Group, key int) *Peer {
+		var tried Tried
+		p := g.Pick(1000, &tried, fmt.Append(nil, "key", key))
+		tried.Leave()
+		return p
+	}
+	before := make([]*Peer, keys)
+	for k := range before {
+		before[k] = of(f.workers[0], k)
+	}
+	for i := range n {
+		f.workers[1].peers[i].Shared.SetAdmin(peers.Down, 1000)
+		moved := 0
+		for k, p := range before {
+			if now := of(f.workers[0], k); now != p {
+				require.Equal(t, i, p.index, "a key of another peer has moved")
+				moved++
+			}
+		}
+		require.InDelta(t, keys/n, moved, keys/n/3, "peer %d", i)
+		f.workers[1].peers[i].Shared.SetAdmin(peers.Up, 1000)
+	}
+}
