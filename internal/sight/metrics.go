@@ -18,6 +18,7 @@ func (s *Snapshot) AppendMetrics(dst []byte) []byte {
 	s.connections(t)
 	s.servers(t)
 	s.origins(t)
+	s.upstreams(t)
 	s.zones(t)
 	s.memory(t)
 	s.movement(t)
@@ -134,6 +135,33 @@ func (s *Snapshot) origins(t *text) {
 		func(x *Origin, l []string) { t.histogram(&x.FirstByte, s.BoundsSec, l...) })
 	each("weir_upstream_duration_seconds", "histogram", "From the start of an attempt to its end.",
 		func(x *Origin, l []string) { t.histogram(&x.Total, s.BoundsSec, l...) })
+}
+
+// upstreams is in which state the origins are.
+func (s *Snapshot) upstreams(t *text) {
+	each := func(name, kind, help string, one func(p *Peer, labels []string)) {
+		t.metric(name, kind, help)
+		for i := range s.Upstreams {
+			u := &s.Upstreams[i]
+			seen := map[string]bool{} // of an address that a group has several times, the first
+			for j := range u.Peers {
+				if p := &u.Peers[j]; !seen[p.Address] {
+					seen[p.Address] = true
+					one(p, []string{"upstream", u.Name, "peer", p.Address})
+				}
+			}
+		}
+	}
+	if len(s.Upstreams) == 0 {
+		return
+	}
+	each("weir_upstream_peer_state", gauge, "Whether the origin is in the state.", func(p *Peer, l []string) {
+		for _, state := range PeerStates() {
+			t.sample(truth(p.State == state), append(l[:len(l):len(l)], "state", state)...)
+		}
+	})
+	each("weir_upstream_peer_fails", gauge, "Failed attempts that no success has ended, of all workers.", func(p *Peer, l []string) { t.count(uint64(p.Fails), l...) })
+	each("weir_upstream_peer_in_work", gauge, "Requests that the origin has in work, of all workers.", func(p *Peer, l []string) { t.count(uint64(p.Active), l...) })
 }
 
 func (s *Snapshot) zones(t *text) {

@@ -6,12 +6,15 @@ package sight
 import (
 	"time"
 
+	"weir/conf"
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
+	"weir/internal/peers"
 	"weir/internal/quota"
 	"weir/internal/shm"
 	"weir/internal/slots"
 	"weir/internal/stats"
+	"weir/internal/sys"
 )
 
 // Source is the shared memory that a snapshot is read from.
@@ -23,6 +26,8 @@ type Source struct {
 	Rates   map[string]*limitreq.Zone
 	Places  *limitconn.Zone // of max_conns; nil: there is none
 	Quota   *quota.Zone     // nil: there are no temporary files
+	Config  *conf.Config    // of the worker; nil: there is none
+	Peers   *peers.Zone     // what all know of its origins
 }
 
 // Read makes a snapshot of the present moment.
@@ -41,7 +46,7 @@ func (src *Source) Read() *Snapshot {
 		},
 		Bodies:  bodies(&sum),
 		Loop:    Loop{Turns: sum[stats.Turns], Sleeps: sum[stats.Sleeps], BusySec: seconds(sum[stats.Busy])},
-		Workers: []Worker{}, Servers: []Server{}, Origins: []Origin{}, Zones: []Zone{},
+		Workers: []Worker{}, Servers: []Server{}, Origins: []Origin{}, Upstreams: []Upstream{}, Zones: []Zone{},
 	}
 	for _, ns := range stats.Bounds() {
 		s.BoundsSec = append(s.BoundsSec, seconds(uint64(ns)))
@@ -49,6 +54,9 @@ func (src *Source) Read() *Snapshot {
 	src.readWorkers(s)
 	src.readSeries(s)
 	src.readZones(s)
+	if src.Config != nil {
+		s.Upstreams = Upstreams(src.Config, src.Peers, sys.MonotonicNs()/1e6)
+	}
 	if src.Quota != nil {
 		if q, ok := src.Quota.TryStatus(); ok {
 			s.Temp = &Temp{LimitBytes: q.Limit, UsedBytes: q.Used, Refused: q.Refused}

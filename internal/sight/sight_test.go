@@ -15,9 +15,11 @@ import (
 	"weir/conf"
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
+	"weir/internal/peers"
 	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/stats"
+	"weir/internal/sys"
 )
 
 // newSource is shared memory in which something has happened.
@@ -60,7 +62,24 @@ func newSource(t *testing.T) *Source {
 	segment.Slot(0).Accepted.Add(3)
 	segment.Master().ReloadsFailed.Inc()
 	segment.Master().ReloadedMs.Set(1_700_000_000_500)
-	return &Source{Version: "1.2.3", Segment: segment, Table: table, Conns: map[string]*limitconn.Zone{"addr": conns}, Rates: map[string]*limitreq.Zone{"one": rates}}
+	config, _, err := conf.Load(conf.Source{Text: []byte("http.upstream.app = { least_conn = true, server = ['127.0.0.1:9000', { address = '127.0.0.1:9001', down = true }, " +
+		"{ address = 'unix:/a', slow_start = '1h' }, '127.0.0.1:9002', '127.0.0.1:9003', '127.0.0.1:9004'] }\nhttp.server = []")})
+	require.NoError(t, err)
+	known, err := peers.Create(4, shmtx.Atomic, owner)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, known.Close()) })
+	require.NoError(t, known.Register(PeerNames(config), 1))
+	origin := func(address string) *peers.Peer {
+		p, ok := known.Find(peers.Name{Group: "app", Address: address})
+		require.True(t, ok)
+		return p
+	}
+	nowMs := sys.MonotonicNs() / 1e6
+	origin("unix:/a").SetAdmin(peers.Up, nowMs)
+	origin("127.0.0.1:9002").SetAdmin(peers.Drain, nowMs)
+	origin("127.0.0.1:9003").SetHealth(peers.Unhealthy, nowMs)
+	origin("127.0.0.1:9004").Failed(nowMs, 1, 1)
+	return &Source{Config: config, Peers: known, Version: "1.2.3", Segment: segment, Table: table, Conns: map[string]*limitconn.Zone{"addr": conns}, Rates: map[string]*limitreq.Zone{"one": rates}}
 }
 
 // TestMetrics: the text has the numbers, each metric with HELP and TYPE before its samples, once.
@@ -78,6 +97,14 @@ func TestMetrics(t *testing.T) {
 		`weir_upstream_first_byte_duration_seconds_bucket{upstream="app",peer="127.0.0.1:9000",le="10"} 0` + "\n",
 		`weir_upstream_first_byte_duration_seconds_bucket{upstream="app",peer="127.0.0.1:9000",le="+Inf"} 2` + "\n",
 		`weir_upstream_failures_total{upstream="app",peer="127.0.0.1:9000"} 2` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9000",state="up"} 1` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9001",state="down"} 1` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9001",state="up"} 0` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="unix:/a",state="slow_start"} 1` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9002",state="draining"} 1` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9003",state="unhealthy"} 1` + "\n",
+		`weir_upstream_peer_state{upstream="app",peer="127.0.0.1:9004",state="unavailable"} 1` + "\n",
+		`weir_upstream_peer_fails{upstream="app",peer="127.0.0.1:9004"} 1` + "\n",
 		`weir_limit_zone_requests_total{zone="one",kind="limit_req",result="passed"} 1` + "\n",
 		`weir_limit_zone_keys{zone="one",kind="limit_req"} 1` + "\n",
 		`weir_limit_zone_up{zone="addr",kind="limit_conn"} 1` + "\n",

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Connections Connections `json:"connections"`
 	Servers     []Server    `json:"servers"`
 	Origins     []Origin    `json:"origins"`
+	Upstreams   []Upstream  `json:"upstreams"` // of the generation that answers
 	Zones       []Zone      `json:"zones"`
 	Buffers     Buffers     `json:"buffers"`
 	Temp        *Temp       `json:"temp_files,omitempty"` // missing: there are none, or their lock was not to be had

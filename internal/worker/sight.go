@@ -24,6 +24,7 @@ func (b *builder) row(x stats.Series) *stats.Row {
 func (b *builder) page(c *conf.Location, server *conf.Server) *request.Page {
 	src := &sight.Source{
 		Version: b.build, Segment: b.segment, Table: b.slots, Rates: b.zones.rates, Places: b.zones.places, Quota: b.quota,
+		Config: b.config, Peers: b.origins,
 		Conns: map[string]*limitconn.Zone{},
 	}
 	for name, z := range b.zones.byName {
