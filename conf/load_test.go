@@ -55,12 +55,12 @@ func TestDefaults(t *testing.T) {
 		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{Size: 16384, Reserve: 2, TempPath: "/prefix/tmp", TempQuota: 1 << 30, MaxRewrite: 1024},
 		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
 	}
-	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}, 512, 4096}
+	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}, 512, 4096, HeadSettings{IgnoreInvalidHeaders: true, MaxHeaders: 1000}}
 	want := Settings{
 		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour,
 		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientBodyBufferSize: 16384, ClientMaxBodySize: 1 << 20,
 		LingeringClose: LingeringOn, LingeringTime: 30 * time.Second, LingeringTimeout: 5 * time.Second,
-		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, ServerTokens: true,
+		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, ServerTokens: "on",
 		ProxyConnectTimeout: time.Minute, ProxyReadTimeout: time.Minute, ProxySendTimeout: time.Minute,
 		ProxyBuffering: true, ProxyBuffers: NumberSize{8, 16384}, ProxyBufferSize: 16384,
 		LimitRate: "0", LimitRateAfter: "0", ProxyLimitRate: "0", ProxyMaxTempFileSize: 1 << 30, ProxyRequestBuffering: true, ProxyHTTPVersion: HTTP11,
@@ -69,6 +69,7 @@ func TestDefaults(t *testing.T) {
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 		AccessSettings:   AccessSettings{AuthBasic: "off", AuthRequest: "off", MirrorRequestBody: true, RealIPHeader: "X-Real-IP"},
 		ProxySettings:    ProxySettings{ProxyPassRequestBody: true, ProxyPassRequestHeaders: true, ProxyBind: ProxyBind{Address: "off"}},
+		ClientSettings:   ClientSettings{ChunkedTransferEncoding: true},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		FileSettings: FileSettings{
 			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
@@ -325,7 +326,7 @@ lingering_close = false
 lingering_time = 0
 lingering_timeout = 0
 error_log = ["e1.log", { path = "e2.log", level = "info" }]
-access_log = ["a.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s" }]
+access_log = ["a.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s", if = "$status" }]
 server_tokens = false
 proxy_connect_timeout = "1s"
 proxy_read_timeout = "2s"
@@ -373,6 +374,13 @@ limit_req_status = 429
 limit_req_log_level = "warn"
 limit_req_dry_run = true
 limit_retry_after = true
+keepalive_header_timeout = "20s"
+reset_timedout_connection = true
+chunked_transfer_encoding = false
+add_header_inherit = "merge"
+ignore_invalid_headers = false
+underscores_in_headers = true
+max_headers = 7
 access = ["allow 10.0.0.0/8", "allow unix:", "allow 2001:db8::1", "deny all"]
 satisfy = "any"
 auth_basic = "who is $remote_addr"

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// complete adds the fields of requests to origins that are set unless the configuration names them.
+// complete works out what add_header comes to, and adds the fields of requests to origins that are set unless the configuration names them.
 func (s *Settings) complete() {
+	s.inheritHeaders()
 	for _, h := range s.ProxySetHeader {
 		if strings.EqualFold(h.Name, "Host") {
 			return

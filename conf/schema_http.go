@@ -47,6 +47,8 @@ type ServerSettings struct {
 	// Size of the pieces that a request's own memory is taken in: rewritten paths and values, answers of weir's own. What is larger gets memory of its own.
 	// Where several servers listen on an address, that of its default server holds.
 	RequestPoolSize Size `toml:"request_pool_size" default:"4k" min:"64" max:"1m"`
+
+	HeadSettings
 }
 
 // Settings are inherited http -> server -> location: a level that does not name a key has its parent's value. Lists and tables are
@@ -97,8 +99,8 @@ type Settings struct {
 	// Error logs of what happens with requests, in place of the main error_log: each gets lines of its own level. Their form is the main one's.
 	ErrorLogs []RequestErrorLog `toml:"error_log" default:"[]" example:"['logs/site.error.log']"`
 
-	// Whether the version is named in the field Server and on error pages.
-	ServerTokens bool `toml:"server_tokens" default:"true"`
+	// Whether the version is named in the field Server and on error pages; or a text that stands there in its place. "": there is no such field.
+	ServerTokens ServerTokens `toml:"server_tokens" default:"on"`
 
 	// How long a connection to an origin may take to be established.
 	ProxyConnectTimeout time.Duration `toml:"proxy_connect_timeout" default:"60s" min:"1ms" max:"365d"`
@@ -196,6 +198,7 @@ type Settings struct {
 
 	LimitReqSettings
 	AccessSettings
+	ClientSettings
 	FileSettings
 	ResolverSettings
 	ProxySettings
@@ -256,6 +259,9 @@ type AccessLog struct {
 
 	// Age at which collected lines are written. 0: only when the buffer is full. Needs a buffer.
 	Flush time.Duration `toml:"flush" default:"0" max:"1d"`
+
+	// A request for which this is "0" or empty has no line. May have variables.
+	If Template `toml:"if" example:"$loggable"`
 }
 
 // RequestErrorLog is an error log for lines about requests.

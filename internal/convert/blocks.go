@@ -118,22 +118,15 @@ func (c *converter) stubStatus(l *level, d *directive) {
 }
 
 func (c *converter) keepaliveTimeout(l *level, d *directive) {
-	if len(d.args) == 2 {
-		c.note(wire.Different, d, "responses have no field Keep-Alive")
-	}
 	c.set(l, d, seconds(d.args[0]))
+	if len(d.args) == 2 {
+		c.setKey(l, d, "keepalive_header_timeout", seconds(d.args[1]))
+	}
 }
 
 func (c *converter) serverTokens(l *level, d *directive) {
-	switch arg := d.args[0]; arg {
-	case "on":
-		c.set(l, d, "true")
-	case "off":
-		c.set(l, d, "false")
-	case "build":
+	if d.args[0] == "build" {
 		c.note(wire.Different, d, "the name of a build is not shown")
-		c.set(l, d, "true")
-	default:
-		c.refuse(l, d, "must be \"on\", \"off\" or \"build\", not %s", quote(arg))
 	}
+	c.set(l, d, quote(d.args[0]))
 }

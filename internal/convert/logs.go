@@ -55,6 +55,8 @@ func (c *converter) accessLog(l *level, d *directive) {
 			fields = append(fields, "buffer = "+number(value))
 		case valued && name == "flush":
 			fields = append(fields, "flush = "+seconds(value))
+		case valued && name == "if":
+			fields = append(fields, "if = "+quote(value))
 		case name == "gzip":
 			c.refuse(l, d, "logs are not compressed")
 			return

@@ -32,9 +32,9 @@ func rules() map[string]rule {
 		"stub_status":           {(*converter).stubStatus, ""},
 		"error_page":            {(*converter).errorPage, ""},
 		"add_header":            {(*converter).addHeader, ""},
-		"access_log":            {(*converter).accessLog, "without `gzip`, `if`, syslog and variables in the path"},
+		"access_log":            {(*converter).accessLog, "without `gzip`, syslog and variables in the path"},
 		"log_format":            {(*converter).logFormat, ""},
-		"keepalive_timeout":     {(*converter).keepaliveTimeout, "the second argument is noted: there is no field Keep-Alive"},
+		"keepalive_timeout":     {(*converter).keepaliveTimeout, ""},
 		"server_tokens":         {(*converter).serverTokens, "`build` is `on`"},
 		"limit_conn_zone":       {(*converter).limitConnZone, ""},
 		"limit_conn":            {(*converter).limitConn, ""},
@@ -85,36 +85,31 @@ func upstreamRules() map[string]rule {
 func isNginx(name string) bool { return len(masks(name)) > 0 || slices.Contains(recent, name) }
 
 // recent are directives of nginx that are newer than the parser's tables.
-var recent = []string{"max_headers"}
+var recent = []string{"max_headers", "add_header_inherit"}
 
 // harmless are the arguments with which a directive asks for what weir does anyway.
 var harmless = map[string][]string{
-	"absolute_redirect":         {"on"},
-	"add_header_inherit":        {"on"},
-	"charset":                   {"off"},
-	"chunked_transfer_encoding": {"on"},
-	"client_body_in_file_only":  {"off"},
-	"gunzip":                    {"off"},
-	"gzip":                      {"off"},
-	"gzip_static":               {"off"},
-	"http2":                     {"off"},
-	"http3":                     {"off"},
-	"ignore_invalid_headers":    {"on"},
-	"limit_rate":                {"0"},
-	"limit_rate_after":          {"0"},
-	"merge_slashes":             {"on"},
-	"override_charset":          {"off"},
-	"port_in_redirect":          {"on"},
-	"proxy_cache":               {"off"},
-	"proxy_force_ranges":        {"off"},
-	"proxy_limit_rate":          {"0"},
-	"proxy_store":               {"off"},
-	"recursive_error_pages":     {"off"},
-	"reset_timedout_connection": {"off"},
-	"server_name_in_redirect":   {"off"},
-	"ssi":                       {"off"},
-	"ssl":                       {"off"},
-	"underscores_in_headers":    {"off"},
+	"absolute_redirect":        {"on"},
+	"charset":                  {"off"},
+	"client_body_in_file_only": {"off"},
+	"gunzip":                   {"off"},
+	"gzip":                     {"off"},
+	"gzip_static":              {"off"},
+	"http2":                    {"off"},
+	"http3":                    {"off"},
+	"limit_rate":               {"0"},
+	"limit_rate_after":         {"0"},
+	"merge_slashes":            {"on"},
+	"override_charset":         {"off"},
+	"port_in_redirect":         {"on"},
+	"proxy_cache":              {"off"},
+	"proxy_force_ranges":       {"off"},
+	"proxy_limit_rate":         {"0"},
+	"proxy_store":              {"off"},
+	"recursive_error_pages":    {"off"},
+	"server_name_in_redirect":  {"off"},
+	"ssi":                      {"off"},
+	"ssl":                      {"off"},
 }
 
 // changesNothing says whether a directive asks for what weir does anyway.
@@ -142,7 +137,7 @@ var inert = map[string]string{
 	"worker_aio_requests": insides, "worker_cpu_affinity": insides, "worker_priority": insides, "worker_rlimit_core": insides,
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
-	"keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
+	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed", "keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
 	"charset_types": "charset is refused",
 }
 

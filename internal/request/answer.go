@@ -93,6 +93,7 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		r.status = 444
 		r.closeClient = true
 		r.lingered = true
+		r.resetTimedOut()
 		return r.become(StateFinish)
 	case ret.URL != nil:
 		a.reset()
@@ -212,7 +213,9 @@ func (r *Request) answerShort() verdict {
 func (r *Request) appendAnswerHead(dst []byte) []byte {
 	a := &r.answerPage
 	dst = http1.AppendStatusLine(dst, r.status)
-	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
+	if r.loc.ServerField != "" {
+		dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
+	}
 	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
 	switch kept := r.accel.contentType; {
 	case kept != nil && r.status < 300 && a.contentType != "":
@@ -251,7 +254,8 @@ func (r *Request) appendConnection(dst []byte) []byte {
 	if r.closeClient {
 		return append(dst, "Connection: close\r\n"...)
 	}
-	return append(dst, "Connection: keep-alive\r\n"...)
+	dst = append(dst, "Connection: keep-alive\r\n"...)
+	return append(dst, r.loc.KeepAliveField...)
 }
 
 // appendAddHeaders adds the fields of expires and add_header.

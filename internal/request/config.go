@@ -108,11 +108,14 @@ type Location struct {
 	LingerTimeMs    int64  // lingering_time
 	LingerTimeoutMs int64  // lingering_timeout
 
-	ServerField string // value of the field Server, and what error pages say
-	AddHeaders  []AddHeader
-	ErrorPages  []ErrorPage
-	ErrorLog    *logfile.ErrorLog // for lines about requests; nil: the engine's
-	Logs        []Log // access logs
+	KeepAliveField string // the line "Keep-Alive", or nothing
+	NoChunks       bool   // chunked_transfer_encoding is off
+	ResetTimedOut  bool   // reset_timedout_connection
+	ServerField    string // value of the field Server, and what error pages say
+	AddHeaders     []AddHeader
+	ErrorPages     []ErrorPage
+	ErrorLog       *logfile.ErrorLog // for lines about requests; nil: the engine's
+	Logs           []Log             // access logs
 }
 
 // Size is a number of bytes that may depend on the request.
@@ -173,6 +176,7 @@ type ErrorPage struct {
 type Log struct {
 	Writer   *logfile.Writer
 	Template *vars.Template
+	If       *vars.Template // "0" or empty: no line; nil: always one
 }
 
 // Proxy is how requests of a location are passed on.

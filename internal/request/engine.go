@@ -64,6 +64,7 @@ type Engine struct {
 	holds          []*connHolds // not in use
 	relief         relief
 	variables      *variables
+	scratch        []byte          // for what is looked at and not kept
 	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
 	passwordThread *offload.Thread
 	crowded        int    // requests in flight with a head of more fields than fieldsKept

@@ -6,6 +6,7 @@ package request
 import (
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
+	"weir/internal/vars"
 )
 
 // finish logs the request, gives back what it held, and decides what becomes of the client's connection.
@@ -65,9 +66,19 @@ func (r *Request) closeTrial() {
 func (r *Request) log() {
 	for i := range r.loc.Logs {
 		l := &r.loc.Logs[i]
+		if l.If != nil && !r.isTrue(l.If) {
+			continue
+		}
 		line := l.Template.Append(l.Writer.Begin(), r)
 		l.Writer.Commit(line)
 	}
+}
+
+// isTrue says whether a condition is neither empty nor "0".
+func (r *Request) isTrue(condition *vars.Template) bool {
+	e := r.engine
+	e.scratch = condition.Append(e.scratch[:0], r)
+	return len(e.scratch) > 0 && string(e.scratch) != "0"
 }
 
 // keepClient has the connection go on: with the next request, if some of it is there, or with waiting for one.

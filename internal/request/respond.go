@@ -81,7 +81,7 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		r.status, r.errorStatus = r.errorStatus, 0
 	}
 	chunk := kind == http1.BodyChunked || kind == http1.BodyUntilClose
-	if chunk && r.head.Minor == 0 {
+	if chunk && (r.head.Minor == 0 || r.loc.NoChunks) {
 		chunk = false
 		r.closeClient = true
 	}
@@ -250,7 +250,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	} else {
 		dst = http1.AppendStatusLine(dst, r.status)
 	}
-	if !p.PassServer {
+	if !p.PassServer && r.loc.ServerField != "" {
 		dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
 	}
 	if !p.PassDate {

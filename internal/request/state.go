@@ -197,10 +197,18 @@ func (r *Request) clientTimeout() {
 			return
 		}
 		r.logInfo("client took its response too slowly")
+		r.resetTimedOut()
 		r.abortResponse()
 	case StateLinger:
 		r.lingerEndMs = 0
 		r.closeAll()
+	}
+}
+
+// resetTimedOut has the connection reset when it is closed, if the config wants that.
+func (r *Request) resetTimedOut() {
+	if r.loc.ResetTimedOut && r.sub == nil {
+		r.client.ResetOnClose()
 	}
 }
 

@@ -232,6 +232,7 @@ func limits(c *conf.ServerSettings) http1.Limits {
 	small, large := int(c.ClientHeaderBufferSize), int(c.LargeClientHeaderBuffers.Size)
 	l.LineBytes = max(small, large)
 	l.HeadBytes = budget.HeadBytes(c)
+	l.Fields, l.IgnoreInvalid, l.Underscores = c.MaxHeaders, c.IgnoreInvalidHeaders, c.UnderscoresInHeaders
 	return l
 }
 
@@ -256,7 +257,13 @@ func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
 		if err != nil {
 			return nil, err
 		}
-		logs = append(logs, request.Log{Writer: w, Template: t})
+		log := request.Log{Writer: w, Template: t}
+		if c.If != "" {
+			if log.If, err = b.compile(string(c.If)); err != nil {
+				return nil, err
+			}
+		}
+		logs = append(logs, log)
 	}
 	return logs, nil
 }

@@ -6,6 +6,7 @@ package worker
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"weir/conf"
 	"weir/internal/http1"
@@ -33,10 +34,18 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		LingerTimeoutMs:    c.LingeringTimeout.Milliseconds(),
 		ServerField:        "weir",
 	}
-	if c.ServerTokens {
+	switch c.ServerTokens {
+	case "off":
+	case "on", "build":
 		l.ServerField = "weir/" + b.build
+	default:
+		l.ServerField = string(c.ServerTokens)
 	}
-	for _, h := range c.AddHeader {
+	if t := c.KeepaliveHeaderTimeout; t > 0 {
+		l.KeepAliveField = "Keep-Alive: timeout=" + strconv.Itoa(int(t/time.Second)) + "\r\n"
+	}
+	l.NoChunks, l.ResetTimedOut = !c.ChunkedTransferEncoding, c.ResetTimedoutConnection
+	for _, h := range c.AllHeaders {
 		t, err := b.compile(string(h.Value))
 		if err != nil {
 			return nil, err
