@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"weir/internal/access"
 )
@@ -557,52 +556,4 @@ func FuzzLoad(f *testing.F) {
 			checkRoundTrip(t, cfg)
 		}
 	})
-}
-
-// TestRandomSettings writes random values, within and out of bounds, at random levels, and compares what Load makes of them with the rule.
-func TestRandomSettings(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		draw := func(level string) (string, int, bool) {
-			set := rapid.Bool().Draw(t, level)
-			value := rapid.IntRange(-3, 2000).Draw(t, level+" value")
-			if !set {
-				return "", 0, false
-			}
-			return fmt.Sprintf("proxy_next_upstream_tries = %d\n", value), value, true
-		}
-		text, want, good := "[http]\n", 0, true
-		for _, level := range []string{"http", "server", "location"} {
-			line, value, set := draw(level)
-			if set {
-				want = value
-				good = good && value >= 0 && value <= 1024
-			}
-			text += line
-			text += map[string]string{"http": "[[http.server]]\n", "server": "[[http.server.location]]\npath = '/'\n"}[level]
-		}
-		cfg, _, err := Load(Source{Text: []byte(text)})
-		switch {
-		case (err == nil) != good:
-			t.Fatalf("%v for\n%s", err, text)
-		case good && cfg.HTTP.Servers[0].Locations[0].ProxyNextUpstreamTries != want:
-			t.Fatalf("got %d, want %d for\n%s", cfg.HTTP.Servers[0].Locations[0].ProxyNextUpstreamTries, want, text)
-		}
-	})
-}
-
-// BenchmarkLoad loads 10,000 servers with 20,000 locations.
-func BenchmarkLoad(b *testing.B) {
-	var text strings.Builder
-	for i := range 10000 {
-		fmt.Fprintf(&text, "[[http.server]]\nlisten = '127.0.0.1:8080'\nserver_name = 's%d.example'\n", i)
-		for j := range 2 {
-			fmt.Fprintf(&text, "[[http.server.location]]\npath = '/%d'\nproxy_pass = 'http://127.0.0.1:%d'\nproxy_set_header = { X = '$host' }\n", j, 9000+j)
-		}
-	}
-	src := Source{Name: "large", Text: []byte(text.String())}
-	for b.Loop() {
-		if _, _, err := Load(src); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
