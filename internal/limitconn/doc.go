@@ -23,6 +23,10 @@
 //	holds, verdict, failed := limitconn.Acquire(holds[:0], limits)     when the request's head is complete
 //	limitconn.Release(holds)                                          when the request ends
 //
+//	which, verdict := zone.Wait(who, wants, &hold, &ticket)            the same, but with a place in line where there is none: see below
+//	calls, anew := zone.Calls(calls, now)                             whose turn has come, when the worker has been woken
+//	hold = Leave(&ticket, late, now)                                  when it does not wait any longer
+//
 //	hold, verdict := zone.Move(place, slot, still)                    when a connection comes from a worker that leaves, with its place
 //
 // and in the master:
@@ -31,6 +35,16 @@
 //	z.Reap(slot)                                    when a worker has died, before its slot is used again
 //	z.Status(), z.Top(20), z.Delete(key)            for those who look
 //	if z.Status().CheckDue { z.Check(); z.Rebuild(...) if it found something }
+//
+// Who waits for a place stands in a line, in order. A line is there for each key that somebody waits for, or for a group of keys (GroupKey) of which any will do:
+//
+//	lines ---> line "10.1.2.3" ---> waiter (slot 2, wants) ---> waiter (slot 0, wants) ...
+//	                                   |                           |
+//	call lists, of each slot: those that wait; those that have been called, with the share in which their place is counted
+//
+// Whoever gives a place back moves it, in the same transaction, to the first in the line that would take it and may: so a place that somebody waits for is never free, nobody can be faster, and
+// the key's total stays what it was. The waiter is called then: out of its line, into its slot's list of those that its worker is to fetch, and OnCall wakes that one. A dead worker's waiters end
+// before its places are given back, and those that it has called without waking are woken by Reap. While nobody waits, all that costs one look at a counter.
 //
 // Everything but the plain counters is written under the zone's lock, through its transaction (package shmtx). Acquire, Release, Move and Delete are
 // one transaction each, Reap is one for each share. Several limits are one Acquire after the other: a worker killed between two holds the first, and
@@ -48,7 +62,7 @@
 // finds faults on a copy of the zone; Rebuild makes the links anew from the records.
 //
 // Invariants (Check): each node's total is the sum of its shares and not 0; each share with connections is in its slot's list, once; each node is in the tree, or
-// is an orphan and counted as one; the hash is the key's; every slot allocated in the zone is one of these; the tree's and the slab's own.
+// is an orphan and counted as one; nobody in a line wants a place that is free; the hash is the key's; every slot allocated in the zone is one of these; the tree's and the slab's own.
 //
 // What is not here: rates (package limitreq); which requests are limited by what key (package request), which origins by max_conns (package upstream), what is answered and logged, how often, the bypass list; which slot is whose (package slots).
 package limitconn

@@ -27,6 +27,7 @@
 //	respond.go    the head that the client gets; relaying the body
 //	flow.go       buffered or not, how fast; deadlines and pauses of a relay
 //	tunnel.go     101 and after       limit.go     limit_conn, of requests and connections
+//	line.go       waiting in line for a place, under a limit or with an origin
 //	rate.go       limit_req           pressure.go  what waits gives back while memory is short
 //	memory.go     arenas              status.go    stub_status
 //	log.go        access log, fields of the error log

@@ -23,7 +23,9 @@
 //     (Conn.Quiet, when it has been idle long enough for that to pay). It is never used with bytes nobody asked for.
 //   - A group holds at most Options.Keepalive idle connections.
 //   - A peer with MaxConns has at most so many attempts in work, of all workers: each holds a place in a zone (package limitconn) from
-//     Pick to Tried.Leave, and the place of a killed worker is given back as any other. All else that a choice goes by is this worker's own.
+//     Pick to Tried.Leave, and the place of a killed worker is given back as any other.
+//   - A group keeps at most Options.KeepaliveTotal idle connections over all workers: each holds a place in the same zone.
+//   - A request that finds its peers full may wait in the group's line there (Wait, Enter): it is given the first place that it can use.
 //
 // # Not here
 //
