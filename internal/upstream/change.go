@@ -33,7 +33,7 @@ func (g *Group) SetPeers(list []PeerOptions) {
 			o.Shared = peers.Alone()
 		}
 		p.PeerOptions = o
-		p.full, p.particular = int64(o.Weight)*peers.One, o.Down || o.Drain || o.SlowStartMs > 0
+		p.full, p.particular = int64(o.Weight)*peers.One, o.Down || o.Drain || o.SlowStartMs > 0 || o.Mandatory
 		if g.Sticky != nil {
 			p.id = idOf(&o)
 			if _, twice := byID[p.id]; !twice {

@@ -229,6 +229,13 @@ func TestOperatorAndHealth(t *testing.T) {
 		require.Equal(t, "0", all(1000), "method %d: a new worker knows", m)
 		f.close(t)
 	}
+	for m := RoundRobin; m <= RandomTwo; m++ {
+		o := options(m, 2)
+		o.Peers[0].Checked, o.Peers[0].Mandatory = true, true
+		f := newFleet(t, 1, o)
+		require.NotContains(t, picks(f.workers[0], 1, 20), o.Peers[0].Name, "method %d: no check has been passed yet", m)
+		f.close(t)
+	}
 	f := newFleet(t, 1, options(RoundRobin, 1))
 	defer f.close(t)
 	g := f.workers[0]
