@@ -67,7 +67,8 @@ type converter struct {
 	ofGroup   map[string]rule // rules in an upstream
 	root      *block
 	http      *block
-	buffers   *block     // [buffers], when something stands in it
+	buffers   *block // [buffers], when something stands in it
+	checks    healthChecks
 	oneWorker *directive // master_process off
 	blockOf   *directive // the largest buffer for a head
 	block     int64      // its size
@@ -103,6 +104,7 @@ func (c *converter) convert(tree []*directive) *document {
 	c.root = newBlock("", nil)
 	main := &level{in: inMain, table: c.root, keys: c.keys[inMain]}
 	c.walk(main, tree)
+	c.placeChecks()
 	c.lead()
 	c.fitBlocks()
 	doc := &document{}

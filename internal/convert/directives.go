@@ -80,7 +80,7 @@ func masks(name string) []uint {
 }
 
 // commercial are the directives of nginx's commercial version that weir has.
-var commercial = []string{"queue"} // read-only
+var commercial = []string{"queue", "health_check", "match"} // read-only
 
 // ofModule says whether a directive belongs to a module that is no part of nginx, or to nginx Plus.
 func ofModule(name string) bool {

@@ -57,6 +57,8 @@ func rules() map[string]rule {
 		"expires":               {(*converter).expires, ""},
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
+		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
+		"match":                   {(*converter).match, "without `require`"},
 		"resolver":                {(*converter).resolver, "without `status_zone`"},
 		"proxy_pass":              {differs: "`http://` only"},
 		"proxy_pass_request_body": {differs: "a request without its body has no Content-Length"},
