@@ -20,7 +20,7 @@
 //
 // Files: master.go the loop; orders.go what signals and the control socket ask for; change.go the transaction;
 // generation.go and worker.go the two pictures above; spawn.go the manifest and the start of a process; sockets.go, logs.go,
-// pidfile.go, temp.go, zones.go what is owned; zonekind.go in what the kinds of zones differ; keeper.go who looks after the zones; control.go, status.go, memorystatus.go, holders.go and
+// pidfile.go, temp.go, peers.go, zones.go what is owned; zonekind.go in what the kinds of zones differ; keeper.go who looks after the zones; control.go, status.go, memorystatus.go, holders.go, upstreams.go and
 // the other zone* files the control socket; successor.go, predecessor.go, proof.go, peer.go, together.go the upgrade; notify.go, activation.go the service manager; pid1.go, processors.go, memory.go containers; running.go who owns a pid file;
 // banner.go, hint.go words for people.
 //

@@ -4,10 +4,10 @@
 // Package upstream holds the groups of origins: which one takes the next request, which ones have failed lately, and
 // the connections to them that are kept open between requests.
 //
-//	Group  a set of Peers under one name; Pick chooses: smooth weighted round robin, or by a Method (balance.go, ring.go), each as nginx's
-//	Peer   one origin: address, weight, failures, idle connections
-//	Tried  the peers that one request has been sent to
-//	       a group whose origins are named by host gets new ones while it serves (change.go)
+//	Group  a set of Peers under one name; Pick chooses: smooth weighted round robin, or by a Method (balance.go, ring.go), each as nginx's; a group whose
+//	       origins are named by host gets new ones while it serves (change.go)
+//	Peer   one origin: address, weight, idle connections, and what all workers know of it (package peers)
+//	Tried  the peers that one request has been sent to, and the one that it is bound to (sticky.go)
 //	Trial  what became of one attempt, for the log ($upstream_addr, $upstream_status, ...)
 //
 //	                 Pick                      TakeIdle or connect
@@ -26,6 +26,8 @@
 //     Pick to Tried.Leave, and the place of a killed worker is given back as any other.
 //   - A group keeps at most Options.KeepaliveTotal idle connections over all workers: each holds a place in the same zone.
 //   - A request that finds its peers full may wait in the group's line there (Wait, Enter): it is given the first place that it can use.
+//   - A choice by turns or by load is made under the lock of Options.Zone, with what follows from it; nothing waits under it. One by hash or at random needs none, but for
+//     the first chance after a failure, which one request of all workers gets. A peer of a group without a Zone is known to this worker only (peers.Alone).
 //
 // # Not here
 //

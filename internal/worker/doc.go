@@ -14,6 +14,7 @@
 //	memory.go      pools of blocks, their numbers
 //	bodies.go      numbers of the bodies that went through
 //	names.go       origins that are named by host
+//	origins.go     what all workers know of origins
 //	temp.go        temporary files
 //	listen.go      listening sockets; fairness between workers
 //	channel.go     messages from the master, signals
