@@ -74,25 +74,16 @@ func (k *checker) checkServer(p *path, s *Server) {
 		k.faultAt(p.key("listen"), "must not be empty")
 	}
 	k.checkTryFiles(p, s.TryFiles, nil, s)
-	seen := map[Path]bool{}
-	for i := range s.Locations {
-		l := &s.Locations[i]
-		at := p.key("location").at(i)
-		where := l.Path
-		if where.Modifier == PrefixFinal { // "/x" and "^~ /x" are the same place
-			where.Modifier = Prefix
-		}
-		if seen[where] && l.Path.Text != "" && l.Path.Modifier != Regex && l.Path.Modifier != RegexFold {
-			k.faultAt(at.key("path"), "duplicate location %s", quote(l.Path.String()))
-		}
-		seen[where] = true
-		k.checkLocation(at, l, s)
-	}
+	k.checkRules(p.key("rewrite"), s.Rules, s, nil)
+	k.checkLocations(p.key("location"), s.Locations, nil, s)
 }
 
 func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 	k.checkSettings(p, &l.Settings, server)
 	k.checkReturn(p.key("return"), l.Return)
+	k.checkRules(p.key("rewrite"), l.Rules, server, l)
+	k.checkLimitExcept(p.key("limit_except"), l.LimitExcept, server)
+	k.checkLocations(p.key("location"), l.Locations, l, server)
 	k.checkPages(p, l, server)
 	k.checkTryFiles(p, l.TryFiles, l, server)
 	k.checkAlias(p, l)
@@ -136,8 +127,8 @@ func (k *checker) checkPages(p *path, l *Location, server *Server) {
 // ShowsNumbers says whether the config has a location with metrics, status_api or dashboard. Only then servers and origins are counted one by one.
 func (c *Config) ShowsNumbers() bool {
 	for i := range c.HTTP.Servers {
-		for j := range c.HTTP.Servers[i].Locations {
-			if l := &c.HTTP.Servers[i].Locations[j]; l.Metrics || l.StatusAPI || l.Dashboard {
+		for l := range c.HTTP.Servers[i].AllLocations() {
+			if l.Metrics || l.StatusAPI || l.Dashboard {
 				return true
 			}
 		}
@@ -147,8 +138,8 @@ func (c *Config) ShowsNumbers() bool {
 
 // StatusPath is where the server answers with its numbers as JSON; "" where it does not.
 func (s *Server) StatusPath() string {
-	for i := range s.Locations {
-		if l := &s.Locations[i]; l.StatusAPI && (l.Path.Modifier == Prefix || l.Path.Modifier == PrefixFinal || l.Path.Modifier == Exact) {
+	for l := range s.AllLocations() {
+		if l.StatusAPI && (l.Path.Modifier == Prefix || l.Path.Modifier == PrefixFinal || l.Path.Modifier == Exact) {
 			return l.Path.Text
 		}
 	}

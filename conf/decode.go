@@ -83,7 +83,7 @@ func (d *decoder) table(n *node, p *path, v, parent reflect.Value) {
 		}
 	}
 	for _, f := range nested {
-		d.list(n.kids[f.key], p.key(f.key), v.FieldByIndex(f.index), f, v)
+		d.within(n.kids[f.key], p.key(f.key), v.FieldByIndex(f.index), f, v)
 	}
 }
 
@@ -166,9 +166,29 @@ func isTableList(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && isTable(t.Elem()) && !reflect.PointerTo(t).Implements(reflect.TypeFor[valueDecoder]())
 }
 
-// inherits says whether a field is a list of tables that inherit from the one the field is in.
+// inherits says whether a field has tables that inherit from the one the field is in.
 func (d *decoder) inherits(f *fieldSpec) bool {
-	return isTableList(f.typ) && len(d.specs.of(f.typ.Elem()).embeds) > 0
+	switch {
+	case reflect.PointerTo(f.typ).Implements(reflect.TypeFor[inheritor]()):
+		return true
+	case isTableList(f.typ), f.typ.Kind() == reflect.Pointer && isTable(f.typ.Elem()):
+		return len(d.specs.of(f.typ.Elem()).embeds) > 0
+	}
+	return false
+}
+
+// within decodes a value with tables that inherit from the struct around.
+func (d *decoder) within(n *node, p *path, v reflect.Value, f *fieldSpec, around reflect.Value) {
+	if i, ok := v.Addr().Interface().(inheritor); ok {
+		i.decodeWithin(d, n, p, around)
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		d.table(n, p, v.Elem(), around)
+		return
+	}
+	d.list(n, p, v, f, around)
 }
 
 // value decodes one value of the field f into v.

@@ -41,7 +41,7 @@ func (w *printer) block(name string, v, parent reflect.Value) {
 		case f == spec.name || w.same(spec, f, v, parent):
 		case f.def == nil && field.IsZero() && !f.inherited(), field.Kind() == reflect.Pointer && field.IsNil():
 		default:
-			fmt.Fprintf(w, "%s = %s\n", f.key, w.inline(field, f))
+			fmt.Fprintf(w, "%s = %s\n", f.key, w.within(field, f, v))
 		}
 	}
 	for _, f := range blocks {
@@ -91,6 +91,29 @@ func (w *printer) same(spec *tableSpec, f *fieldSpec, v, parent reflect.Value) b
 	return false
 }
 
+// within is inline for a value that may have tables that inherit from the struct around.
+func (w *printer) within(v reflect.Value, f *fieldSpec, around reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case Rules:
+		items := make([]string, len(x))
+		for i := range x {
+			if c := x[i].If; c != nil {
+				own := reflect.ValueOf(c).Elem()
+				if c.Location == nil { // of a server: it has no settings
+					around = own
+				}
+				items[i] = braces(w.items(own, around))
+			} else {
+				items[i] = braces(w.items(reflect.ValueOf(&x[i]).Elem(), reflect.Value{}))
+			}
+		}
+		return brackets(items)
+	case *LimitExcept:
+		return braces(w.items(reflect.ValueOf(x).Elem(), around))
+	}
+	return w.inline(v, f)
+}
+
 // inline is a value as it stands behind "=".
 func (w *printer) inline(v reflect.Value, f *fieldSpec) string {
 	switch x := v.Interface().(type) {
@@ -132,19 +155,19 @@ func (w *printer) inline(v reflect.Value, f *fieldSpec) string {
 
 // inlineTable is a struct as { a = 1, b = 2 }.
 func (w *printer) inlineTable(v reflect.Value) string {
-	return braces(w.items(v))
+	return braces(w.items(v, reflect.Value{}))
 }
 
-// items are the keys of a struct with their values, without an entry's name.
-func (w *printer) items(v reflect.Value) []string {
+// items are the keys of a struct with their values, without an entry's name, and without what it has inherited from parent.
+func (w *printer) items(v, parent reflect.Value) []string {
 	spec := w.specs.of(v.Type())
 	var items []string
 	for _, f := range spec.fields {
 		field := v.FieldByIndex(f.index)
-		if f == spec.name || f.def == nil && field.IsZero() && !f.required {
+		if f == spec.name || w.same(spec, f, v, parent) || f.def == nil && field.IsZero() && !f.required && !f.inherited() {
 			continue
 		}
-		items = append(items, f.key+" = "+w.inline(field, f))
+		items = append(items, f.key+" = "+w.within(field, f, v))
 	}
 	return items
 }
@@ -165,7 +188,7 @@ func (w *printer) inlineList(v reflect.Value, f *fieldSpec) string {
 		elem := v.Index(i)
 		name := elem.FieldByIndex(entry.index).String()
 		seen[name] = true
-		items := w.items(elem)
+		items := w.items(elem, reflect.Value{})
 		asTable = append(asTable, formatKey(name)+" = "+braces(items))
 		asArray = append(asArray, braces(append([]string{entry.key + " = " + quote(name)}, items...)))
 	}

@@ -61,6 +61,9 @@ func TestDefaultNamesEveryKey(t *testing.T) {
 
 // forEachKey calls visit for every key of a schema struct and the structs below it.
 func forEachKey(s specs, t reflect.Type, visit func(*fieldSpec)) {
+	if s[t] != nil { // seen already: locations have locations
+		return
+	}
 	for _, f := range s.of(t).fields {
 		if f.tag.Get("key") != "true" {
 			visit(f)
@@ -168,8 +171,19 @@ func (r *reference) table(title, anchor string, t reflect.Type, own []string) {
 	}
 	for _, f := range below {
 		fmt.Fprintf(r, "\n### %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", f.key)
-		for _, each := range r.specs.of(tableBelow(f.typ)).fields {
-			r.row(tableBelow(f.typ), each)
+		r.rows(tableBelow(f.typ))
+		if f.typ == reflect.TypeFor[Rules]() {
+			fmt.Fprintf(r, "\n### rewrite, with if\n\n| key | value | default | meaning |\n|---|---|---|---|\n")
+			r.rows(reflect.TypeFor[If]())
+		}
+	}
+}
+
+// rows writes the keys of a table below another one, without settings, which have a table of their own.
+func (r *reference) rows(t reflect.Type) {
+	for _, f := range r.specs.of(t).fields {
+		if !f.inherited() {
+			r.row(t, f)
 		}
 	}
 }
@@ -251,6 +265,8 @@ func kindOf(t reflect.Type, f *fieldSpec) string {
 		return "address"
 	case reflect.TypeFor[Network]():
 		return "network"
+	case reflect.TypeFor[Condition]():
+		return "condition"
 	case reflect.TypeFor[Path]():
 		return "path"
 	case reflect.TypeFor[SoKeepalive]():

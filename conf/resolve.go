@@ -26,8 +26,10 @@ func (k *checker) resolve() {
 	byAddress := map[Origin]int{}
 	for i := range k.cfg.HTTP.Servers {
 		server := &k.cfg.HTTP.Servers[i]
-		for j := range server.Locations {
-			l := &server.Locations[j]
+		for l := range server.AllLocations() {
+			l.derive()
+		}
+		for l := range server.Blocks() {
 			if l.ProxyPass != nil {
 				k.resolveTarget(l.ProxyPass, byAddress)
 				l.Redirects = l.redirects()

@@ -39,6 +39,9 @@ type ServerSettings struct {
 	// longer than one, or a head longer than all, with 400.
 	LargeClientHeaderBuffers NumberSize `toml:"large_client_header_buffers" default:"{ number = 4, size = '8k' }"`
 
+	// Whether several slashes in a row in a path are taken for one.
+	MergeSlashes bool `toml:"merge_slashes" default:"true"`
+
 	// Size of the pieces that a connection's own memory is taken in, while it has a request: heads that have been moved out of a block while
 	// memory is short. What is larger gets memory of its own, as a head that has outgrown a block does. Where several servers listen on
 	// an address, that of its default server holds.
@@ -202,6 +205,7 @@ type Settings struct {
 	FileSettings
 	ResolverSettings
 	ProxySettings
+	RewriteSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

@@ -161,7 +161,10 @@ type Server struct {
 	// Names of the server: exact, "*.example.org", "www.example.*", ".example.org" (both the name and all below it), or "~regex". The first is the server's own.
 	ServerName []string `toml:"server_name" default:"['']"`
 
-	// An answer given to every request of the server, whatever its location.
+	// What is done with every request of the server before its location is looked for, in this order. See docs/rewriting.md.
+	Rules Rules `toml:"rewrite" as:"nginx's set, rewrite, if, break and return" example:"[{ regex = '^/old/(.*)$', replacement = '/new/$1', flag = 'last' }]"`
+
+	// An answer given to every request of the server that rewrite has not answered, whatever its location.
 	Return *Return `toml:"return"`
 
 	// Files tried, in order, for requests that no location matches; the last is what to do when none is there. See the key of a location.
@@ -228,7 +231,10 @@ type Location struct {
 	// location's. With variables, where a request goes is worked out for each: a group, an address, or a host that the resolver looks up; a path in it is passed as it is.
 	ProxyPass *ProxyPass `toml:"proxy_pass" example:"http://127.0.0.1:9000"`
 
-	// An answer given at once.
+	// What is done with a request before limits and access are looked at, in this order. See docs/rewriting.md.
+	Rules Rules `toml:"rewrite" as:"nginx's set, rewrite, if, break and return" example:"[{ if = '$arg_debug', proxy_pass = 'http://debug' }]"`
+
+	// An answer given at once, after what rewrite does.
 	Return *Return `toml:"return"`
 
 	// Folder or file that takes the place of the part of the path that the location matched; in a location given by a regular expression, the
@@ -241,6 +247,11 @@ type Location struct {
 
 	// Whether requests are answered with a transparent picture of one dot.
 	EmptyGIF bool `toml:"empty_gif" default:"false"`
+	// Whether the location is open only to requests that come from within: by error_page, rewrite and the like. Others are answered with 404.
+	Internal bool `toml:"internal" default:"false"`
+
+	// What holds for all methods but some.
+	LimitExcept *LimitExcept `toml:"limit_except" example:"{ methods = ['GET'], proxy_pass = 'http://writers' }"`
 
 	// Whether requests are answered with the numbers of connections and requests of the whole instance, in the lines of nginx's status page.
 	StubStatus bool `toml:"stub_status" default:"false"`
@@ -256,6 +267,12 @@ type Location struct {
 
 	// How long requests of this location, and tunnels above all, may go on in a worker that leaves: in the place of the main worker_shutdown_timeout. 0: for ever.
 	WorkerShutdownTimeout *time.Duration `toml:"worker_shutdown_timeout" max:"365d" as:"weir; nginx has it once for all" example:"10m"`
+
+	// Locations within this one, for paths that it takes.
+	Locations []Location `toml:"location"`
+
+	// Derived says that it was made for an if or a limit_except of a location.
+	Derived bool `toml:"-"`
 
 	// Redirects are ProxyRedirect with "default" worked out for this location, in order; the first that fits is used.
 	Redirects []Redirect `toml:"-"`

@@ -74,8 +74,8 @@ func blockLimit(c *conf.Config) int {
 	each := func(s *conf.Settings) { ahead = max(ahead, blocks(s.Buffering().BytesInMemory, c.Buffers.Size)) }
 	each(&c.HTTP.Settings)
 	for i := range c.HTTP.Servers {
-		for j := range c.HTTP.Servers[i].Locations {
-			each(&c.HTTP.Servers[i].Locations[j].Settings)
+		for l := range c.HTTP.Servers[i].Blocks() {
+			each(&l.Settings)
 		}
 	}
 	return max(c.WorkerConnections*blocksPerConnection, readAheads*ahead) + c.Buffers.Reserve

@@ -70,7 +70,10 @@ func (b Budget) heap() []Line {
 	}
 	settings := 0
 	for i := range c.HTTP.Servers {
-		settings += 1 + len(c.HTTP.Servers[i].Locations)
+		settings++
+		for range c.HTTP.Servers[i].Blocks() {
+			settings++
+		}
 	}
 	for i := range c.Groups {
 		settings += 1 + len(c.Groups[i].Servers)
@@ -181,8 +184,8 @@ func logBuffers(c *conf.Config) (bytes int64) {
 	}
 	for i := range c.HTTP.Servers {
 		each(&c.HTTP.Servers[i].Settings)
-		for j := range c.HTTP.Servers[i].Locations {
-			each(&c.HTTP.Servers[i].Locations[j].Settings)
+		for l := range c.HTTP.Servers[i].Blocks() {
+			each(&l.Settings)
 		}
 	}
 	for _, size := range files {

@@ -55,8 +55,8 @@ func logPathsOf(config *conf.Config) []string {
 	for i := range config.HTTP.Servers {
 		server := &config.HTTP.Servers[i]
 		addAll(&server.Settings)
-		for j := range server.Locations {
-			addAll(&server.Locations[j].Settings)
+		for l := range server.Blocks() {
+			addAll(&l.Settings)
 		}
 	}
 	return paths

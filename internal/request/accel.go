@@ -32,12 +32,7 @@ func (r *Request) accelRedirect() verdict {
 	}
 	r.letRedirectorGo()
 	if len(target) > 0 && target[0] == '@' {
-		i := r.server.Locations.Named(string(target))
-		if i < 0 {
-			r.logError("could not find named location \"" + string(target) + "\"")
-			return r.answer(500)
-		}
-		return r.enterNamed(i)
+		return r.redirectToNamed(string(target))
 	}
 	raw, args, _ := bytes.Cut(target, []byte{'?'})
 	path, ok := http1.UnescapePath(r.arena.Begin(len(raw)), raw)

@@ -37,8 +37,23 @@ func (r *Request) errorBody(status int) []byte {
 
 // render is a template's text for this request, in its arena; nil: there is no memory for it.
 func (r *Request) render(t *vars.Template) []byte {
-	return r.arena.End(t.Append(r.arena.Begin(errorBodyRoom), r))
+	return r.arena.Copy(r.renderScratch(t))
 }
+
+// renderScratch is render into memory of the engine's, which is good until the next render.
+func (r *Request) renderScratch(t *vars.Template) []byte {
+	e := r.engine
+	text := e.scratch[:0]
+	e.scratch = nil // a variable that is made by another render must not write over this one
+	text = t.Append(text, r)
+	if cap(text) <= scratchKept {
+		e.scratch = text
+	}
+	return text
+}
+
+// scratchKept is how much memory for rendering is kept between renders.
+const scratchKept = 64 << 10
 
 // noMemory ends a request for whose values there is no memory.
 func (r *Request) noMemory() verdict {
@@ -55,10 +70,8 @@ func (r *Request) answer(status int) verdict {
 	case 400, 413, 414, 500, 501: // as nginx, whatever a page makes of it: what comes next on this connection is not to be trusted, or not worth it
 		r.closeClient = true
 	}
-	if !r.fixed {
-		if page := r.errorPage(status); page != nil && (r.head.Len > 0 || page.Text != nil || page.Redirect != nil) {
-			return r.showPage(page, status)
-		}
+	if page := r.pageFor(status); page != nil {
+		return r.showPage(page, status)
 	}
 	r.status = publicStatus(status)
 	a := &r.answerPage
@@ -116,7 +129,6 @@ func (r *Request) answerReturn(ret *Return) verdict {
 // answerRedirect sends the client to another address. One that begins with a slash gets scheme and host of this request, as nginx's
 // absolute_redirect does.
 func (r *Request) answerRedirect(status int, to *vars.Template) verdict {
-	r.status = status
 	return r.redirectClient(status, r.render(to))
 }
 
@@ -128,7 +140,6 @@ func (r *Request) answerSlash() verdict {
 	if len(r.args) > 0 {
 		target = append(append(target, '?'), r.args...)
 	}
-	r.status = 301
 	return r.redirectClient(301, r.arena.End(target))
 }
 
@@ -137,6 +148,10 @@ func (r *Request) redirectClient(status int, target []byte) verdict {
 	if target == nil {
 		return r.noMemory()
 	}
+	if page := r.pageFor(status); page != nil {
+		return r.showPage(page, status)
+	}
+	r.status, r.errorStatus = status, 0
 	a := &r.answerPage
 	clean(target)
 	if a.location = r.arena.End(r.absolute(r.arena.Begin(len(target)+errorBodyRoom), target)); a.location == nil {
@@ -150,12 +165,19 @@ func (r *Request) redirectClient(status int, target []byte) verdict {
 
 // absolute appends target, with scheme, host and port in front if it is only a path.
 func (r *Request) absolute(dst, target []byte) []byte {
-	if len(target) == 0 || target[0] != '/' {
+	if len(target) == 0 || target[0] != '/' || r.loc.RelativeRedirect {
 		return append(dst, target...)
 	}
 	dst = append(dst, "http://"...)
-	dst, _ = r.AppendVariable(dst, vars.Host, "")
-	if port := r.localAddr().Port(); port != 80 && port != 0 {
+	switch {
+	case r.loc.ServerNameInRedirect:
+		dst = append(dst, r.server.Name...)
+	case len(r.host) > 0 && r.head.Len > 0:
+		dst = append(dst, r.host...)
+	default:
+		dst = r.localAddr().Addr().AppendTo(dst)
+	}
+	if port := r.localAddr().Port(); port != 80 && port != 0 && !r.loc.NoPortInRedirect {
 		dst = append(dst, ':')
 		dst = strconv.AppendUint(dst, uint64(port), 10)
 	}

@@ -52,6 +52,8 @@ type Server struct {
 	Default *Location
 	Rules   *Rules // of the directives rewrite, set, if, return, break; may be nil
 
+	// KeepSlashes is merge_slashes = false.
+	KeepSlashes bool
 	// HeaderTimeoutMs is the time for a whole head, from its first byte (client_header_timeout).
 	HeaderTimeoutMs int64
 	// Limits are those of request heads.
@@ -68,7 +70,12 @@ type Location struct {
 	Path   string // as written, without the modifier
 	Prefix bool   // the path is a prefix: proxy_pass may replace it
 	Rules  *Rules // as of a server; may be nil
-	Proxy  *Proxy // where requests are passed; may be nil
+	// Pattern is its path, where that is a regular expression.
+	Pattern *route.Pattern
+	Except  *LimitExcept // may be nil
+	// Internal says that only requests that come from within may enter it.
+	Internal bool
+	Proxy    *Proxy // where requests are passed; may be nil
 
 	// Rates are asked first, then Limits, which hold for the request; both may be nil.
 	Rates  *Rates
@@ -108,6 +115,14 @@ type Location struct {
 	LingerTimeMs    int64  // lingering_time
 	LingerTimeoutMs int64  // lingering_timeout
 
+	// WarnUninitialized is uninitialized_variable_warn.
+	WarnUninitialized bool
+	// RecursivePages is recursive_error_pages.
+	RecursivePages       bool
+	RelativeRedirect     bool // absolute_redirect = false
+	NoPortInRedirect     bool // port_in_redirect = false
+	ServerNameInRedirect bool // server_name_in_redirect
+
 	KeepAliveField string // the line "Keep-Alive", or nothing
 	NoChunks       bool   // chunked_transfer_encoding is off
 	ResetTimedOut  bool   // reset_timedout_connection
@@ -134,19 +149,6 @@ const (
 	LingerAlways
 )
 
-// Rules are the directives of nginx's rewrite module in one server or location, in their order.
-type Rules struct {
-	List []Rule
-}
-
-// Rule is one of them: exactly one field is set.
-type Rule struct {
-	Return *Return
-}
-
-// ReturnRules are the rules of a server or location that answers every request alike.
-func ReturnRules(ret *Return) *Rules { return &Rules{List: []Rule{{Return: ret}}} }
-
 // Return is the answer of a return directive.
 type Return struct {
 	Code int
@@ -164,10 +166,8 @@ type AddHeader struct {
 type ErrorPage struct {
 	Codes []int
 	// Exactly one of these is set.
-	URI      *vars.Template // an internal redirect to a path
-	Named    int            // one to a named location: its index plus 1
-	Redirect *vars.Template // a redirect of the client
-	Text     *vars.Template // the body
+	URI  *vars.Template // gives a path or "@name", for an internal redirect, or an address, for one of the client
+	Text *vars.Template // the body
 	// Response is the code to answer with; -1: the one that led here, 0: that of what handles the URI.
 	Response int
 }

@@ -49,7 +49,7 @@ type TryFiles struct {
 	List []Candidate
 	// What to do when none is there: exactly one of these.
 	Code  int
-	Named int // a location: its index plus 1
+	Named string // "@name"
 	URI   *vars.Template
 }
 

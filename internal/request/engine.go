@@ -27,7 +27,7 @@ type Options struct {
 	Clock   *clock.Clock
 	Table   *conn.Table
 	Pool    *buffer.Pool
-	Calls   *offload.Queue     // for threads that check passwords
+	Calls   *offload.Queue     // for threads that check passwords, and look at files
 	Depot   *buffer.Depot      // large pieces of requests' memory
 	Splicer *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
 	Spill   *tempfile.Store    // temporary files; nil: there are none
@@ -64,11 +64,13 @@ type Engine struct {
 	holds          []*connHolds // not in use
 	relief         relief
 	variables      *variables
-	scratch        []byte          // for what is looked at and not kept
 	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
 	passwordThread *offload.Thread
-	crowded        int    // requests in flight with a head of more fields than fieldsKept
-	boundary       uint64 // of the last answer in several parts
+	fileThread     *offload.Thread // for files that conditions ask for; made when it is needed first
+	scratch        []byte          // see Request.renderScratch
+	groups         []int           // memory for one match of a regular expression
+	crowded        int             // requests in flight with a head of more fields than fieldsKept
+	boundary       uint64          // of the last answer in several parts
 }
 
 // NewEngine makes an engine.

@@ -4,6 +4,7 @@
 package request
 
 import (
+	"slices"
 	"strconv"
 
 	"weir/internal/http1"
@@ -65,36 +66,35 @@ func pagePhrase(status int) string {
 	return http1.ReasonPhrase(status)
 }
 
+// pageFor is the page to answer a status with, or nil: there is none, or the answer is that of a page already.
+func (r *Request) pageFor(status int) *ErrorPage {
+	if r.fixed {
+		return nil
+	}
+	return r.errorPage(status)
+}
+
 // errorPage is the location's page for a status, or nil.
 func (r *Request) errorPage(status int) *ErrorPage {
 	for i := range r.loc.ErrorPages {
 		page := &r.loc.ErrorPages[i]
-		for _, code := range page.Codes {
-			if code == status {
-				return page
-			}
+		if slices.Contains(page.Codes, status) && (r.head.Len > 0 || page.Text != nil) {
+			return page
 		}
 	}
 	return nil
 }
 
-// showPage answers with an error page. What goes wrong on the way to it is answered as it is.
+// showPage answers with an error page. What goes wrong on the way to it is answered as it is, unless recursive_error_pages is on.
 func (r *Request) showPage(page *ErrorPage, status int) verdict {
-	r.fixed = true
+	r.fixed = !r.loc.RecursivePages
 	r.status = publicStatus(status)
 	if page.Response > 0 {
 		r.status = page.Response
 	}
-	a := &r.answerPage
-	switch {
-	case page.Redirect != nil:
-		a.reset()
-		code := 302
-		if page.Response >= 301 && page.Response <= 308 {
-			code = page.Response
-		}
-		return r.answerRedirect(code, page.Redirect)
-	case page.Text != nil:
+	if page.Text != nil {
+		r.fixed = true
+		a := &r.answerPage
 		a.reset()
 		if a.body = r.render(page.Text); a.body == nil {
 			return r.noMemory()
@@ -102,18 +102,35 @@ func (r *Request) showPage(page *ErrorPage, status int) verdict {
 		a.contentType = "text/plain"
 		return r.sendAnswer()
 	}
+	uri := r.render(page.URI) // it may ask for fields of the answer that is given up
+	switch {
+	case uri == nil:
+		return r.noMemory()
+	case len(uri) > 0 && uri[0] != '/' && uri[0] != '@', len(uri) == 0:
+		r.fixed = true
+		r.answerPage.reset()
+		return r.redirectClient(pageRedirect(page.Response), uri)
+	}
 	if page.Response != 0 {
 		r.errorStatus = r.status
 	}
 	r.status = 0
-	if page.Named > 0 {
+	if uri[0] == '/' {
+		r.toGet()
 		r.abandonOrigin()
-		return r.enterNamed(page.Named - 1)
+		return r.redirectTo(uri)
 	}
-	r.toGet()
-	uri := r.render(page.URI) // it may ask for fields of the answer that is given up
 	r.abandonOrigin()
-	return r.redirectTo(uri)
+	return r.redirectToNamed(string(uri))
+}
+
+// pageRedirect is the code of a redirect to an error page.
+func pageRedirect(response int) int {
+	switch response {
+	case 301, 302, 303, 307, 308:
+		return response
+	}
+	return 302
 }
 
 // toGet makes the request one for another path: GET, unless it is HEAD, and without its body.

@@ -262,8 +262,8 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 	switch {
 	case t.Code != 0:
 		return r.answer(t.Code), false
-	case t.Named > 0:
-		return r.enterNamed(t.Named - 1), false
+	case t.Named != "":
+		return r.redirectToNamed(t.Named), false
 	}
 	return r.redirectTo(r.render(t.URI)), false
 }

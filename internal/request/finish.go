@@ -76,9 +76,8 @@ func (r *Request) log() {
 
 // isTrue says whether a condition is neither empty nor "0".
 func (r *Request) isTrue(condition *vars.Template) bool {
-	e := r.engine
-	e.scratch = condition.Append(e.scratch[:0], r)
-	return len(e.scratch) > 0 && string(e.scratch) != "0"
+	text := r.renderScratch(condition)
+	return len(text) > 0 && string(text) != "0"
 }
 
 // keepClient has the connection go on: with the next request, if some of it is there, or with waiting for one.

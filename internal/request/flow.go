@@ -82,7 +82,7 @@ func (r *Request) clientRate(fromOrigin bool) eventpipe.Rate {
 		i = h.Lookup(http1.FieldXAccelLimitRate)
 	}
 	var rate eventpipe.Rate
-	if i < 0 && r.loc.LimitRate == (Size{}) {
+	if i < 0 && r.loc.LimitRate == (Size{}) && !r.limitRateSet {
 		return rate
 	}
 	set := false
@@ -90,12 +90,20 @@ func (r *Request) clientRate(fromOrigin bool) eventpipe.Rate {
 		rate.BytesPerSecond, set = parseNumber(h.Fields[i].Value.Of(r.up.text))
 	}
 	if !set {
-		rate.BytesPerSecond = r.size(&r.loc.LimitRate)
+		rate.BytesPerSecond = r.limitRate()
 	}
 	if rate.BytesPerSecond != 0 {
 		rate.After = r.size(&r.loc.LimitRateAfter)
 	}
 	return rate
+}
+
+// limitRate is limit_rate, unless a rule has set $limit_rate.
+func (r *Request) limitRate() int64 {
+	if r.limitRateSet {
+		return r.limitRateBytes
+	}
+	return r.size(&r.loc.LimitRate)
 }
 
 // size is a number of bytes for this request. A template that gives none is logged, as nginx does; an empty one is the way to set no limit.

@@ -51,6 +51,17 @@ func (r *Request) logInfo(message string, more ...zap.Field) {
 	}
 }
 
+// logNotice is about what rules do, with rewrite_log.
+func (r *Request) logNotice(message string, more ...zap.Field) {
+	r.logAt(logfile.LevelNotice, message, more...)
+}
+
+func (r *Request) logAt(level logfile.Level, message string, more ...zap.Field) {
+	if r.engine.Log.Enabled(level) {
+		r.engine.Log.Log(level, message, append(r.logFields(), more...)...)
+	}
+}
+
 // logShortage says that buffers.limit has stopped something that cannot wait for a block.
 func (r *Request) logShortage() {
 	r.engine.Log.Limited("buffers", logfile.LevelCrit, "no buffer is free (buffers.limit)", zap.Int("blocks", r.engine.Pool.Stats().Limit))

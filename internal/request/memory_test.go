@@ -220,7 +220,7 @@ func TestCapturesInArena(t *testing.T) {
 	h := newHarness(t, harnessOptions{Location: useReturn("$1-$2")})
 	locations, err := route.NewLocations([]route.Location{{Path: "~ ^/(a+)/(b+)$"}})
 	require.NoError(t, err)
-	h.bind.Default.Locations = locations
+	h.bind.Default.Locations, h.bind.Default.List[0].Pattern = locations, locations.Pattern(0)
 	_, body, _ := strings.Cut(h.answerOf("GET /aaa/b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), "\r\n\r\n")
 	require.Equal(t, "aaa-b", body)
 	h.settled()

@@ -5,8 +5,11 @@ package request
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 
 	"go.uber.org/zap"
+	"weir/internal/logfile"
 
 	"weir/internal/route"
 )
@@ -36,6 +39,7 @@ const (
 // enterPhases begins the phases, or begins them anew.
 func (r *Request) enterPhases() verdict {
 	r.phase = phaseServerRewrite
+	r.program.changed, r.wholePath = false, false
 	return r.become(StatePhases)
 }
 
@@ -48,18 +52,21 @@ func (r *Request) passPhases() verdict {
 		case phaseServerRewrite:
 			if r.server.Rules != nil {
 				v, pass = r.runRules(r.server.Rules)
+				r.program.changed = false
 			}
 		case phaseFindLocation:
 			v, pass = r.findLocation()
 		case phaseRewrite:
 			if r.loc.Rules != nil {
-				v, pass = r.runRules(r.loc.Rules)
+				if v, pass = r.runRules(r.loc.Rules); pass {
+					v, pass = r.relocate()
+				}
 			}
 		case phaseRates:
 			if r.loc.RealIP != nil {
 				r.findClient(r.loc.RealIP)
 			}
-			v, pass = r.limitRate()
+			v, pass = r.limitRequests()
 		case phaseLimits:
 			v, pass = r.limit()
 		case phaseAccess:
@@ -92,15 +99,27 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 	case route.Redirect:
 		r.loc = r.server.List[i]
 		return r.answerSlash(), false
+	case route.Failed:
+		r.loc = r.server.Default
+		r.logAt(logfile.LevelAlert, "a regular expression of a location takes too long")
+		return r.answer(500), false
 	}
-	if !r.matched(r.server.Locations.Pattern(i), r.path) {
+	loc := r.server.List[i]
+	if loc.Pattern != nil && r.matched(loc.Pattern, r.path) != route.Matches {
 		return r.noMemory(), false
 	}
-	return r.enter(r.server.List[i])
+	if loc.Internal && !r.internal {
+		r.loc = loc
+		return r.answer(404), false
+	}
+	return r.enter(loc)
 }
 
 // enter makes loc the request's location.
 func (r *Request) enter(loc *Location) (v verdict, pass bool) {
+	if loc.Except != nil && !slices.Contains(loc.Except.Methods, string(r.methodText())) {
+		loc = loc.Except.Location
+	}
 	r.loc = loc
 	if loc.MaxBody > 0 && r.sub == nil && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
 		r.logError("client intended to send too large a body", zap.Int64("bytes", r.head.ContentLength))
@@ -131,9 +150,9 @@ func (r *Request) content() verdict {
 const changesMax = 10
 
 // countChange counts a change of the request's path, or of its location. False: there have been too many, which is how a circle ends.
-func (r *Request) countChange(how string) bool {
+func (r *Request) countChange(how string, to []byte) bool {
 	if r.changes == changesMax {
-		r.logError("rewrite or internal redirection cycle while " + how)
+		r.logError("rewrite or internal redirection cycle while " + how + " " + strconv.Quote(string(to)))
 		r.fixed = true
 		return false
 	}
@@ -162,7 +181,7 @@ func (r *Request) redirectPath(path, args []byte) verdict {
 	if path == nil {
 		return r.noMemory()
 	}
-	if !r.countChange("internally redirecting") {
+	if !r.countChange("internally redirecting to", path) {
 		return r.answer(500)
 	}
 	r.internal, r.redirected = true, true
@@ -184,12 +203,18 @@ func appendEscapedArgs(dst, args []byte) []byte {
 	return dst
 }
 
-// enterNamed handles the request anew, with the path that it has, in a named location: from the location's rules on.
-func (r *Request) enterNamed(i int) verdict {
-	if !r.countChange("redirecting to a named location") {
+// redirectToNamed handles the request anew, with the path that it has, in a named location: from the location's rules on. It is nginx's
+// ngx_http_named_location.
+func (r *Request) redirectToNamed(name string) verdict {
+	i := r.server.Locations.Named(name)
+	if i < 0 {
+		r.logError("could not find named location " + strconv.Quote(name))
 		return r.answer(500)
 	}
-	r.internal = true
+	if !r.countChange("redirecting to a named location with", r.path) {
+		return r.answer(500)
+	}
+	r.internal, r.program.changed = true, false
 	if v, pass := r.enter(r.server.List[i]); !pass {
 		return v
 	}

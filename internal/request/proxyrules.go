@@ -60,7 +60,7 @@ func parseCookieFlag(text []byte) cookieFlags {
 
 // matches says whether an expression matches; its groups are the request's captures then, as in nginx. Without memory for them nothing matches.
 func (r *Request) matches(p *route.Pattern, subject []byte) bool {
-	return p.Match(subject) && r.matched(p, subject)
+	return r.matched(p, subject) == route.Matches
 }
 
 // replaced is how many bytes of value a rule replaces; -1: it does not fit. free is memory for the text to compare with.

@@ -56,9 +56,9 @@ func (a *rater) charge(rates *Rates, nowNs uint64, src vars.Source) limitreq.Out
 	return limitreq.Charge(a.ask, nowNs, rates.DryRun)
 }
 
-// limitRate asks the location's rates. False: the request is refused, or waits, and verdict is the step's. As with nginx, a request is
+// limitRequests asks the location's rates. False: the request is refused, or waits, and verdict is the step's. As with nginx, a request is
 // counted once: an internal redirect does not count it again.
-func (r *Request) limitRate() (verdict, bool) {
+func (r *Request) limitRequests() (verdict, bool) {
 	rates := r.loc.Rates
 	if rates == nil || r.rateStatus != "" {
 		return again, true

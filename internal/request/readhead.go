@@ -14,6 +14,7 @@ import (
 	"weir/internal/http1"
 	"weir/internal/logfile"
 	"weir/internal/proxyproto"
+	"weir/internal/route"
 	"weir/internal/sys"
 )
 
@@ -250,7 +251,7 @@ func (b *Bind) find(r *Request, asked []byte) bool {
 	i, pattern := b.Names.LookupPattern(r.host)
 	r.server = b.Servers[i]
 	if pattern != nil {
-		return r.matched(pattern, r.host)
+		return r.matched(pattern, r.host) == route.Matches
 	}
 	if last := &b.last; len(asked) <= lastHostMax {
 		last.asked = append(last.asked[:0], asked...)

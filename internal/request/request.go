@@ -51,18 +51,23 @@ type Request struct {
 	useArena buffer.Arena // what lasts as long as this use, pipelined requests included (c->pool)
 	crowded  bool         // a head of this use has more fields than fieldsKept
 
-	path       []byte // $uri: normalized, in buf or in arena
-	args       []byte // $args: likewise
-	host       []byte // the host in lower case, in hostText or in arena
-	hostText   [lastHostMax]byte
-	captures   captures
-	values     []value // of the variables that the config defines
-	valued     bool    // some of values are set
-	phase      phase
-	changes    uint8 // how often path or location have changed: see countChange
-	internal   bool  // not the path that the client asked for: locations with internal are open to it
-	redirected bool  // path and args are not the client's
-	fixed      bool  // an error page is being made: its own errors go out as they are
+	path           []byte // $uri: normalized, in buf or in arena
+	args           []byte // $args: likewise
+	host           []byte // the host in lower case, in hostText or in arena
+	hostText       [lastHostMax]byte
+	captures       captures
+	values         []value // of the variables that the config defines
+	valued         bool    // some of values are set
+	phase          phase
+	changes        uint8 // how often path or location have changed: see countChange
+	internal       bool  // not the path that the client asked for: locations with internal are open to it
+	redirected     bool  // path and args are not the client's
+	wholePath      bool  // path is what a rule with break made of it: proxy_pass replaces nothing of it
+	program        program
+	escapeGroups   bool // groups of expressions are escaped where they are put: see renderEscaped
+	limitRateSet   bool // a rule has set $limit_rate
+	limitRateBytes int64
+	fixed          bool // an error page is being made: its own errors go out as they are
 
 	startMs int64 // when the first byte came
 	startNs int64 // the same in nanoseconds
@@ -162,6 +167,8 @@ func (r *Request) begin() {
 	r.methodID, r.method, r.withoutBody = http1.MethodOther, nil, false
 	r.forgetValues()
 	r.changes, r.internal, r.redirected, r.fixed = 0, false, false, false
+	r.wholePath, r.limitRateSet = false, false
+	r.program.reset()
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
 	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
 	r.startMs, r.length = 0, 0

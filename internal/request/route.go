@@ -21,7 +21,7 @@ func (r *Request) route() verdict {
 	}
 	r.path = r.headOf(head.Path)
 	if !head.PlainPath {
-		path, ok := http1.NormalizePath(r.arena.Begin(len(r.path)), r.path, true)
+		path, ok := http1.NormalizePath(r.arena.Begin(len(r.path)), r.path, !r.server.KeepSlashes)
 		path = r.arena.End(path)
 		if !ok {
 			r.closeClient = true

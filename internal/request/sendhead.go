@@ -151,6 +151,8 @@ func (r *Request) appendTarget(dst []byte) []byte {
 			return dst
 		}
 		return append(append(dst, '?'), r.headOf(r.head.Query)...)
+	case r.wholePath:
+		dst = http1.AppendEscapedPath(dst, r.path)
 	case p.HasURI && r.loc.Prefix && bytes.HasPrefix(r.path, []byte(r.loc.Path)):
 		// nginx: the part that the location matched is replaced, the rest is escaped again.
 		dst = append(dst, p.URI...)

@@ -144,11 +144,11 @@ func (s *script) site(t *testing.T) {
 	})
 	add("/intercept/", func(l *Location) {
 		l.Proxy.InterceptErrors = true
-		l.ErrorPages = []ErrorPage{{Codes: []int{404}, URI: text("/not-found?of=$uri"), Response: -1}, {Codes: []int{500}, Redirect: text("http://example.org/"), Response: -1}}
+		l.ErrorPages = []ErrorPage{{Codes: []int{404}, URI: text("/not-found?of=$uri"), Response: -1}, {Codes: []int{500}, URI: text("http://example.org/"), Response: -1}}
 	})
 	add("/named/", func(l *Location) {
 		l.Proxy, l.Rules = nil, ReturnRules(&Return{Code: 404})
-		l.ErrorPages = []ErrorPage{{Codes: []int{404}, Named: len(paths) + 2}}
+		l.ErrorPages = []ErrorPage{{Codes: []int{404}, URI: text("@fallback")}}
 	})
 	add("@fallback", func(*Location) {})
 	add("/uri/", func(l *Location) { l.Prefix, l.Proxy.HasURI, l.Proxy.URI = true, true, "/changed/" })

@@ -3,11 +3,16 @@
 
 package request
 
-import "weir/internal/route"
+import (
+	"weir/internal/logfile"
+	"weir/internal/route"
+)
 
 // Defined is a variable that the config defines itself. Its number is its place in Options.Defined, its vars.ID vars.NumIDs more.
 type Defined struct {
 	Name string
+	// Assigned says that a rule sets it. Before that it is empty, and asking for it is logged; of others there is no value then.
+	Assigned bool
 }
 
 // value is what such a variable holds in one request. The zero value: nothing yet.
@@ -22,23 +27,33 @@ type captures struct {
 	index   []int  // pairs, as regexp has them; empty: no expression with groups
 }
 
-// matched notes the groups of pattern, which matches subject: those that are variables keep their text until another match. False: there is no
-// memory for it.
-func (r *Request) matched(pattern *route.Pattern, subject []byte) bool {
+// matched matches subject, and notes the groups where it matches: those that are variables keep their text until another match. Without memory for
+// them it is as if the match had taken too long.
+func (r *Request) matched(p *route.Pattern, subject []byte) route.Verdict {
 	c := &r.captures
-	c.index = c.index[:0]
-	if pattern == nil || pattern.Groups() == 0 {
-		return true
+	if p.Groups() == 0 {
+		v := p.Match(subject)
+		if v == route.Matches {
+			c.index = c.index[:0]
+		}
+		return v
 	}
+	index, v := p.AppendCaptures(r.engine.groups[:0], subject)
+	r.engine.groups = index
+	if v != route.Matches {
+		return v
+	}
+	c.index = append(c.index[:0], index...)
 	if c.subject = r.arena.Copy(subject); c.subject == nil {
-		return false
+		r.logShortage()
+		c.index = c.index[:0]
+		return route.GaveUp
 	}
-	c.index = pattern.AppendCaptures(c.index, c.subject)
-	for _, g := range pattern.Named() {
+	for _, g := range p.Named() {
 		text, _ := c.group(g.Group)
 		r.setValue(g.Variable, text)
 	}
-	return true
+	return v
 }
 
 // group is the text of group n; false when there is none, or it took no part.
@@ -67,5 +82,15 @@ func (r *Request) forgetValues() {
 // appendDefined appends the value of a variable that the config defines.
 func (r *Request) appendDefined(dst []byte, number int) ([]byte, bool) {
 	v := &r.values[number]
-	return append(dst, v.text...), v.set
+	if v.set {
+		return append(dst, v.text...), true
+	}
+	d := &r.engine.Defined[number]
+	if d.Assigned {
+		r.setValue(number, nil)
+		if r.loc.WarnUninitialized {
+			r.logAt(logfile.LevelWarn, "using uninitialized \""+d.Name+"\" variable")
+		}
+	}
+	return dst, d.Assigned
 }

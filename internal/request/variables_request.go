@@ -113,6 +113,9 @@ func (t *variables) addTarget() {
 	for id := vars.Capture1; id <= vars.Capture9; id++ {
 		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 			text, ok := r.captures.group(int(id-vars.Capture1) + 1)
+			if r.escapeGroups {
+				return appendEscapedGroup(dst, text), ok
+			}
 			return append(dst, text...), ok
 		}
 	}

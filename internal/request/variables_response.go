@@ -30,6 +30,9 @@ func (t *variables) addResponse() {
 		}
 		return dst, true
 	}
+	t[vars.LimitRate] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return strconv.AppendInt(dst, r.limitRate(), 10), true
+	}
 	t[vars.SentHTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendSentField(dst, arg)
 	}

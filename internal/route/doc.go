@@ -21,10 +21,11 @@
 //
 // # Regular expressions
 //
-// They are Go's (RE2 syntax): matching is linear in the subject, whatever the expression, so no
-// request can make one run away. What PCRE has and RE2 has not, look-around and back-references
-// above all, is refused when the config is read. Two meanings differ from PCRE: "$" matches at the
-// very end only, not before a final line feed; and "." in a path that is UTF-8 is a character, not a byte.
+// Their syntax is PCRE's. One that RE2 can express, which is nearly all that stand in configs, is matched by package regexp: linear in
+// the subject, whatever the expression, so no request can make it run away. What PCRE has and RE2 has not (look-around,
+// back-references, atomic groups, possessive quantifiers) is matched by github.com/dlclark/regexp2, which backtracks and gives up after 100 ms. What that does not
+// know either (\K, recursion, verbs) is refused when the config is read. One meaning differs from PCRE: "." in a path that is UTF-8 is a
+// character, not a byte, where package regexp matches.
 //
 // A lookup only says which Pattern matched. Captures are computed by Pattern.AppendCaptures, for
 // those who need them, because that allocates (package regexp offers no way that does not).
@@ -41,7 +42,5 @@
 //
 // # Not here
 //
-// Nested locations: a location with inner ones will hold a Locations of its own, which is asked
-// between the steps prefix and regex of the outer one; they are separate methods for it. Normalizing paths
-// (package http1). The "$hostname" of server_name is replaced by the caller.
+// Normalizing paths (package http1). The "$hostname" of server_name is replaced by the caller.
 package route

@@ -58,6 +58,8 @@ type Location struct {
 	// AutoRedirect: a path that lacks only the slash at the end of this one gets a redirect to it,
 	// as nginx does where the location has proxy_pass.
 	AutoRedirect bool
+	// Inner are the locations in it.
+	Inner []Location
 }
 
 // Outcome is what Match found.
@@ -68,14 +70,21 @@ const (
 	None     Outcome = iota // no location: 404
 	Found                   // the location handles the request
 	Redirect                // answer 301 to the location's path, which is the request's and a "/"
+	Failed                  // a regular expression took too long
 )
 
 // Locations finds the location for a path. Immutable.
 type Locations struct {
-	tree     radix
-	patterns []locationPattern
-	byIndex  map[int]*Pattern
+	level
+	patterns []*Pattern // by location; nil for one without an expression
 	named    map[string]int
+}
+
+// level is the locations of a server, or those in a location.
+type level struct {
+	tree        radix
+	expressions []locationPattern
+	inner       map[int]*level // of the locations that have some; mostly nil
 }
 
 type locationPattern struct {
@@ -83,24 +92,36 @@ type locationPattern struct {
 	location int
 }
 
-// NewLocations builds the table of one server. Errors: malformed paths and expressions, two
-// locations with the same path (an exact one and a prefix may share it); all of them, joined.
+// NewLocations builds the table of one server. Locations are numbered in their order, those in a location behind it. Errors: malformed paths and expressions, two
+// locations with the same path at one level (an exact one and a prefix may share it); all of them, joined.
 func NewLocations(locations []Location) (*Locations, error) {
-	l := &Locations{byIndex: make(map[int]*Pattern), named: make(map[string]int)}
-	l.tree.init()
-	var faults []error
-	for i, location := range locations {
-		if err := l.add(location, i); err != nil {
-			faults = append(faults, err)
-		}
-	}
-	if len(faults) > 0 {
+	l := &Locations{named: make(map[string]int)}
+	if faults := l.fill(&l.level, locations); len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	return l, nil
 }
 
-func (l *Locations) add(location Location, i int) error {
+func (l *Locations) fill(v *level, locations []Location) (faults []error) {
+	v.tree.init()
+	for _, location := range locations {
+		i := len(l.patterns)
+		l.patterns = append(l.patterns, nil)
+		if err := l.add(v, location, i); err != nil {
+			faults = append(faults, err)
+		}
+		if len(location.Inner) > 0 {
+			if v.inner == nil {
+				v.inner = map[int]*level{}
+			}
+			v.inner[i] = &level{}
+			faults = append(faults, l.fill(v.inner[i], location.Inner)...)
+		}
+	}
+	return faults
+}
+
+func (l *Locations) add(v *level, location Location, i int) error {
 	kind, path, err := ParseLocation(location.Path)
 	if err != nil {
 		return err
@@ -116,10 +137,10 @@ func (l *Locations) add(location Location, i int) error {
 		if err != nil {
 			return err
 		}
-		l.patterns = append(l.patterns, locationPattern{pattern, i})
-		l.byIndex[i] = pattern
+		v.expressions = append(v.expressions, locationPattern{pattern, i})
+		l.patterns[i] = pattern
 	default:
-		node := l.tree.insert(path)
+		node := v.tree.insert(path)
 		slot := &node.prefix
 		if kind == KindExact {
 			slot = &node.exact
@@ -140,43 +161,58 @@ func (l *Locations) add(location Location, i int) error {
 
 // Match returns the location for path, which is decoded and normalized, without arguments, in
 // nginx's order: an exact location; a redirect to one that is path and a slash; the longest prefix
-// if it is "^~"; the first expression that matches; the longest prefix. It does not allocate.
+// if it is "^~"; the first expression that matches; the longest prefix. Of a location that has others in it, those are asked
+// in the same order before the expressions beside it. It does not allocate.
 func (l *Locations) Match(path []byte) (location int, outcome Outcome) {
-	location, outcome, final := l.prefix(path)
-	if !final {
-		if i, ok := l.regex(path); ok {
-			return i, Found
-		}
-	}
+	location, outcome, _ = l.find(path)
 	return location, outcome
 }
 
-// prefix is the part of Match without expressions. final: they are not to be asked.
-func (l *Locations) prefix(path []byte) (location int, outcome Outcome, final bool) {
-	m := l.tree.match(path)
+// find is Match at one level. final: no expression of a level around is to be asked.
+func (v *level) find(path []byte) (location int, outcome Outcome, final bool) {
+	m := v.tree.match(path)
 	switch {
 	case m.exact != noLocation:
 		return int(m.exact), Found, true
 	case m.redirect != noLocation:
 		return int(m.redirect), Redirect, true
-	case m.prefix != noLocation:
-		return int(m.prefix), Found, m.prefixOnly
 	}
-	return noLocation, None, false
-}
-
-// regex returns the first location whose expression matches.
-func (l *Locations) regex(path []byte) (location int, ok bool) {
-	for i := range l.patterns {
-		if l.patterns[i].pattern.Match(path) {
-			return l.patterns[i].location, true
+	location = noLocation
+	if m.prefix != noLocation {
+		location, outcome = int(m.prefix), Found
+		if v.inner != nil {
+			if location, outcome, final = v.within(location, path); final {
+				return location, outcome, true
+			}
 		}
 	}
-	return noLocation, false
+	if m.prefixOnly {
+		return location, outcome, false
+	}
+	for i := range v.expressions {
+		switch v.expressions[i].pattern.Match(path) {
+		case Matches:
+			location, outcome, _ = v.within(v.expressions[i].location, path)
+			return location, outcome, true
+		case GaveUp:
+			return noLocation, Failed, true
+		}
+	}
+	return location, outcome, false
+}
+
+// within is the location for a path that a location takes: one in it, or itself.
+func (v *level) within(location int, path []byte) (int, Outcome, bool) {
+	if inner := v.inner[location]; inner != nil {
+		if i, outcome, final := inner.find(path); outcome != None {
+			return i, outcome, final
+		}
+	}
+	return location, Found, false
 }
 
 // Pattern returns the expression of a location, or nil if it has none.
-func (l *Locations) Pattern(location int) *Pattern { return l.byIndex[location] }
+func (l *Locations) Pattern(location int) *Pattern { return l.patterns[location] }
 
 // Named returns the location "@name" (name with its "@"), or -1.
 func (l *Locations) Named(name string) int {

@@ -204,7 +204,7 @@ func (n *ServerNames) LookupPattern(host []byte) (server int, pattern *Pattern) 
 		}
 	}
 	for i := range n.patterns {
-		if n.patterns[i].pattern.Match(host) {
+		if n.patterns[i].pattern.Match(host) == Matches {
 			return n.patterns[i].server, n.patterns[i].pattern
 		}
 	}

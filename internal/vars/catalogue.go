@@ -55,6 +55,7 @@ var catalogue = [...]Variable{
 	{"request_filename", RequestFilename, "name of the file that the request is about, by `root` or `alias` and `$uri`", false},
 	{"request_length", RequestLength, "bytes of the request: line, head and body", true},
 	{"request_time", RequestTime, "seconds, with milliseconds, since the first byte of the request was read", true},
+	{"limit_rate", LimitRate, "bytes per second that are sent to the client, 0 for no limit; `set` may change it", true},
 	{"limit_conn_status", LimitConnStatus, "what came of `limit_conn`: `PASSED`, `QUEUED` while the request waits for a place and when it has had one after waiting, `REJECTED`, `REJECTED_DRY_RUN`, `BYPASSED` for a client in `limit_conn_bypass`, or `DAMAGED` while a damaged zone is made anew; no value where there is no limit, or none was asked yet", true},
 	{"limit_req_status", LimitReqStatus, "what came of `limit_req`: `PASSED`, `DELAYED`, `REJECTED`, `DELAYED_DRY_RUN` or `REJECTED_DRY_RUN`; no value where there is no rate, or none was asked yet", true},
 	{"request_completion", RequestCompletion, "`OK` if the response was sent completely, otherwise empty", true},

@@ -70,6 +70,7 @@ const (
 	RequestFilename
 	LimitConnStatus
 	LimitReqStatus
+	LimitRate
 	ConnectionsActive
 	ConnectionsReading
 	ConnectionsWriting

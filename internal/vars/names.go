@@ -61,6 +61,17 @@ func (n *Names) ID(name string) (ID, bool) {
 // Name returns the name of a variable that is defined, as it was spelled first.
 func (n *Names) Name(id ID) string { return n.list[int(id)-NumIDs] }
 
+// Assignable returns the ID of a variable of the catalogue that a config may give a value (set), by its name without regard to case.
+func Assignable(name string) (ID, bool) {
+	switch strings.ToLower(name) {
+	case "args":
+		return Args, true
+	case "limit_rate":
+		return LimitRate, true
+	}
+	return 0, false
+}
+
 // Equal says whether other has the same names, whatever their order; nil has none.
 func (n *Names) Equal(other *Names) bool {
 	if n.Len() != other.Len() {

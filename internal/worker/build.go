@@ -41,6 +41,7 @@ type builder struct {
 // buildBinds makes everything that requests use. The binds are indexed as conf.Config.Listeners.
 func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
 	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, errorLogs: map[string]*logfile.ErrorLog{}, sightWanted: w.config.ShowsNumbers()}
+	b.define()
 	for _, f := range w.config.HTTP.LogFormats {
 		b.formats[f.Name] = f
 	}
@@ -180,6 +181,7 @@ func (b *builder) names(s *conf.Server) []string {
 func (b *builder) server(c *conf.Server) (*request.Server, error) {
 	s := &request.Server{
 		HeaderTimeoutMs: c.ClientHeaderTimeout.Milliseconds(),
+		KeepSlashes:     !c.MergeSlashes,
 		Limits:          limits(&c.ServerSettings),
 		RequestPool:     b.memory.requests[int(c.RequestPoolSize)],
 		ConnectionPool:  b.memory.connections[int(c.ConnectionPoolSize)],
@@ -193,28 +195,27 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		return nil, err
 	}
 	s.Default.ShutdownMs = b.config.WorkerShutdownTimeout.Milliseconds()
-	if s.Rules, err = b.rules(c.Return); err != nil {
+	if s.Default.TryFiles, err = b.tryFiles(c.TryFiles); err != nil {
 		return nil, err
 	}
-	var paths []route.Location
-	for i := range c.Locations {
-		l := &c.Locations[i]
-		paths = append(paths, route.Location{Path: pathText(l.Path), AutoRedirect: l.ProxyPass != nil})
-	}
-	if s.Locations, err = route.NewLocations(paths); err != nil {
+	if s.Rules, err = b.rules(c.Rules, c.Return, c.RewriteLog, c); err != nil {
 		return nil, err
 	}
-	for i := range c.Locations {
-		if p := s.Locations.Pattern(i); p != nil {
-			p.Bind(b.number)
-		}
-		l, err := b.fullLocation(&c.Locations[i], c)
+	if s.Locations, err = route.NewLocations(paths(c.Locations)); err != nil {
+		return nil, err
+	}
+	for inner := range c.AllLocations() {
+		n := len(s.List)
+		l, err := b.fullLocation(inner, c)
 		if err != nil {
-			return nil, fmt.Errorf("location[%d]: %w", i, err)
+			return nil, fmt.Errorf("location %s: %w", inner.Path, err)
+		}
+		if l.Pattern = s.Locations.Pattern(n); l.Pattern != nil {
+			l.Pattern.Bind(b.number)
 		}
 		s.List = append(s.List, l)
 	}
-	return s, b.resolvePages(s, c)
+	return s, nil
 }
 
 // pathText is a location's path as package route reads it.

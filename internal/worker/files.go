@@ -88,7 +88,7 @@ func (b *builder) candidate(text string) (request.Candidate, error) {
 }
 
 // tryFiles makes what is looked for; nil: nothing.
-func (b *builder) tryFiles(list []conf.Template, s *request.Server) (*request.TryFiles, error) {
+func (b *builder) tryFiles(list []conf.Template) (*request.TryFiles, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func (b *builder) tryFiles(list []conf.Template, s *request.Server) (*request.Tr
 	case '=':
 		t.Code, err = strconv.Atoi(text[1:])
 	case '@':
-		t.Named = s.Locations.Named(text) + 1
+		t.Named = text
 	default:
 		t.URI, err = b.compile(text)
 	}

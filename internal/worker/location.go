@@ -34,6 +34,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		LingerTimeoutMs:    c.LingeringTimeout.Milliseconds(),
 		ServerField:        "weir",
 	}
+	redirects(l, &c.RewriteSettings)
 	switch c.ServerTokens {
 	case "off":
 	case "on", "build":
@@ -71,6 +72,9 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.Limits, err = b.settingsLimits(c); err != nil {
 		return nil, err
 	}
+	if l.ErrorPages, err = b.errorPages(c.ErrorPages); err != nil {
+		return nil, err
+	}
 	if l.Logs, err = b.accessLogs(c.AccessLogs); err != nil {
 		return nil, err
 	}
@@ -105,7 +109,14 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	l.Path = c.Path.Text
 	l.ShutdownMs = b.shutdownMs(c)
 	l.Prefix = c.Path.Modifier == conf.Prefix || c.Path.Modifier == conf.PrefixFinal || c.Path.Modifier == conf.Exact
-	if l.Rules, err = b.rules(c.Return); err != nil {
+	l.Internal = c.Internal
+	if l.TryFiles, err = b.tryFiles(c.TryFiles); err != nil {
+		return nil, err
+	}
+	if l.Rules, err = b.rules(c.Rules, c.Return, c.RewriteLog, server); err != nil {
+		return nil, err
+	}
+	if l.Except, err = b.limitExcept(c.LimitExcept, server); err != nil {
 		return nil, err
 	}
 	l.StubStatus, l.EmptyGIF = c.StubStatus, c.EmptyGIF
@@ -125,15 +136,6 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	return l, err
 }
 
-// rules are the rewrite rules of a server or location; nil: it has none.
-func (b *builder) rules(ret *conf.Return) (*request.Rules, error) {
-	if ret == nil {
-		return nil, nil
-	}
-	r, err := b.newReturn(ret)
-	return request.ReturnRules(r), err
-}
-
 func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
 	r := &request.Return{Code: c.Code}
 	var err error
@@ -151,46 +153,18 @@ func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
 	return r, err
 }
 
-// resolvePages makes the error pages, once all locations are known: a page may name one.
-func (b *builder) resolvePages(s *request.Server, c *conf.Server) error {
-	var err error
-	if s.Default.ErrorPages, err = b.errorPages(c.ErrorPages, s); err != nil {
-		return err
-	}
-	if s.Default.TryFiles, err = b.tryFiles(c.TryFiles, s); err != nil {
-		return err
-	}
-	for i := range c.Locations {
-		if s.List[i].ErrorPages, err = b.errorPages(c.Locations[i].ErrorPages, s); err != nil {
-			return err
-		}
-		if s.List[i].TryFiles, err = b.tryFiles(c.Locations[i].TryFiles, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *builder) errorPages(list []conf.ErrorPage, s *request.Server) ([]request.ErrorPage, error) {
+func (b *builder) errorPages(list []conf.ErrorPage) ([]request.ErrorPage, error) {
 	var pages []request.ErrorPage
 	for _, c := range list {
 		page := request.ErrorPage{Codes: c.Codes, Response: c.Response}
 		text, to := string(c.URI), &page.URI
-		switch {
-		case c.Text != "":
+		if c.Text != "" {
 			text, to = string(c.Text), &page.Text
-		case strings.HasPrefix(text, "@"):
-			page.Named = s.Locations.Named(text) + 1
-			pages = append(pages, page)
-			continue
-		case !strings.HasPrefix(text, "/"):
-			to = &page.Redirect
 		}
-		t, err := b.compile(text)
-		if err != nil {
+		var err error
+		if *to, err = b.compile(text); err != nil {
 			return nil, err
 		}
-		*to = t
 		pages = append(pages, page)
 	}
 	return pages, nil

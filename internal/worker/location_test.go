@@ -20,6 +20,7 @@ func compiled(t *testing.T, keys ...string) *request.Location {
 	c, _, err := conf.Load(conf.Source{Name: "test", Text: []byte(text)})
 	require.NoError(t, err)
 	b := &builder{worker: &worker{config: c}, build: "test", formats: map[string]conf.LogFormat{}}
+	b.define()
 	for i := range c.Groups {
 		g, err := b.group(&c.Groups[i])
 		require.NoError(t, err)

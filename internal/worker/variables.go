@@ -10,13 +10,13 @@ import (
 	"weir/internal/vars"
 )
 
-// defined are the variables that the config defines, by their numbers.
-func defined(names *vars.Names) []request.Defined {
-	all := make([]request.Defined, names.Len())
-	for i := range all {
-		all[i].Name = names.Name(vars.ID(vars.NumIDs + i))
+// define makes the variables that the config defines, by their numbers.
+func (b *builder) define() {
+	names := b.config.Variables
+	b.defined = make([]request.Defined, names.Len())
+	for i := range b.defined {
+		b.defined[i].Name = names.Name(vars.ID(vars.NumIDs + i))
 	}
-	return all
 }
 
 // number is the number of a variable that the config defines.

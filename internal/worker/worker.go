@@ -25,6 +25,7 @@ const trimMs = 10_000
 
 // worker is the process's state. The loop's thread owns all of it.
 type worker struct {
+	defined  []request.Defined // variables of the config's own
 	manifest *ipc.Manifest
 	config   *conf.Config
 	channel  *ipc.Channel
@@ -162,8 +163,8 @@ func (w *worker) onEmpty() {
 func (w *worker) shutdownTimes() []int64 {
 	times := []int64{w.config.WorkerShutdownTimeout.Milliseconds()}
 	for i := range w.config.HTTP.Servers {
-		for j := range w.config.HTTP.Servers[i].Locations {
-			times = append(times, w.shutdownMs(&w.config.HTTP.Servers[i].Locations[j]))
+		for l := range w.config.HTTP.Servers[i].AllLocations() {
+			times = append(times, w.shutdownMs(l))
 		}
 	}
 	return times
