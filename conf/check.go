@@ -155,6 +155,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 		k.checkRates(at, s.LimitReqs)
 	}
 	k.checkFiles(p, &s.FileSettings)
+	k.checkEncoding(p, &s.EncodingSettings)
 	if at := p.key("error_page"); k.written(at) {
 		for i := range s.ErrorPages {
 			k.checkErrorPage(at.at(i), &s.ErrorPages[i], server)

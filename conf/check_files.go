@@ -4,6 +4,8 @@
 package conf
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,5 +122,35 @@ func (k *checker) checkAlias(p *path, l *Location) {
 	}
 	if l.Path.Modifier == Named {
 		k.faultAt(p.key("alias"), "cannot be used inside of a named location")
+	}
+}
+
+// gzipProxied are the names of gzip_proxied.
+var gzipProxied = []string{"off", "expired", "no-cache", "no-store", "private", "no_last_modified", "no_etag", "auth", "any"} // read-only
+
+// checkEncoding checks the settings of how answers are written that stand at one level.
+func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
+	if at := p.key("gzip_proxied"); k.written(at) {
+		for i, name := range s.GzipProxied {
+			if !slices.Contains(gzipProxied, name) {
+				k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(gzipProxied), quote(name), suggest(name, gzipProxied))
+			}
+		}
+		if len(s.GzipProxied) > 1 && slices.Contains(s.GzipProxied, "off") {
+			k.faultAt(at, "\"off\" does not go together with others")
+		}
+	}
+	if at := p.key("gzip_disable"); k.written(at) {
+		for i, text := range s.GzipDisable {
+			if _, err := regexp.Compile(text); err != nil {
+				k.faultAt(at.at(i), "%v", err)
+			}
+		}
+	}
+	if at := p.key("charset"); k.written(at) {
+		k.checkLine(at, s.Charset)
+		if s.Charset == "" {
+			k.faultAt(at, "must be a charset, or \"off\"")
+		}
 	}
 }

@@ -30,21 +30,7 @@ splice = false
 temp_path = "/var/t"
 temp_quota = 0
 [http]
-root = "/srv/www"
-index = ["a.html", "b.html"]
-types = { "a/b" = ["c"] }
-default_type = "d/e"
-etag = false
-if_modified_since = "before"
-max_ranges = 1
-expires = "1h"
-autoindex = true
-autoindex_exact_size = false
-autoindex_localtime = true
-autoindex_format = "xml"
-log_not_found = false
-disable_symlinks = { mode = "on", from = "/srv" }
-keepalive_timeout = "500ms"
+` + everyFileSetting + `keepalive_timeout = "500ms"
 keepalive_requests = 0
 keepalive_time = "1d"
 client_header_timeout = 5

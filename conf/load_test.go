@@ -71,9 +71,8 @@ func TestDefaults(t *testing.T) {
 		ClientSettings:   ClientSettings{ChunkedTransferEncoding: true},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		RewriteSettings:  RewriteSettings{UninitializedVariableWarn: true, AbsoluteRedirect: true, PortInRedirect: true},
-		FileSettings: FileSettings{
-			Index: []Template{"index.html"}, DefaultType: "text/plain", Etag: true, MaxRanges: 1<<31 - 1, Expires: "off", AutoindexExactSize: true, LogNotFound: true,
-		},
+		EncodingSettings: defaultEncoding,
+		FileSettings:     defaultFiles,
 	}
 	types := c.HTTP.Servers[0].Types
 	c.HTTP.Servers[0].Types = nil

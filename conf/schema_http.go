@@ -206,6 +206,7 @@ type Settings struct {
 	ResolverSettings
 	ProxySettings
 	RewriteSettings
+	EncodingSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

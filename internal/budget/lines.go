@@ -29,11 +29,12 @@ type Line struct {
 
 // What objects take on the Go heap, in bytes. A test of package worker, which knows them, fails when one of these is too small.
 const (
-	ConnectionBytes = 384      // a connection and its place in the loop
-	RequestBytes    = 10 << 10 // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
-	FieldBytes      = 24       // a header field
-	BlockBytes      = 64       // the descriptor of a block
-	BufBytes        = 64       // the descriptor of a piece of a body
+	ConnectionBytes = 384        // a connection and its place in the loop
+	RequestBytes    = 10 << 10   // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
+	FieldBytes      = 24         // a header field
+	BlockBytes      = 64         // the descriptor of a block
+	BufBytes        = 64         // the descriptor of a piece of a body
+	EncoderBytes    = 1664 << 10 // a compressor
 
 	// garbageBytes, and a share of what is alive, is how far garbage may grow before the collector, which nothing wakes while requests are served
 	// without allocating, has to work more often.
@@ -79,7 +80,8 @@ func (b Budget) heap() []Line {
 		settings += 1 + len(c.Groups[i].Servers)
 	}
 	large := LargeMax(c.WorkerConnections)
-	return []Line{
+	encoders := Encoders(c)
+	lines := []Line{
 		{PerWorker, "worker_connections", fmt.Sprintf("%d connections of %d bytes", c.WorkerConnections, ConnectionBytes), int64(c.WorkerConnections) * ConnectionBytes},
 		{PerWorker, "requests", fmt.Sprintf("%d of %d bytes", c.WorkerConnections, RequestBytes), int64(c.WorkerConnections) * RequestBytes},
 		{PerWorker, "large header tables", fmt.Sprintf("%d requests with more than 64 fields", large), int64(large) * 2 * fieldsMost * FieldBytes},
@@ -87,6 +89,24 @@ func (b Budget) heap() []Line {
 		{PerWorker, "configuration", fmt.Sprintf("%d servers, locations, groups and origins", settings), int64(settings) * settingsBytes},
 		{PerWorker, "access_log", "buffers", logBuffers(c)},
 	}
+	if encoders > 0 {
+		lines = append(lines, Line{PerWorker, "gzip", fmt.Sprintf("%d compressors of %s", encoders, conf.Size(EncoderBytes)), int64(encoders) * EncoderBytes})
+	}
+	return lines
+}
+
+const (
+	// fewestEncoders and encoderShare bound the answers that a worker compresses at one time.
+	fewestEncoders = 16
+	encoderShare   = 128
+)
+
+// Encoders is how many answers a worker may compress at one time: none if nothing is compressed, else one for each 128 connections, and not fewer than 16.
+func Encoders(c *conf.Config) int {
+	if !c.HasSettings(func(s *conf.Settings) bool { return s.Gzip }) {
+		return 0
+	}
+	return max(fewestEncoders, c.WorkerConnections/encoderShare)
 }
 
 // pools are all pools.

@@ -92,11 +92,8 @@ var recent = []string{"max_headers", "add_header_inherit"}
 // harmless are the arguments with which a directive asks for what weir does anyway.
 var harmless = map[string][]string{
 	"absolute_redirect":        {"on"},
-	"charset":                  {"off"},
 	"client_body_in_file_only": {"off"},
 	"gunzip":                   {"off"},
-	"gzip":                     {"off"},
-	"gzip_static":              {"off"},
 	"http2":                    {"off"},
 	"http3":                    {"off"},
 	"limit_rate":               {"0"},
@@ -140,13 +137,12 @@ var inert = map[string]string{
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
 	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed", "keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
-	"charset_types": "charset is refused",
+	"gzip_buffers": insides,
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.
 var families = []struct{ prefix, why string }{
 	{"open_file_cache", insides},
-	{"gzip_", "gzip is refused"},
 	{"ssl_", "TLS is refused where a listen asks for it"},
 	{"proxy_ssl_", "https:// in proxy_pass is refused"},
 	{"proxy_cache", "proxy_cache is refused"},

@@ -34,7 +34,7 @@ type namedChain struct {
 
 // chains are the pipe's, in the order of their bytes.
 func (p *Pipe) chains() []namedChain {
-	return []namedChain{{"kept", &p.kept}, {"busy", &p.busy}, {"out", &p.out}, {"in", &p.in}}
+	return []namedChain{{"kept", &p.kept}, {"busy", &p.busy}, {"coded", &p.enc.coded}, {"out", &p.out}, {"in", &p.in}}
 }
 
 // checker is a walk through one pipe.

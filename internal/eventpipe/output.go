@@ -32,7 +32,7 @@ func (p *Pipe) output() {
 	switch {
 	case p.Chunk:
 		p.outputChunks()
-	case p.Busy == 0:
+	case p.Busy == 0 && p.Encoder == nil:
 		p.busy.pushAll(&p.out)
 		p.busy.pushAll(&p.in)
 	default:
@@ -49,6 +49,11 @@ func (p *Pipe) output() {
 func (p *Pipe) next() *chain {
 	switch {
 	case p.Busy > 0 && p.handed >= int64(p.Busy):
+		return nil
+	case p.Encoder != nil:
+		if p.enc.coded.first != nil {
+			return &p.enc.coded
+		}
 		return nil
 	case p.out.first != nil:
 		return &p.out
@@ -142,7 +147,13 @@ func (p *Pipe) write() progress {
 			return blocked
 		}
 	}
-	if p.in.first != nil || p.out.first != nil {
+	switch {
+	case p.Encoder != nil:
+		if pr := p.encode(); pr == short || p.busy.first == nil && p.enc.coded.first == nil {
+			return pr
+		}
+		p.output()
+	case p.in.first != nil || p.out.first != nil:
 		p.output()
 	}
 	var n int
@@ -173,7 +184,7 @@ func (p *Pipe) write() progress {
 
 // plain says whether d, the only descriptor of `in`, can be written as it stands.
 func (p *Pipe) plain(d *Buf) bool {
-	return p.busy.first == nil && p.out.first == nil && !p.Chunk && !p.Keep && !p.sinkMeter.on() && d.raw != nil && d.flags&writing == 0 && d.len() > 0
+	return p.busy.first == nil && p.out.first == nil && !p.Chunk && !p.Keep && !p.sinkMeter.on() && p.Encoder == nil && d.raw != nil && d.flags&writing == 0 && d.len() > 0
 }
 
 // writeOne is write for a short answer: what it does not take stands on busy afterwards.

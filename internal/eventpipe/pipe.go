@@ -85,6 +85,9 @@ type Options struct {
 	SpillMax int64
 	// SpillWrite is the most bytes of one write to it (proxy_temp_file_write_size). 0: 128 KiB.
 	SpillWrite int
+	// Encoder changes the payload on its way; nil: it goes as it is. The pipe has it from Open on, and needs an Owner for it. What comes out has no
+	// length that is known before: Chunk is for the sink, unless the end of the connection ends the body.
+	Encoder    Encoder
 	SinkRate   Rate // limit_rate: of the bytes written, heads and framing included
 	SourceRate Rate // proxy_limit_rate: of the bytes read
 }
@@ -133,6 +136,7 @@ type Pipe struct {
 	rescued                      bool         // it is there because memory was short: see Relieve
 	needs                        buffer.Class // what the last block was asked for with: see Needs
 	resting                      int          // blocks counted in Shared.resting
+	enc                          encoding
 	splice                       spliceState
 	kernel                       *kernelPipe // with bytes between source and sink, all before those of the chains
 	stall                        stall
@@ -176,7 +180,7 @@ func (p *Pipe) Open(s *Shared, o *Options) {
 // closed says whether the pipe holds nothing.
 func (p *Pipe) closed() bool {
 	return p.kept.first == nil && p.busy.first == nil && p.out.first == nil && p.in.first == nil && p.freeRaw == nil && p.extra == nil &&
-		p.file == nil && p.writer == nil && p.kernel == nil
+		p.file == nil && p.writer == nil && p.kernel == nil && p.Encoder == nil
 }
 
 // Close gives everything back. What the thread of the temporary file is reading follows when it has done so. A closed pipe may be
@@ -190,6 +194,9 @@ func (p *Pipe) Close() {
 			p.letAllGo(c)
 		}
 		p.sent, p.handed = 0, 0
+	}
+	if p.Encoder != nil {
+		p.closeEncoder()
 	}
 	if p.freeRaw != nil {
 		p.dropRaw()
@@ -283,7 +290,7 @@ func (p *Pipe) Reading() bool { return !p.readDone && !p.Source.Readable() && !p
 
 // Empty says whether nothing waits to be written.
 func (p *Pipe) Empty() bool {
-	return p.busy.first == nil && p.in.first == nil && p.out.first == nil && (p.kernel == nil || p.kernel.held == 0)
+	return p.busy.first == nil && p.in.first == nil && p.out.first == nil && (p.kernel == nil || p.kernel.held == 0) && (p.Encoder == nil || !p.codes())
 }
 
 // HasExtra says whether bytes came behind the end of the body.

@@ -60,7 +60,7 @@ func (p *Pipe) pump() Outcome {
 		}
 		switch o := p.read(); {
 		case o == Yield: // it has read something, or made room
-		case (o == Wait || o == Full || o == NoBlock) && more:
+		case (o == Wait || o == Full || o == NoBlock) && (more || p.unhold()):
 		case o == Wait || o == Full || o == NoBlock && !p.Empty():
 			return p.rest() // a block comes back when the sink takes more
 		default:

@@ -38,3 +38,10 @@ func (p *Pipe) fdOf(d *Buf) int {
 	}
 	return p.served
 }
+
+// PushBody puts a block with payload at the end of what waits, for a body that is not read from a connection. The pipe owns it then.
+func (p *Pipe) PushBody(b *buffer.Block) {
+	p.shadow(b, b.R, b.W)
+	p.tail = nil // nothing is read into it
+	p.blocks++
+}

@@ -178,7 +178,7 @@ func (p *Pipe) gather(v *vector, rescue bool) {
 			switch {
 			case d.has(inFile):
 				spare = 0
-			case d.raw == nil || d.len() == 0 || d.raw == spared:
+			case d.raw == nil || d.len() == 0 || d.raw == spared || p.Encoder != nil && !d.has(recycled):
 			case spare > 0:
 				spare--
 				spared = d.raw

@@ -76,7 +76,7 @@ func (p *Pipe) decideSplice() {
 	switch {
 	case p.shared.splicer == nil:
 		p.neverSplice(NoSpliceOff)
-	case p.Framing == Chunked || p.Chunk:
+	case p.Framing == Chunked || p.Chunk || p.Encoder != nil:
 		p.neverSplice(NoSpliceChunked)
 	case p.Unbuffered, p.Watch != nil:
 		p.neverSplice(NoSpliceUnbuffered)

@@ -205,14 +205,22 @@ func (r *Request) writeAnswer() verdict {
 	if a.file {
 		return r.writeFile(b)
 	}
+	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false), SpillMax: answerSpillMax, Owner: r}
+	if r.loc.Gzip != nil && bodyAllowed(r.status) {
+		r.decideGzip([]byte(a.contentType), int64(len(a.body)))
+	}
+	r.useEncoder(&o)
 	head := r.appendAnswerHead(headSpace(b))
 	r.headBytes = int64(len(head))
-	if r.methodID != http1.MethodHead && bodyAllowed(r.status) {
+	sends := r.methodID != http1.MethodHead && bodyAllowed(r.status)
+	if sends && o.Encoder == nil {
 		head = append(head, a.body...)
 	}
-	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false), SpillMax: answerSpillMax, Owner: r}
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
+	}
+	if sends && o.Encoder != nil && !r.pushBody(a.body) {
+		return r.abortResponse()
 	}
 	return r.become(StateRelay)
 }
@@ -243,13 +251,16 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	case kept != nil && r.status < 300 && a.contentType != "":
 		dst = http1.AppendField(dst, "Content-Type", kept)
 	case a.contentType != "":
-		dst = http1.AppendFieldString(dst, "Content-Type", a.contentType)
+		dst = r.appendContentType(dst, a.contentType)
 	}
-	if bodyAllowed(r.status) {
+	if bodyAllowed(r.status) && !r.gzip.on {
 		dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(a.body)))
 	}
 	if a.modified != "" {
 		dst = http1.AppendFieldString(dst, "Last-Modified", a.modified)
+	}
+	if r.gzip.chunked {
+		dst = append(dst, chunkedLine...)
 	}
 	if a.hasLocation {
 		dst = http1.AppendField(dst, "Location", a.location)
@@ -260,8 +271,12 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	dst = r.appendKept(dst)
 	dst = r.appendRetryAfter(dst)
 	dst = r.appendConnection(dst)
+	if r.gzip.vary {
+		dst = append(dst, varyLine...)
+	}
 	dst = r.appendAuthenticate(dst)
 	dst = r.appendAddHeaders(dst)
+	dst = r.appendGzipFields(dst)
 	if r.status == 416 && r.file.outside > 0 {
 		dst = append(http1.AppendDecimal(append(dst, "Content-Range: bytes */"...), r.file.outside-1), '\r', '\n')
 	}

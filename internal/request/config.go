@@ -90,7 +90,12 @@ type Location struct {
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
-	EmptyGIF   bool // empty_gif
+	EmptyGIF   bool  // empty_gif
+	Gzip       *Gzip // which answers are compressed; nil: none
+	// Packed is when a file x.gz is sent in the place of x (gzip_static); nil: never. PackedAlways: to all, and the conditions do not matter.
+	Packed       *Gzip
+	PackedAlways bool
+	Charset      *Charset // what is added to Content-Type; nil: nothing
 	// Types give the Content-Type of files, and of texts that return answers with.
 	Types *static.Types
 	// Files is how it answers with files where nothing else does, TryFiles what is looked for before; both may be nil.

@@ -8,6 +8,7 @@ import (
 
 	"weir/internal/buffer"
 	"weir/internal/clock"
+	"weir/internal/compress"
 	"weir/internal/conn"
 	"weir/internal/event"
 	"weir/internal/eventpipe"
@@ -41,6 +42,7 @@ type Options struct {
 	Targets   *upstream.Targets // those that proxy_pass with variables leads to
 	Defined   []Defined         // variables of the config's own
 	Lister    *files.Lister     // of folders; nil where no location has autoindex
+	Encoders  *compress.Pool    // nil where no location has gzip
 	Version   string
 	Hostname  string
 	PID       int

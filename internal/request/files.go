@@ -25,6 +25,7 @@ type served struct {
 
 	listing *files.Listing // a folder that is being read
 
+	packed      bool // it is gzip of what was asked for
 	contentType string
 	etagText    [40]byte
 	etagLen     int
@@ -65,6 +66,10 @@ func (r *Request) answerFile() verdict {
 	name := r.fileName(r.path)
 	if v, ok := r.checkName(name); !ok {
 		return v
+	}
+	r.file.packed = false
+	if r.loc.Packed != nil && r.methodID != http1.MethodPost && r.openPacked(name) {
+		return r.sendFile()
 	}
 	file, errno := files.Open(name, f.Links, r.trusted(name))
 	if errno != 0 {

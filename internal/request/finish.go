@@ -32,6 +32,7 @@ func (r *Request) finish() verdict {
 	if r.answerPage.file || r.file.open || r.file.listing != nil {
 		r.file.close()
 	}
+	r.dropEncoder()
 	r.closeOrigin()
 	for r.early != nil {
 		b := r.early

@@ -132,6 +132,7 @@ type Request struct {
 	file        served // the file that it answers with
 	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
 	accel       accel  // what is left of the answer that had X-Accel-Redirect
+	gzip        gzipping
 
 	id requestID
 }
@@ -184,6 +185,7 @@ func (r *Request) begin() {
 	r.upDone, r.downDone, r.aborted = false, false, false
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
+	r.gzip = gzipping{}
 	r.gate.reset()
 	r.sub = nil
 	r.authenticate = nil

@@ -9,6 +9,7 @@ import (
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
 	"weir/internal/logfile"
+	"weir/internal/static"
 )
 
 // onResponse takes the head of the final response and decides what becomes of it.
@@ -85,15 +86,19 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		chunk = false
 		r.closeClient = true
 	}
+	if r.loc.Gzip != nil && kind != http1.BodyNone || r.loc.Gzip != nil && r.methodID == http1.MethodHead {
+		chunk = r.gzipResponse(kind, chunk)
+	}
 	r.decideKeepAlive()
 	head := r.appendResponseHead(headSpace(b), kind, chunk)
 	r.headBytes = int64(len(head))
 	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
-	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) {
+	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.gzip.encoder == nil {
 		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
 	}
 	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, SinkRate: r.clientRate(true), Chunk: chunk}
 	r.setFlow(&o)
+	r.useEncoder(&o)
 	switch kind {
 	case http1.BodyLength:
 		o.Framing = eventpipe.Length
@@ -266,6 +271,9 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
 	dst = r.appendConnection(dst)
+	if r.gzip.vary {
+		dst = append(dst, varyLine...)
+	}
 	dst = r.appendAuthenticate(dst)
 	if s := r.group.Sticky; s != nil {
 		dst = r.appendSticky(dst, s)
@@ -273,6 +281,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	if len(r.loc.AddHeaders) > 0 || r.loc.Expires != nil {
 		dst = r.appendAddHeaders(dst)
 	}
+	dst = r.appendGzipFields(dst)
 	return append(dst, '\r', '\n')
 }
 
@@ -289,6 +298,18 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 	}
 	if r.up.head.Lookup(http1.FieldXAccelCharset) >= 0 {
 		particular.Add(http1.FieldContentType)
+	}
+	if r.gzip.on {
+		particular.Add(http1.FieldContentLength)
+		particular.Add(http1.FieldAcceptRanges)
+		particular.Add(http1.FieldETag)
+	}
+	if r.loc.Charset != nil {
+		particular.Add(http1.FieldContentType)
+	}
+	if r.loc.Expires != nil {
+		particular.Add(http1.FieldExpires)
+		particular.Add(http1.FieldCacheControl)
 	}
 	from, to := uint32(0), uint32(0) // lines to copy
 	for i := range fields {
@@ -333,8 +354,20 @@ func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyK
 			return dst
 		}
 	case http1.FieldContentLength:
-		if r.dropsLength(kind) {
+		if r.dropsLength(kind) || r.gzip.on {
 			return dst
+		}
+	case http1.FieldExpires, http1.FieldCacheControl:
+		if r.expires().Kind != static.ExpiresOff {
+			return dst
+		}
+	case http1.FieldAcceptRanges:
+		if r.gzip.on {
+			return dst
+		}
+	case http1.FieldETag:
+		if r.gzip.on {
+			return appendWeak(dst, f.Value.Of(text))
 		}
 	case http1.FieldLocation, http1.FieldRefresh:
 		dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
@@ -343,6 +376,11 @@ func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyK
 		if i := h.Lookup(http1.FieldXAccelCharset); i >= 0 && !r.loc.Proxy.IgnoreCharset && h.Lookup(http1.FieldContentEncoding) < 0 {
 			dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
 			return append(appendCharset(dst, f.Value.Of(text), h.Fields[i].Value.Of(text)), '\r', '\n')
+		}
+		if r.loc.Charset != nil {
+			value := f.Value.Of(text)
+			dst = append(append(dst, "Content-Type: "...), value...)
+			return append(r.appendCharset(dst, string(value)), '\r', '\n')
 		}
 	case http1.FieldSetCookie:
 		if r.loc.Proxy.Cookies == nil {

@@ -26,6 +26,7 @@ func (r *Request) sendFile() verdict {
 	r.answerPage.file = true
 	r.status = 200
 	if r.errorStatus != 0 { // an error page: conditions and ranges are about the page that was asked for
+		r.gzipFile(r.errorStatus)
 		return r.sendAnswer()
 	}
 	if c := r.conditions(); c.Any() {
@@ -39,10 +40,21 @@ func (r *Request) sendFile() verdict {
 			return r.answer(status)
 		}
 	}
-	if field := r.fieldOf(http1.FieldRange); field != nil {
+	r.gzipFile(200)
+	if field := r.fieldOf(http1.FieldRange); field != nil && !r.gzip.on {
 		return r.sendRange(field)
 	}
 	return r.sendAnswer()
+}
+
+// gzipFile decides whether the file goes out compressed, with a status.
+func (r *Request) gzipFile(status int) {
+	if r.loc.Gzip != nil && !r.file.packed {
+		was := r.status
+		r.status = status
+		r.decideGzip([]byte(r.file.contentType), r.file.Size)
+		r.status = was
+	}
 }
 
 // sendRange answers with what the field Range asks for.
@@ -69,6 +81,10 @@ func (r *Request) sendRange(field []byte) verdict {
 	}
 	r.engine.boundary++
 	s.parts = static.Parts{Boundary: r.engine.boundary, ContentType: s.contentType}
+	if r.loc.Charset != nil {
+		text := r.arena.End(r.appendCharset(append(r.arena.Begin(errorBodyRoom), s.contentType...), s.contentType))
+		s.parts.ContentType = string(text)
+	}
 	s.length, s.next, s.left = s.parts.Length(&s.ranges), 0, true
 	return r.sendAnswer()
 }
@@ -92,9 +108,10 @@ func (r *Request) conditions() static.Conditions {
 // writeFile makes the head of an answer with a file in b, and hands both to the pipe.
 func (r *Request) writeFile(b *buffer.Block) verdict {
 	s := &r.file
+	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false)}
+	r.useEncoder(&o)
 	head := r.appendFileHead(headSpace(b))
 	r.headBytes = int64(len(head))
-	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false)}
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
 	}
@@ -151,23 +168,39 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 		case several:
 			dst = append(s.parts.AppendContentType(append(dst, "Content-Type: "...)), '\r', '\n')
 		case len(s.contentType) > 0:
-			dst = http1.AppendFieldString(dst, "Content-Type", s.contentType)
+			dst = r.appendContentType(dst, s.contentType)
 		}
-		dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
+		if !r.gzip.on {
+			dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
+		}
 	}
 	if r.status < 400 {
 		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
 	}
 	dst = r.appendKept(dst)
+	if r.gzip.chunked {
+		dst = append(dst, chunkedLine...)
+	}
 	dst = r.appendConnection(dst)
-	if s.etagLen > 0 && r.status < 400 {
-		dst = http1.AppendField(dst, "ETag", s.etag())
+	if r.gzip.vary {
+		dst = append(dst, varyLine...)
+	}
+	if s.etagLen > 0 {
+		dst = append(dst, "ETag: "...)
+		if r.gzip.on {
+			dst = append(dst, "W/"...)
+		}
+		dst = append(append(dst, s.etag()...), '\r', '\n')
 	}
 	dst = r.appendAddHeaders(dst)
+	dst = r.appendGzipFields(dst)
+	if s.packed && r.status != 304 {
+		dst = append(dst, "Content-Encoding: gzip\r\n"...)
+	}
 	switch {
 	case r.status == 206 && !several:
 		dst = append(s.ranges.First.AppendContentRange(append(dst, "Content-Range: "...), s.Size), '\r', '\n')
-	case r.status == 200 && r.loc.Files.MaxRanges > 0:
+	case r.status == 200 && r.loc.Files.MaxRanges > 0 && !r.gzip.on:
 		dst = append(dst, "Accept-Ranges: bytes\r\n"...)
 	}
 	return append(dst, '\r', '\n')

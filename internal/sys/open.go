@@ -96,3 +96,16 @@ func StatName(dir int, name []byte, follow bool, info *FileInfo) syscall.Errno {
 	info.set(&st)
 	return errno
 }
+
+// Pread reads from a place in a file. 0 bytes: the file ends there. It may wait for the disk. Raw. pread(2).
+func Pread(fd int, b []byte, offset int64) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(offset), 0, 0)
+		if errno != EINTR {
+			if errno != 0 {
+				return 0, errno
+			}
+			return int(n), 0
+		}
+	}
+}

@@ -82,6 +82,9 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		return nil, err
 	}
 	l.Types = b.types(c)
+	if err = b.encoding(l, c); err != nil {
+		return nil, err
+	}
 	if l.Expires, err = b.expires(c); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"weir/conf"
 	"weir/internal/budget"
 	"weir/internal/buffer"
+	"weir/internal/compress"
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
@@ -101,4 +102,9 @@ func values(p *stats.PoolPage) (list []uint64) {
 		}
 	}
 	return list
+}
+
+// TestEncoderBytes holds the budget to what a compressor takes, which package compress measures.
+func TestEncoderBytes(t *testing.T) {
+	require.GreaterOrEqual(t, budget.EncoderBytes, compress.EncoderBytes)
 }
