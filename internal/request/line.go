@@ -27,6 +27,7 @@ type waiting struct {
 	limit   *Limit         // under which it waits
 	sinceNs int64
 	untilMs int64 // when it has waited long enough; stays while it goes in line again for the same attempt
+	spentNs int64 // how long it has waited for an origin; likewise
 
 	// Of one that waits for an origin: how many it waits for, and when it looks whether there are others by now; 0: it need not.
 	wants    int
@@ -143,7 +144,7 @@ func (l *lines) RunTask() { l.engine.Called() }
 // expectToWait reserves what a request needs to wait; standInLine or stayOut follows.
 func (r *Request) expectToWait() limitconn.Waiter {
 	w := &r.wait
-	*w = waiting{id: r.engine.lines.reserve(r), sinceNs: r.engine.Clock.SharedNs(), untilMs: w.untilMs}
+	*w = waiting{id: r.engine.lines.reserve(r), sinceNs: r.engine.Clock.SharedNs(), untilMs: w.untilMs, spentNs: w.spentNs}
 	return limitconn.Waiter{ID: w.id, NowNs: w.sinceNs}
 }
 
@@ -170,6 +171,9 @@ func (r *Request) leaveLine(late bool) limitconn.Hold {
 	if z := w.ticket.Zone(); z != nil {
 		r.engine.lines.count(z, -1)
 		hold = limitconn.Leave(&w.ticket, late, r.engine.Clock.SharedNs())
+	}
+	if w.origin {
+		w.spentNs += max(r.engine.Clock.SharedNs()-w.sinceNs, 1)
 	}
 	r.engine.lines.giveBack(w.id)
 	w.id = 0
@@ -332,10 +336,20 @@ func (r *Request) enterOrigin(hold limitconn.Hold) verdict {
 	if peer == nil {
 		return r.become(StatePick)
 	}
-	if peer.Row != nil {
-		peer.Row.Queue.Observe(r.engine.Clock.SharedNs() - r.wait.sinceNs)
-	}
 	return r.attempt(peer)
+}
+
+// queuedMs is how long the request has waited for the attempt that begins now, which is counted for the peer, if there is one.
+func (r *Request) queuedMs(peer *upstream.Peer) int64 {
+	spentNs := r.wait.spentNs
+	if spentNs == 0 {
+		return 0
+	}
+	r.wait.spentNs = 0
+	if peer != nil && peer.Row != nil {
+		peer.Row.Queue.Observe(spentNs)
+	}
+	return spentNs / 1e6
 }
 
 // waitForOrigin puts a request for which no origin has a place into the group's queue.

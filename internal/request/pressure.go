@@ -79,7 +79,7 @@ func (r *Request) relieve() {
 	if p := &r.relayPipe; (r.state == StateRelay || r.state == StateTunnel) && !p.Empty() && !r.client.Writable() {
 		p.Relieve()
 	}
-	if p := &r.body; r.bodyOpen && !p.Empty() && (r.state == StateReadBody || r.up.conn != nil && !r.up.conn.Writable()) {
+	if p := &r.body; r.bodyOpen && !p.Empty() && (r.state == StateReadBody || r.state == StateQueue || r.up.conn != nil && !r.up.conn.Writable()) {
 		p.Relieve()
 	}
 	r.moveHeads()

@@ -87,7 +87,7 @@ func (r *Request) pick() verdict {
 func (r *Request) attempt(peer *upstream.Peer) verdict {
 	now := r.nowMs()
 	r.wait.untilMs = 0
-	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
+	r.trials = append(r.trials, upstream.Trial{Peer: peer, StartMs: now, QueueMs: r.queuedMs(peer), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1,
 		NewRound: len(r.trials) == r.round && r.round > 0})
 	r.beginAttempt(peer)
 	if r.loc.Proxy.OwnConns {
@@ -152,7 +152,7 @@ func (r *Request) noOrigin() verdict {
 	if n := len(r.trials); n > r.round {
 		return r.answer(r.trials[n-1].Status)
 	}
-	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
+	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
 	r.logError("no live upstreams", r.upstreamField(r.loc.Proxy.Group.Name))
 	return r.answer(502)
 }

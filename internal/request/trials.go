@@ -48,6 +48,8 @@ func (r *Request) appendTrial(dst []byte, id vars.ID, t *upstream.Trial) ([]byte
 			return append(dst, '-'), true
 		}
 		return appendStatus(dst, t.Status), true
+	case vars.UpstreamQueueTime:
+		return appendTrialTime(dst, t.QueueMs), true
 	case vars.UpstreamConnectTime:
 		return appendTrialTime(dst, t.ConnectMs), true
 	case vars.UpstreamHeaderTime:

@@ -39,7 +39,7 @@ func (t *variables) addOrigin() {
 	t[vars.UpstreamCookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendOriginCookie(dst, arg)
 	}
-	for _, id := range []vars.ID{vars.UpstreamAddr, vars.UpstreamStatus, vars.UpstreamConnectTime, vars.UpstreamHeaderTime, vars.UpstreamResponseTime,
+	for _, id := range []vars.ID{vars.UpstreamAddr, vars.UpstreamStatus, vars.UpstreamQueueTime, vars.UpstreamConnectTime, vars.UpstreamHeaderTime, vars.UpstreamResponseTime,
 		vars.UpstreamResponseLength, vars.UpstreamBytesReceived, vars.UpstreamBytesSent} {
 		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) { return r.appendTrials(dst, id) }
 	}

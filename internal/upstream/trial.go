@@ -9,6 +9,7 @@ type Trial struct {
 	Peer          *Peer // nil: no peer was available
 	Status        int   // of the origin's answer, or 502, 504 for the lack of one; 0: none yet
 	StartMs       int64 // the loop's time
+	QueueMs       int64 // in the group's queue, before the start; 0: it did not wait
 	ConnectMs     int64 // connected
 	HeaderMs      int64 // head read
 	ResponseMs    int64 // over

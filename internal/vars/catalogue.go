@@ -85,6 +85,7 @@ var catalogue = [...]Variable{
 	{"proxy_add_x_forwarded_for", ProxyAddXForwardedFor, "request's X-Forwarded-For with `$remote_addr` added after a comma; `$remote_addr` alone if there was none", false},
 	{"upstream_addr", UpstreamAddr, "address of the origin; of all that were tried, separated by commas; by colons after an internal redirect", false},
 	{"upstream_status", UpstreamStatus, "status code of the origin; several as for `$upstream_addr`", true},
+	{"upstream_queue_time", UpstreamQueueTime, "seconds, with milliseconds, in the queue of the upstream before the attempt; several as for `$upstream_addr`", true},
 	{"upstream_connect_time", UpstreamConnectTime, "seconds, with milliseconds, to connect to the origin; several as for `$upstream_addr`", true},
 	{"upstream_header_time", UpstreamHeaderTime, "seconds, with milliseconds, until the origin's head was there; several as for `$upstream_addr`", true},
 	{"upstream_response_time", UpstreamResponseTime, "seconds, with milliseconds, until the origin's response was complete; several as for `$upstream_addr`", true},

@@ -54,6 +54,7 @@ const (
 	UpstreamAddr
 	UpstreamStatus
 	UpstreamConnectTime
+	UpstreamQueueTime
 	UpstreamHeaderTime
 	UpstreamResponseTime
 	UpstreamResponseLength

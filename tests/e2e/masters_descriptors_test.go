@@ -50,25 +50,27 @@ func links(pid int) []string {
 func describedSite(addr string) site {
 	s := limitedSite(addr, "")
 	s.server = `listen = ["127.0.0.1:@PORT1@", { address = "127.0.0.1:@PORT2@", reuseport = true }, "unix:run/front.sock"]`
+	s.more = strings.Replace(s.more, "max = 10", "max = 10, queue = 5", 1)
 	return s
 }
 
 // wanted is what each process must have open with describedSite and two workers, and nothing else.
 func (m *masters) wanted() (master, worker map[string]int) {
 	const workers, shared = 2, 2
+	const slots = 64 // of the slot table: with a queue, each has an eventfd
 	return map[string]int{
 			m.path("logs", "stderr"): 2, m.path("logs", "access.log"): 1, m.path("run", "weir.pid"): 1,
 			filepath.Join(m.bin, "weir-worker"): 2,
 			"/memfd:weir-config":                1, "/memfd:weir-stats-weir": 1, "/memfd:weir-slots-weir": 1, "/memfd:weir-limit_conn-addr": 1,
 			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1, "/memfd:weir-peers-peers": 1,
-			"anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1,
+			"anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1 + slots,
 			// Listening, one more for each worker with reuseport; the control socket, once to pass on and once to accept; the hand-over queue; the workers' channels.
 			"socket": shared + workers + 2 + 2 + workers,
 		}, map[string]int{
 			m.path("logs", "stderr"): 2, m.path("logs", "access.log"): 1,
 			"/memfd:weir-manifest": 1, "/memfd:weir-config": 1, "/memfd:weir-stats-weir": 1, "/memfd:weir-slots-weir": 1, "/memfd:weir-limit_conn-addr": 1,
 			m.path("tmp"): 1, "/memfd:weir-temp_quota-temp": 1, "/memfd:weir-peers-peers": 1,
-			"anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 2, // the loop's and the Go runtime's
+			"anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 2 + slots, // the loop's and the Go runtime's
 			"socket": shared + 1 + 2 + 1,
 		}
 }

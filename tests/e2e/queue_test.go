@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,6 +128,41 @@ func TestQueueTimeoutAndKill(t *testing.T) {
 	}
 	close(g.word("/held/first"))
 	p.waitEmpty(places, "one")
+}
+
+// Requests of old and new workers stand in one queue, over a reload and an upgrade. A worker whose config has no queue, and so no means to wake others, has them woken.
+func TestQueueOverReload(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	g := newGate(t)
+	s := site{servers: []string{fmt.Sprintf("{ address = %q, max_conns = 1 }", g.addr)}, http: `log_format.q = "$request_uri $upstream_queue_time"` + "\n" +
+		`access_log = [{ path = "logs/queue.log", format = "q" }]`}
+	p := startMasters(t, s, nil)
+	first := p.dial()
+	g.hold(first, "first")
+	s.upstream = queue(5, "60s")
+	p.writeConfig(s.toml())
+	p.reload()
+	var clients []*client
+	ask := func(name string) {
+		c := p.dial()
+		c.send("GET /held/" + name + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		clients = append(clients, c)
+		p.waitQueue(places, len(clients))
+	}
+	ask("o0")
+	p.reload()
+	ask("o1")
+	p.upgrade()
+	ask("o2")
+	g.letGo(first, "first")
+	g.serveInOrder(clients, "o")
+	p.waitEmpty(places)
+	eventually(t, ioDeadline, "the time in the queue in the log", func() bool {
+		text, _ := os.ReadFile(p.path("logs", "queue.log"))
+		return regexp.MustCompile(`(?m)^/held/first 0\.000$`).Match(text) && regexp.MustCompile(`(?m)^/held/o2 [0-9]+\.[0-9]{3}$`).Match(text) &&
+			!regexp.MustCompile(`(?m)^/held/o2 0\.000$`).Match(text)
+	})
 }
 
 // The queue of limit_conn: requests of a key wait for each other, those of other keys do not wait; $limit_conn_status says what became of it.
