@@ -40,6 +40,9 @@ func (m *master) adoptPeers(fd int) error {
 // nowMs is the time as package peers has it.
 func nowMs() int64 { return sys.MonotonicNs() / 1e6 }
 
+// goneMs is how long an origin to which a host's name has led is remembered when no worker has it any more: it may come back.
+const goneMs = 3_600_000
+
 // retainPeers has what is known of origins forgotten that no generation has any more. It returns at once: the zone's lock is not for the loop.
 func (m *master) retainPeers() {
 	if m.change != nil || m.successor != nil || m.predecessor != nil && len(m.predecessor.generations) > 0 {
@@ -57,6 +60,7 @@ func (m *master) retainPeers() {
 			}
 		}
 	}
+	keep.SeenSinceMs = nowMs() - goneMs
 	m.keeper.keepPeers.Store(&keep)
 	wake(m.keeper.looks)
 }

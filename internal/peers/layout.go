@@ -39,7 +39,8 @@ type state struct {
 	admin    uint64 // 64: Admin
 	health   uint64 // 72: 0: not known, 1: healthy, 2: unhealthy
 	healthMs uint64 // 80: when that was last said
-	_        [5]uint64
+	seenMs   uint64 // 88: when a worker last had the origin, if a host's name has led to it. Stored without the lock
+	_        [4]uint64
 }
 
 // entry is the second part: whose block it is. Written under the lock, when nobody uses the block.

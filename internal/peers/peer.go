@@ -3,6 +3,8 @@
 
 package peers
 
+import "sync/atomic"
+
 // Peer is this process's handle on one origin. It stays good as long as its zone is open.
 type Peer struct {
 	zone  *Zone // nil: only this process knows of the origin
@@ -104,6 +106,15 @@ func (p *Peer) SetHealth(h Health, nowMs int64) (news bool) {
 	put(tx, &p.s.healthMs, uint64(nowMs))
 	return before != h
 }
+
+// SetSeen says that a worker has the origin at nowMs, to which a host's name has led: it says so every minute, for as long as that is so.
+func (p *Peer) SetSeen(nowMs int64) { atomic.StoreUint64(&p.s.seenMs, uint64(nowMs)) }
+
+// SeenForMs is for how long an origin that was seen counts as one that is there.
+const SeenForMs = 3 * 60_000
+
+// Seen says whether some worker has the origin, to which a host's name has led.
+func (p *Peer) Seen(nowMs int64) bool { return nowMs-int64(load(&p.s.seenMs)) <= SeenForMs }
 
 // Fails is how many attempts have failed that no success has ended.
 func (p *Peer) Fails() int { return int(load(&p.s.fails)) }

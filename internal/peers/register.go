@@ -114,10 +114,11 @@ func (z *Zone) take(block int, n Name, start uint64) bool {
 	return true
 }
 
-// Keep says which origins stay: those of these names, and all of these groups.
+// Keep says which origins stay: those of these names, and those of these groups that have been seen since then (Peer.SetSeen).
 type Keep struct {
-	Names  []Name
-	Groups []string
+	Names       []Name
+	Groups      []string
+	SeenSinceMs int64
 }
 
 // Retain frees the blocks of other origins. The caller knows that no living worker sends requests to them.
@@ -132,7 +133,7 @@ func (z *Zone) Retain(keep Keep) {
 	}
 	for block := range z.blocks() {
 		e := z.entry(block)
-		if atomic.LoadUint32(&e.used) == 0 || wanted[string(e.text())] || groups[e.group] {
+		if atomic.LoadUint32(&e.used) == 0 || wanted[string(e.text())] || groups[e.group] && int64(load(&z.state(block).seenMs)) >= keep.SeenSinceMs {
 			continue
 		}
 		tx := z.Lock()

@@ -249,7 +249,9 @@ func (r *Request) nextOrigin(why Next, status int, stale bool) verdict {
 // closeOrigin closes the connection to the origin, if there is one, and gives back what the attempt held.
 func (r *Request) closeOrigin() {
 	r.tried.Leave()
-	r.nameWait.Leave()
+	if r.nameWait.Waiting() {
+		r.nameWait.Leave()
+	}
 	r.abandonLine()
 	r.closeAttempt()
 }

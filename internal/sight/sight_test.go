@@ -62,7 +62,7 @@ func newSource(t *testing.T) *Source {
 	segment.Slot(0).Accepted.Add(3)
 	segment.Master().ReloadsFailed.Inc()
 	segment.Master().ReloadedMs.Set(1_700_000_000_500)
-	config, _, err := conf.Load(conf.Source{Text: []byte("http.upstream.app = { least_conn = true, server = ['127.0.0.1:9000', { address = '127.0.0.1:9001', down = true }, " +
+	config, _, err := conf.Load(conf.Source{Text: []byte("http.upstream.app = { least_conn = true, health_check = {}, server = ['127.0.0.1:9000', { address = '127.0.0.1:9001', down = true }, " +
 		"{ address = 'unix:/a', slow_start = '1h' }, '127.0.0.1:9002', '127.0.0.1:9003', '127.0.0.1:9004'] }\nhttp.server = []")})
 	require.NoError(t, err)
 	known, err := peers.Create(4, shmtx.Atomic, owner)

@@ -66,13 +66,13 @@ func Upstreams(c *conf.Config, z *peers.Zone, nowMs int64) []Upstream {
 			}
 			named[names[at]] = true
 			if p, ok := z.Find(names[at]); ok {
-				u.Peers = append(u.Peers, peerAt(s, len(g.Servers) == 1, s.Address.String(), p, nowMs))
+				u.Peers = append(u.Peers, peerAt(g, s, s.Address.String(), p, nowMs))
 			}
 			at++
 		}
 		for _, n := range found[g.Name] {
-			if p, ok := z.Find(n); ok && !named[n] && host != nil {
-				u.Peers = append(u.Peers, peerAt(host, false, n.Address, p, nowMs))
+			if p, ok := z.Find(n); ok && !named[n] && host != nil && p.Seen(nowMs) {
+				u.Peers = append(u.Peers, peerAt(g, host, n.Address, p, nowMs))
 			}
 		}
 		list = append(list, u)
@@ -112,9 +112,12 @@ func method(g *conf.Upstream) string {
 	return "round_robin"
 }
 
-// peerAt describes an origin; single: it is alone in its group, where failures do not matter.
-func peerAt(c *conf.UpstreamServer, single bool, address string, p *peers.Peer, nowMs int64) Peer {
-	s := p.Status()
+// peerAt describes an origin. In a group of one failures do not matter, and what health checks have found only where there still are some.
+func peerAt(g *conf.Upstream, c *conf.UpstreamServer, address string, p *peers.Peer, nowMs int64) Peer {
+	s, single := p.Status(), len(g.Servers) == 1 && c.Address.Host == ""
+	if g.HealthCheck == nil {
+		s.Health = peers.Unknown
+	}
 	out := Peer{
 		Address: address, Admin: s.Admin.String(), Weight: c.Weight, Backup: c.Backup, MaxConns: c.MaxConns,
 		Active: s.Work, Requests: s.Picks, Fails: s.Fails, State: StateUp,
@@ -126,7 +129,7 @@ func peerAt(c *conf.UpstreamServer, single bool, address string, p *peers.Peer, 
 	switch {
 	case s.Admin == peers.Down, configured && c.Down:
 		out.State = StateDown
-	case s.Health == peers.Unhealthy:
+	case s.Health == peers.Unhealthy, s.Health == peers.Unknown && g.HealthCheck != nil && g.HealthCheck.Mandatory:
 		out.State = StateUnhealthy
 	case s.Admin == peers.Drain, configured && c.Drain:
 		out.State = StateDraining

@@ -62,6 +62,7 @@ type namedGroup struct {
 	group   *upstream.Group
 	servers []namedServer
 	missing int // hosts that have not been looked up yet
+	peers   []upstream.PeerOptions
 }
 
 // namedServer is one origin as the config has it: a peer as it is, or a host with the options of its peers.
@@ -141,11 +142,24 @@ func (w *worker) startNames() error {
 	return nil
 }
 
-// OnTimer has requests wait no more. See event.Expirer.
+// OnTimer has requests wait no more, and says every minute which origins this worker has. See event.Expirer.
 func (n *names) OnTimer(*event.Timer) {
 	for _, g := range n.groups {
 		if g.group.Pending() {
 			g.group.Arrived(n.w.loop)
+		}
+		g.see(n.w.clock.SharedMs())
+	}
+	n.w.timers.Arm(&n.timer, n.w.clock.Ms()+seeMs)
+}
+
+// seeMs is how often a worker says which origins it has.
+const seeMs = 60_000
+
+func (g *namedGroup) see(nowMs int64) {
+	for i := range g.peers {
+		if shared := g.peers[i].Shared; shared != nil {
+			shared.SetSeen(nowMs)
 		}
 	}
 }
@@ -254,6 +268,8 @@ func (g *namedGroup) update(l *event.Loop) {
 		list = g.servers[i].appendPeers(list)
 	}
 	g.w.share(g.group.Zone, g.group.Name, list)
+	g.peers = list
+	g.see(g.w.clock.SharedMs())
 	g.group.SetPeers(list)
 	if g.missing == 0 && g.group.Pending() {
 		g.group.Arrived(l)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"weir/internal/dnstest"
 )
 
 // checkedOrigin is an origin whose answers to "/check" a test decides about, and that counts them.
@@ -43,8 +45,10 @@ func newCheckedOrigin(t *testing.T, name string) *checkedOrigin {
 }
 
 // probers are the processes of health checks of this proxy.
-func (p *proxy) probers() (pids []int) {
-	for _, pid := range p.children() {
+func (p *proxy) probers() []int { return probersAmong(p.children()) }
+
+func probersAmong(all []int) (pids []int) {
+	for _, pid := range all {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		if strings.TrimSpace(string(name)) == "weir-prober" {
 			pids = append(pids, pid)
@@ -105,7 +109,10 @@ func TestHealthChecks(t *testing.T) {
 	if err := syscall.Kill(second[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, ioDeadline, "the next process that checks", func() bool { now := p.probers(); return len(now) == 1 && !slices.Contains(append(first, second...), now[0]) })
+	eventually(t, ioDeadline, "the next process that checks", func() bool {
+		now := p.probers()
+		return len(now) == 1 && !slices.Contains(append(first, second...), now[0])
+	})
 	if !onlyB() {
 		t.Error("the death of the process that checks has brought the sick one back")
 	}
@@ -149,4 +156,60 @@ func TestHealthMandatory(t *testing.T) {
 		t.Errorf("dead: %d", got)
 	}
 	p.waitLog("no live upstreams")
+}
+
+// The addresses of a host are checked too, as they come and go.
+func TestHealthOfHosts(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	s := dnstest.New(t)
+	addrs, port := namedOrigins(t, "a", "b")
+	s.SetAddrs("app.example", 1, addrs[0], "127.0.0.99") // nobody listens at the second
+	config := dnsSite(s, 2, fmt.Sprintf("{ address = \"app.example:%s\", resolve = true, max_fails = 0 }", port), "")
+	config.upstream = `health_check = { interval = "50ms", uri = "/" }`
+	p := start(t, config)
+	p.waitLog(`peer is unhealthy.*127\.0\.0\.99:` + port)
+	failed := func() (n int) {
+		for _, line := range strings.Split(p.stderr.String(), "\n") {
+			if strings.Contains(line, "connect failed") {
+				n++
+			}
+		}
+		return n
+	}
+	before := failed()
+	for range 20 {
+		if got := statusOf(p, "/"); got != 200 {
+			t.Errorf("an origin that is unhealthy gets requests: %d", got)
+		}
+	}
+	if now := failed(); now != before {
+		t.Errorf("%d attempts with an origin that is unhealthy", now-before)
+	}
+	s.SetAddrs("app.example", 1, addrs[1])
+	eventually(t, 2*ioDeadline, "the other address", func() bool { return string(p.get("/").body) == "b" })
+}
+
+// An upgrade goes on with one process of health checks, that of the new master, and with what was found.
+func TestHealthOverUpgrade(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	a, b := newCheckedOrigin(t, "a"), newCheckedOrigin(t, "b")
+	a.sick.Store(true)
+	m := startMasters(t, site{workers: 2, upstream: `health_check = { interval = "50ms", jitter = "10ms", timeout = "9s", uri = "/check" }`,
+		servers: []string{fmt.Sprintf("{ address = %q }", a.addr), fmt.Sprintf("{ address = %q }", b.addr)}}, nil)
+	eventually(t, ioDeadline, "a check", func() bool { return strings.Contains(m.log(), "peer is unhealthy peer="+a.addr) })
+	old := probersAmong(m.group())
+	if len(old) != 1 {
+		t.Fatalf("%d processes check", len(old))
+	}
+	m.upgrade()
+	for range 10 {
+		if r := m.get("/"); string(r.body) != "b" {
+			t.Errorf("the upgrade has forgotten who is sick: %q", r.body)
+		}
+	}
+	eventually(t, ioDeadline, "the new master's process alone", func() bool { now := probersAmong(m.group()); return len(now) == 1 && now[0] != old[0] })
+	before := b.checks.Load()
+	eventually(t, ioDeadline, "checks by it", func() bool { return b.checks.Load() > before+2 })
 }
