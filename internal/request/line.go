@@ -90,7 +90,7 @@ func (l *lines) count(z *limitconn.Zone, n int) {
 	l.zones = append(l.zones, lineZone{z, n})
 }
 
-// Called has the requests go on whose turn has come. The worker calls it when it has been woken.
+// Called has the requests go on whose turn has come, after it has been noted for all of them. The worker calls it when it has been woken.
 func (e *Engine) Called() {
 	l := &e.lines
 	now := e.Clock.SharedNs()
@@ -99,15 +99,13 @@ func (e *Engine) Called() {
 			l.fetch(l.zones[i].zone, now)
 		}
 	}
-	turns := l.turns
-	l.turns = nil // driving one may end in another call
-	for _, r := range turns {
+	for _, r := range l.turns {
 		if r.wait.turn && r.client != nil {
 			r.drive()
 		}
 	}
-	clear(turns)
-	l.turns = turns[:0]
+	clear(l.turns)
+	l.turns = l.turns[:0]
 }
 
 // fetch notes whose turn has come in a zone.
@@ -115,7 +113,12 @@ func (l *lines) fetch(z *limitconn.Zone, nowNs int64) {
 	calls, anew := z.Calls(l.calls[:0], nowNs)
 	l.calls = calls
 	for _, call := range calls {
-		l.take(l.requests[call.ID], call.Hold)
+		if r := l.waiterIn(z, call.ID); r != nil {
+			l.take(r, call.Hold)
+			continue
+		}
+		given := [1]limitconn.Hold{call.Hold}
+		limitconn.Release(given[:])
 	}
 	if !anew {
 		return
@@ -125,6 +128,17 @@ func (l *lines) fetch(z *limitconn.Zone, nowNs int64) {
 			l.take(r, limitconn.Hold{})
 		}
 	}
+}
+
+// waiterIn is the request of an id that waits in a zone; nil: there is none, because the zone was damaged when it left.
+func (l *lines) waiterIn(z *limitconn.Zone, id uint32) *Request {
+	if int64(id) >= int64(len(l.requests)) {
+		return nil
+	}
+	if r := l.requests[id]; r != nil && r.wait.ticket.Zone() == z {
+		return r
+	}
+	return nil
 }
 
 // take notes that it is a request's turn.
@@ -176,7 +190,7 @@ func (r *Request) leaveLine(late bool) limitconn.Hold {
 		w.spentNs += max(r.engine.Clock.SharedNs()-w.sinceNs, 1)
 	}
 	r.engine.lines.giveBack(w.id)
-	w.id = 0
+	w.id, w.turn = 0, false
 	return hold
 }
 

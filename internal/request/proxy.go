@@ -48,6 +48,7 @@ func (r *Request) startProxy() verdict {
 	r.abandonOrigin() // of the round before an internal redirect
 	r.proxyStartMs = r.nowMs()
 	r.round, r.staleTrials = len(r.trials), 0
+	r.wait.untilMs = 0
 	r.tried.Reset()
 	r.group = r.loc.Proxy.Group
 	if r.loc.Proxy.Target != nil {
