@@ -13,7 +13,7 @@ import (
 // addResponse adds the variables of the response to the client.
 func (t *variables) addResponse() {
 	t[vars.Status] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-		if r.status == 0 { // the answer is not known yet; on the way to an error page there is a code all the same
+		if r.errorStatus != 0 { // on the way to an error page: what will be answered, whatever the page's own code
 			return appendStatus(dst, r.errorStatus), true
 		}
 		return appendStatus(dst, r.status), true
