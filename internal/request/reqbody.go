@@ -92,7 +92,7 @@ func (r *Request) badBody() verdict {
 // is read first for it in any case, as in nginx.
 func (r *Request) readsFirst() bool {
 	p := r.loc.Proxy
-	return p.RequestBuffering || p.HTTP10 && r.head.Chunked
+	return p.RequestBuffering || p.HTTP10 && r.head.Chunked || r.loc.Mirror != nil && r.loc.Mirror.Body
 }
 
 // canReplay says whether the body can be sent, from its first byte, to another origin: it is all there, in memory or in its temporary
@@ -135,6 +135,7 @@ func (r *Request) readBody() verdict {
 	if v, ok := r.bodyTooLarge(); !ok {
 		return v
 	}
+	r.mirrorBody()
 	return r.become(StatePick)
 }
 
@@ -159,6 +160,7 @@ func (r *Request) sendEarly() verdict {
 		return v
 	}
 	r.body.Blocks = max(r.body.Blocks, streamBlocks)
+	r.mirrorBody()
 	return r.become(StatePick)
 }
 

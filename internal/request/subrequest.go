@@ -4,7 +4,10 @@
 package request
 
 import (
+	"weir/internal/buffer"
+	"weir/internal/eventpipe"
 	"weir/internal/http1"
+	"weir/internal/logfile"
 	"weir/internal/vars"
 )
 
@@ -222,12 +225,44 @@ type Mirror struct {
 	Body bool // mirror_request_body
 }
 
-// mirror sends copies of the request, whose outcome nobody waits for.
+// mirror sends copies of the request, whose outcome nobody waits for. Copies with a body wait until it has been read (mirrorBody).
 func (r *Request) mirror(m *Mirror) {
-	for _, uri := range m.URIs {
-		if child, ok := r.startSubrequest(uri, false); ok {
-			child.methodID, child.method = r.methodID, r.method
-			child.drive()
-		}
+	if m.Body && r.sendsBody() && r.loc.Proxy != nil && !r.bodyOpen {
+		return
 	}
+	r.sendCopies(m)
+}
+
+// mirrorBody sends the copies of a request whose body has been read, as far as it was to be.
+func (r *Request) mirrorBody() {
+	if m := r.loc.Mirror; m != nil && m.Body && r.sub == nil {
+		r.sendCopies(m)
+	}
+}
+
+func (r *Request) sendCopies(m *Mirror) {
+	for _, uri := range m.URIs {
+		child, ok := r.startSubrequest(uri, false)
+		if !ok {
+			continue
+		}
+		child.methodID, child.method = r.methodID, r.method
+		if m.Body && r.bodyOpen && !child.copyBodyOf(r) {
+			r.engine.Log.Limited("mirror", logfile.LevelWarn, "a request whose body is not in memory as a whole is not mirrored (client_body_buffer_size)")
+			child.closeSubrequest()
+			continue
+		}
+		child.drive()
+	}
+}
+
+// copyBodyOf gives the child a copy of the parent's body.
+func (s *Request) copyBodyOf(r *Request) bool {
+	n := r.body.Received
+	if n == 0 {
+		return r.body.ReadDone()
+	}
+	s.body.Open(s.engine.Pipes, &eventpipe.Options{Source: s.client, Class: buffer.ClassBody, Framing: eventpipe.Length, Length: n, Exact: true, Keep: true})
+	s.hasBody, s.bodyOpen, s.withoutBody = true, true, false
+	return s.body.CopyBody(&r.body)
 }
