@@ -5,7 +5,9 @@ package worker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"weir/conf"
 	"weir/internal/request"
@@ -70,4 +72,19 @@ func realIP(c *conf.AccessSettings) *request.RealIP {
 		ip.From = append(ip.From, peer.Net)
 	}
 	return ip
+}
+
+// clientSettings sets what the location says to clients, and how it ends their connections.
+func (b *builder) clientSettings(l *request.Location, c *conf.Settings) {
+	switch c.ServerTokens {
+	case "off":
+	case "on", "build":
+		l.ServerField = "weir/" + b.build
+	default:
+		l.ServerField = string(c.ServerTokens)
+	}
+	if t := c.KeepaliveHeaderTimeout; t > 0 {
+		l.KeepAliveField = "Keep-Alive: timeout=" + strconv.Itoa(int(t/time.Second)) + "\r\n"
+	}
+	l.NoChunks, l.ResetTimedOut = !c.ChunkedTransferEncoding, c.ResetTimedoutConnection
 }

@@ -6,7 +6,6 @@ package worker
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"weir/conf"
 	"weir/internal/http1"
@@ -35,17 +34,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		ServerField:        "weir",
 	}
 	redirects(l, &c.RewriteSettings)
-	switch c.ServerTokens {
-	case "off":
-	case "on", "build":
-		l.ServerField = "weir/" + b.build
-	default:
-		l.ServerField = string(c.ServerTokens)
-	}
-	if t := c.KeepaliveHeaderTimeout; t > 0 {
-		l.KeepAliveField = "Keep-Alive: timeout=" + strconv.Itoa(int(t/time.Second)) + "\r\n"
-	}
-	l.NoChunks, l.ResetTimedOut = !c.ChunkedTransferEncoding, c.ResetTimedoutConnection
+	b.clientSettings(l, c)
 	for _, h := range c.AllHeaders {
 		t, err := b.compile(string(h.Value))
 		if err != nil {
