@@ -79,3 +79,19 @@ func TestChunkRoundTrip(t *testing.T) {
 	require.Equal(t, want, string(got))
 	require.Equal(t, len(body)+len(LastChunk), used)
 }
+
+func TestIsToken(t *testing.T) {
+	for text, want := range map[string]bool{"GET": true, "x-y_z!": true, "": false, "a b": false, "a\r": false, "a:": false, "\xe4": false} {
+		require.Equal(t, want, IsToken([]byte(text)), "%q", text)
+	}
+}
+
+func TestUnescapePath(t *testing.T) {
+	for raw, want := range map[string]string{"/a%20b%2f//../%3F": "/a b///../?", "/": "/", "": "", "/%41%4": "", "/%zz": "", "/%": ""} {
+		out, ok := UnescapePath(nil, []byte(raw))
+		require.Equal(t, want != "" || raw == "", ok, raw)
+		if ok {
+			require.Equal(t, want, string(out))
+		}
+	}
+}
