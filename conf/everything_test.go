@@ -77,6 +77,7 @@ proxy_set_body = ""
 proxy_pass_request_body = false
 proxy_pass_request_headers = false
 proxy_pass_trailers = true
+proxy_force_ranges = true
 proxy_cookie_domain = [{ from = "a", to = "$host" }, { from = "~\\.(b)$", to = "$1" }]
 proxy_cookie_path = { from = "~*^/x", to = "/" }
 proxy_cookie_flags = [{ cookie = "a", flags = ["Secure", "$arg_f"] }, { cookie = "~$", flags = "nosamesite" }]

@@ -39,6 +39,10 @@ type ProxySettings struct {
 	// Such connections are not kept: each is for one client.
 	ProxyProtocol ProxyProtocol `toml:"proxy_protocol" default:"off" as:"weir; HAProxy has send-proxy"`
 
+	// Whether a client gets the part of a response that it asks for (Range), also where the origin gives all of it: one part, of a response whose
+	// length is known.
+	ProxyForceRanges bool `toml:"proxy_force_ranges" default:"false"`
+
 	// Whether the trailer fields of an origin's chunked response are passed to clients of HTTP/1.1. An origin may want to be asked for them:
 	// proxy_set_header = { Connection = "te", TE = "trailers" }.
 	ProxyPassTrailers bool `toml:"proxy_pass_trailers" default:"false"`

@@ -102,7 +102,6 @@ var harmless = map[string][]string{
 	"override_charset":         {"off"},
 	"port_in_redirect":         {"on"},
 	"proxy_cache":              {"off"},
-	"proxy_force_ranges":       {"off"},
 	"proxy_limit_rate":         {"0"},
 	"proxy_store":              {"off"},
 	"recursive_error_pages":    {"off"},

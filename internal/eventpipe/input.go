@@ -28,6 +28,11 @@ func (p *Pipe) take(b *buffer.Block, from, to int) bool {
 		}
 		p.left -= int64(to - from)
 		p.readDone = p.left == 0
+		if p.skip > 0 {
+			n := min(p.skip, int64(to-from))
+			p.skip -= n
+			from += int(n)
+		}
 		p.shadow(b, from, to)
 	case Chunked:
 		ok = p.dechunk(b, from, to)

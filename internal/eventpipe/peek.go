@@ -10,7 +10,7 @@ const ScratchBytes = 64 << 10
 
 // mayPeek says whether the body, of which nothing is held, can be relayed without a block: as it is, from one socket to the other.
 func (p *Pipe) mayPeek() bool {
-	return (p.Framing == Length || p.Framing == UntilClose) && !p.Chunk && !p.Keep && p.Encoder == nil && p.Watch == nil && !p.filling && p.freeRaw == nil && p.Empty() &&
+	return (p.Framing == Length || p.Framing == UntilClose) && !p.Chunk && !p.Keep && p.Encoder == nil && p.Watch == nil && p.skip == 0 && !p.filling && p.freeRaw == nil && p.Empty() &&
 		!p.sinkMeter.on() && !p.sourceMeter.on()
 }
 

@@ -77,6 +77,7 @@ type Options struct {
 	// Unbuffered says that what has come is sent before anything more is read, and goes into no file (proxy_buffering = false).
 	Unbuffered bool
 	Length     int64 // for Length
+	Skip       int64 // for Length: bytes at the body's beginning that are read and not passed on
 	Blocks     int   // most blocks of bytes that wait, at least 2 (proxy_buffers)
 	// Busy is the most bytes that are handed to the sink at a time (proxy_busy_buffers_size), and with Unbuffered the most that one read takes
 	// (proxy_buffer_size). 0: no such bound. A descriptor is not divided for it.
@@ -122,6 +123,7 @@ type Pipe struct {
 
 	decoder  http1.Chunked
 	left     int64 // of a known length, not yet read
+	skip     int64 // of Skip, not yet read
 	readDone bool  // the source's body is complete
 	marked   bool  // the mark of its end has been queued
 	tailed   bool  // with trailer fields behind it
@@ -167,7 +169,7 @@ func (p *Pipe) Open(s *Shared, o *Options) {
 	}
 	*p = Pipe{}
 	p.Options = *o
-	p.shared, p.left, p.reach = s, o.Length, 1
+	p.shared, p.left, p.skip, p.reach = s, o.Length, o.Skip, 1
 	if o.SinkRate.BytesPerSecond > 0 {
 		p.sinkMeter.set(o.SinkRate, s.clock.Ms(), 0)
 	}

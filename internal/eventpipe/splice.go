@@ -78,7 +78,7 @@ func (p *Pipe) decideSplice() {
 		p.neverSplice(NoSpliceOff)
 	case p.Framing == Chunked || p.Chunk || p.Encoder != nil:
 		p.neverSplice(NoSpliceChunked)
-	case p.Unbuffered, p.Watch != nil:
+	case p.Unbuffered, p.Watch != nil, p.Skip > 0:
 		p.neverSplice(NoSpliceUnbuffered)
 	case p.sinkMeter.on() || p.sourceMeter.on():
 		p.neverSplice(NoSpliceRate)

@@ -232,6 +232,7 @@ type Proxy struct {
 	Particular FieldSet
 	PassDate   bool
 	PassServer bool
+	Ranges     bool // parts of responses are given to clients that ask for them (proxy_force_ranges)
 	Trailers   bool // the trailer fields of a response are passed on (proxy_pass_trailers)
 
 	Redirects []Redirect // proxy_redirect, in order
@@ -260,6 +261,10 @@ func (p *Proxy) Finish() {
 	if len(p.Redirects) > 0 {
 		p.Particular.Add(http1.FieldLocation)
 		p.Particular.Add(http1.FieldRefresh)
+	}
+	if p.Ranges {
+		p.Hidden.Add(http1.FieldAcceptRanges)
+		p.Particular.Add(http1.FieldAcceptRanges)
 	}
 	if p.Cookies != nil {
 		p.Particular.Add(http1.FieldSetCookie)

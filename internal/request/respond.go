@@ -78,6 +78,16 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		kind, first, u.keep = http1.BodyNone, nil, false
 	}
 	r.status = u.head.Status
+	if r.loc.Proxy.Ranges {
+		if !r.takePart() {
+			r.engine.Pool.Release(b)
+			r.file.outside = u.head.ContentLength + 1
+			return r.answer(416)
+		}
+		if u.part.taken {
+			r.status = 206
+		}
+	}
 	if r.errorStatus != 0 { // this is an error page, shown with the code of the error
 		r.status, r.errorStatus = r.errorStatus, 0
 	}
@@ -102,6 +112,9 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	switch kind {
 	case http1.BodyLength:
 		o.Framing = eventpipe.Length
+		if u.part.taken {
+			o.Length, o.Skip = u.part.End, u.part.Start
+		}
 	case http1.BodyChunked:
 		o.Framing = eventpipe.Chunked
 		if r.loc.Proxy.Trailers && chunk {
@@ -129,9 +142,9 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 // behind the head; else -1.
 func (r *Request) wholeBody(kind http1.BodyKind, first []byte, room int) int {
 	length := int64(0)
-	switch kind {
-	case http1.BodyNone:
-	case http1.BodyLength:
+	switch {
+	case kind == http1.BodyNone:
+	case kind == http1.BodyLength && !r.up.part.taken:
 		length = r.up.head.ContentLength
 	default:
 		return -1
@@ -227,7 +240,7 @@ func (r *Request) letOriginGo() {
 		u.conn.Disarm()
 		u.peer.KeepIdle(u.conn, r.nowMs())
 	} else {
-		if r.relayPipe.HasExtra() {
+		if r.relayPipe.HasExtra() && !u.part.taken {
 			r.logOriginAt(logfile.LevelWarn, "origin sent more than its response")
 		}
 		u.conn.Close()
@@ -267,6 +280,8 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	}
 	if chunk {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	} else if u.part.able && !r.gzip.on {
+		dst = r.appendPart(dst)
 	} else if r.withoutBodyOf(kind) {
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
@@ -334,7 +349,7 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 // dropsLength says whether the origin's Content-Length says nothing about what the client gets.
 func (r *Request) dropsLength(kind http1.BodyKind) bool {
 	status := r.up.head.Status
-	return status == 204 || status < 200 || kind == http1.BodyChunked || r.withoutBodyOf(kind)
+	return status == 204 || status < 200 || kind == http1.BodyChunked || r.up.part.taken || r.withoutBodyOf(kind)
 }
 
 // withoutBodyOf says whether the client gets no body because proxy_method has asked for none, although it may expect one.

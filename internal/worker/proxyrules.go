@@ -14,6 +14,7 @@ import (
 func (b *builder) proxySettings(p *request.Proxy, c *conf.Location) error {
 	s := &c.ProxySettings
 	p.DropBody = !s.ProxyPassRequestBody || s.ProxySetBody != nil
+	p.Ranges = s.ProxyForceRanges
 	p.Trailers = s.ProxyPassTrailers
 	p.DropFields = !s.ProxyPassRequestHeaders
 	p.OwnConns = s.ProxyBind.On() || s.ProxyProtocol != conf.ProxyProtocolOff

@@ -105,3 +105,49 @@ func TestAccelRedirectNamedAndCircle(t *testing.T) {
 	}
 	p.waitLog("cycle")
 }
+
+// proxy_force_ranges: a part of a response that the origin gives as a whole, as real nginx has it.
+func TestProxyForceRanges(t *testing.T) {
+	t.Parallel()
+	const size = 300_000
+	body := strings.Repeat("0123456789", size/10)
+	o := answering(t, func(r *request) string {
+		switch {
+		case strings.HasPrefix(r.target, "/chunked"):
+			return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+		case strings.HasPrefix(r.target, "/part"):
+			return reply(206, "Partial Content", "abc", "Content-Range: bytes 0-2/9")
+		case r.method == "HEAD":
+			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		}
+		return ok(body, "Accept-Ranges: none", `ETag: "tag"`, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT")
+	})
+	p := start(t, site{origin: o.addr, location: `proxy_force_ranges = true`, more: location("/off", `proxy_pass = "http://app"`, `proxy_force_ranges = false`)})
+	c := p.dial()
+	for _, tt := range []struct {
+		method, target, fields string
+		status                 int
+		body, part             string
+		accept                 string
+	}{
+		{"GET", "/", "", 200, body, "", "bytes"},
+		{"GET", "/", "Range: bytes=2-4\r\n", 206, "234", "bytes 2-4/300000", ""},
+		{"GET", "/", "Range: bytes=-3\r\n", 206, "789", "bytes 299997-299999/300000", ""},
+		{"GET", "/", "Range: bytes=100001-250000\r\n", 206, body[100001:250001], "bytes 100001-250000/300000", ""},
+		{"GET", "/", "Range: bytes=0-1,4-5\r\n", 200, body, "", "bytes"},
+		{"GET", "/", "Range: bytes=300000-\r\n", 416, "", "bytes */300000", ""},
+		{"GET", "/", "Range: bytes=1-1\r\nIf-Range: \"tag\"\r\n", 206, "1", "bytes 1-1/300000", ""},
+		{"GET", "/", "Range: bytes=1-1\r\nIf-Range: \"other\"\r\n", 200, body, "", "bytes"},
+		{"GET", "/", "Range: bytes=1-1\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 206, "1", "bytes 1-1/300000", ""},
+		{"HEAD", "/", "Range: bytes=1-2\r\n", 206, "", "bytes 1-2/300000", ""},
+		{"GET", "/chunked", "Range: bytes=1-1\r\n", 200, "abc", "", ""},
+		{"GET", "/part", "Range: bytes=0-2\r\n", 206, "abc", "bytes 0-2/9", ""},
+		{"GET", "/off", "Range: bytes=1-1\r\n", 200, body, "", "none"},
+	} {
+		c.send(tt.method + " " + tt.target + " HTTP/1.1\r\nHost: localhost\r\n" + tt.fields + "\r\n")
+		r := c.read(tt.method)
+		if r.status != tt.status || r.status != 416 && string(r.body) != tt.body || r.fields.get("Content-Range") != tt.part || r.fields.get("Accept-Ranges") != tt.accept {
+			t.Errorf("%s %s %q: %d, %d bytes, head %q", tt.method, tt.target, tt.fields, r.status, len(r.body), r.raw)
+		}
+	}
+}
