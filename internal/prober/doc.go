@@ -4,7 +4,7 @@
 // Package prober is the process that checks the health of the origins: one for the host, however many workers there are.
 //
 //	config --> plan: one target for each origin with a health_check
-//	             |      hosts by name: looked up again and again, targets come and go (hosts.go)
+//	             |      hosts by name: those that the workers have found, which come and go (hosts.go)
 //	target.run: check --> verdict --> peers.SetHealth --> all workers, at their next choice
 //	     '-- interval, jitter --'
 //

@@ -5,108 +5,55 @@ package prober
 
 import (
 	"context"
-	"math/rand/v2"
-	"net"
 	"net/netip"
-	"strings"
 	"time"
 
-	"weir/conf"
+	"weir/internal/sys"
 )
 
-// Hosts by name. Their addresses are asked for as the workers do it, of the same servers, and whenever the origins are checked.
+// Origins to which hosts' names have led. The workers look names up, and say in shared memory which origins they have; those are checked, so there
+// is nothing to look up here, and no other answer than theirs.
 
-// lookupEvery bounds how often a host is looked up: the workers do it no more often.
-const lookupEvery = time.Second
+// followEvery is how often the origins are looked for.
+const followEvery = 200 * time.Millisecond
 
-// follow has the addresses of a host checked, as they come and go.
-func (g *group) follow(s *conf.UpstreamServer) {
-	running := map[netip.AddrPort]context.CancelFunc{}
-	resolver := g.resolver(s)
+// follow has those origins of the group checked, as they come and go.
+func (g *group) follow() {
+	running := map[string]context.CancelFunc{}
 	for {
-		found, known := g.lookUp(resolver, s)
-		for at, stop := range running {
-			if known && !found[at] {
+		found := g.found()
+		for name, stop := range running {
+			if _, ok := found[name]; !ok {
 				stop()
-				delete(running, at)
+				delete(running, name)
 			}
 		}
-		for at := range found {
-			if running[at] == nil {
+		for name, at := range found {
+			if running[name] == nil {
 				ctx, stop := context.WithCancel(context.Background())
-				running[at] = stop
-				go g.newTarget(at.String(), "tcp", g.dialAddress(at)).run(ctx)
+				running[name] = stop
+				go g.newTarget(name, "tcp", g.dialAddress(at)).run(ctx)
 			}
 		}
-		time.Sleep(max(g.config.HealthCheck.Interval, lookupEvery))
+		time.Sleep(followEvery)
 	}
 }
 
-// resolver asks who the workers ask.
-func (g *group) resolver(s *conf.UpstreamServer) *net.Resolver {
-	r := &net.Resolver{PreferGo: true}
-	if !s.Resolve {
-		return r
-	}
-	servers := g.settings().Addresses
-	r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, servers[rand.IntN(len(servers))].String())
-	}
-	return r
-}
-
-// settings are those of the group's resolver.
-func (g *group) settings() *conf.Resolver {
-	if g.config.Resolver != nil {
-		return g.config.Resolver
-	}
-	return g.prober.config.HTTP.Resolver
-}
-
-// lookUp gives the addresses of a host, or of a service. known: that is what there is now, and not what could be learned.
-func (g *group) lookUp(r *net.Resolver, s *conf.UpstreamServer) (found map[netip.AddrPort]bool, known bool) {
-	timeout := g.prober.config.HTTP.ResolverTimeout
-	if g.config.ResolverTimeout != nil {
-		timeout = *g.config.ResolverTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	found = map[netip.AddrPort]bool{}
-	if s.Service == "" {
-		return found, g.addAddresses(ctx, r, s, s.Address.Host, s.Address.PortOr(80), found)
-	}
-	service := s.Service
-	if !strings.Contains(service, ".") {
-		service = "_" + service + "._tcp"
-	}
-	_, records, err := r.LookupSRV(ctx, "", "", service+"."+s.Address.Host+".")
-	known = err == nil || isGone(err)
-	for _, record := range records {
-		known = g.addAddresses(ctx, r, s, record.Target, record.Port, found) && known
-	}
-	return found, known
-}
-
-func (g *group) addAddresses(ctx context.Context, r *net.Resolver, s *conf.UpstreamServer, host string, port uint16, found map[netip.AddrPort]bool) (known bool) {
-	network := "ip"
-	if s.Resolve {
-		host = strings.TrimSuffix(host, ".") + "."
-		switch c := g.settings(); {
-		case !c.IPv6:
-			network = "ip4"
-		case !c.IPv4:
-			network = "ip6"
+// found are the group's origins that workers have, beside those that the config names by address.
+func (g *group) found() map[string]netip.AddrPort {
+	found := map[string]netip.AddrPort{}
+	nowMs := sys.MonotonicNs() / 1e6
+	for _, n := range g.prober.origins.Names() {
+		if n.Group != g.config.Name || g.fixed[n.Address] {
+			continue
+		}
+		at, err := netip.ParseAddrPort(n.Address)
+		if err != nil {
+			continue
+		}
+		if p, ok := g.prober.origins.Find(n); ok && p.Seen(nowMs) {
+			found[n.Address] = at
 		}
 	}
-	addrs, err := r.LookupNetIP(ctx, network, host)
-	for _, a := range addrs {
-		found[netip.AddrPortFrom(a.Unmap(), port)] = true
-	}
-	return err == nil || isGone(err)
-}
-
-// isGone says whether an error is the answer that there is no such name.
-func isGone(err error) bool {
-	e, ok := err.(*net.DNSError)
-	return ok && e.IsNotFound
+	return found
 }

@@ -16,6 +16,7 @@ import (
 	"weir/internal/logfile"
 	"weir/internal/peers"
 	"weir/internal/shmtx"
+	"weir/internal/sight"
 	"weir/internal/sys"
 )
 
@@ -124,6 +125,9 @@ func (p *prober) start() error {
 		g := &group{prober: p, config: u, expect: expect, fixed: map[string]bool{}}
 		for j := range u.Servers {
 			g.addServer(&u.Servers[j])
+		}
+		if sight.Named(u) {
+			go g.follow()
 		}
 	}
 	return nil

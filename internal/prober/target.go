@@ -51,8 +51,7 @@ type target struct {
 func (g *group) addServer(s *conf.UpstreamServer) {
 	switch a := s.Address; {
 	case s.Down:
-	case a.Host != "":
-		go g.follow(s)
+	case a.Host != "": // see follow
 	case a.Path != "":
 		g.addFixed("unix:"+a.Path, "unix", a.Path)
 	default:
