@@ -159,7 +159,7 @@ func TestReuseAtTheLastMoment(t *testing.T) {
 			}
 		}
 	})
-	p := start(t, site{workers: 2, origin: o.addr, location: `proxy_next_upstream = "off"`,
+	p := start(t, site{workers: 2, origin: o.addr, location: "proxy_next_upstream = \"off\"\nkeepalive_requests = 100000",
 		more: location("= /metrics", "metrics = true")})
 	p.allow("origin|upstream")
 	failed := 0
