@@ -155,7 +155,7 @@ func (r *Request) answerFolder() verdict {
 		if tail := path[len(r.path):]; len(tail) > 0 && tail[0] == '/' {
 			return r.redirectPath(tail, r.args)
 		}
-		name := r.fileName(path)
+		name := r.indexName(path[len(r.path):])
 		if v, ok := r.checkName(name); !ok {
 			return v
 		}
@@ -184,6 +184,17 @@ func (r *Request) answerFolder() verdict {
 	}
 	r.logFile(logfile.LevelError, "directory index of %q is forbidden", name)
 	return r.answer(403)
+}
+
+// indexName is the name of a file in the folder that the path stands for, as fileName.
+func (r *Request) indexName(file []byte) []byte {
+	name, ok := r.appendFileName(r.arena.Begin(len(r.path)+errorBodyRoom), r.path)
+	if ok = ok && static.Inside(file); ok {
+		name = append(name, file...)
+	} else {
+		name = name[:0]
+	}
+	return r.arena.End(append(name, 0))
 }
 
 // checkFolder answers where the folder itself is not there.
