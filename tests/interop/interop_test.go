@@ -4,7 +4,9 @@
 package interop
 
 import (
+	"compress/gzip"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -82,6 +84,9 @@ func (s *server) look(a *answer) map[string]string {
 	for _, m := range a.responses {
 		seen["status"] += m.first + "\n"
 		body := s.plain(m.body)
+		if strings.EqualFold(m.field("Content-Encoding"), "gzip") {
+			body = inflated(body)
+		}
 		seen["body"] += body + "\n"
 		for _, f := range m.fields {
 			name, value, _ := strings.Cut(f, ":")
@@ -96,6 +101,19 @@ func (s *server) look(a *answer) map[string]string {
 	}
 	seen["status"] += a.broken
 	return seen
+}
+
+// inflated is what a body says that is compressed with gzip.
+func inflated(body string) string {
+	z, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		return "not gzip: " + err.Error()
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return "not gzip: " + err.Error()
+	}
+	return "inflated: " + string(text)
 }
 
 // compare fails for everything that differs and is not listed.

@@ -40,7 +40,7 @@ var filesTime = time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 func startServer(t testing.TB, name string, c *testCase, command func(dir string) *exec.Cmd) *server {
 	t.Helper()
 	s := &server{t: t, name: name}
-	s.makeDir(c)
+	s.makeDir()
 	dead := deadPort(t)
 	origins := [][2]string{{"{{origin}}", startOrigin(t, "origin", c.origins).addr()}, {"{{origin2}}", startOrigin(t, "second origin", c.origins).addr()}, {"{{dead}}", dead}}
 	for attempt := 1; ; attempt++ {
@@ -55,6 +55,7 @@ func startServer(t testing.TB, name string, c *testCase, command func(dir string
 			s.replace = append(s.replace, [2]string{"{{" + strings.Replace(mark, "port", "listen", 1) + "}}", "127.0.0.1:" + port}, [2]string{"{{" + mark + "}}", port})
 		}
 		s.write("nginx.conf", c.conf)
+		s.writeFiles(c)
 		err := s.launch(command(s.dir))
 		if err == nil {
 			return s
@@ -66,8 +67,8 @@ func startServer(t testing.TB, name string, c *testCase, command func(dir string
 	}
 }
 
-// makeDir makes a prefix that an unprivileged worker can reach into, with the files of the case.
-func (s *server) makeDir(c *testCase) {
+// makeDir makes a prefix that an unprivileged worker can reach into.
+func (s *server) makeDir() {
 	dir, err := os.MkdirTemp("", "weir-interop-")
 	if err != nil {
 		s.t.Fatal(err)
@@ -80,9 +81,12 @@ func (s *server) makeDir(c *testCase) {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// writeFiles writes the files of the case. They and their folders have one time of change.
+func (s *server) writeFiles(c *testCase) {
 	for name, text := range c.files {
-		path := s.write(name, text)
-		for ; path != dir; path = filepath.Dir(path) {
+		for path := s.write(name, text); path != s.dir; path = filepath.Dir(path) {
 			if err := os.Chtimes(path, filesTime, filesTime); err != nil {
 				s.t.Fatal(err)
 			}
