@@ -243,18 +243,18 @@ func (r *Request) askPassword(a *Access) outcome {
 	return pending
 }
 
-// onPassword acts on what came of a check.
+// onPassword acts on what came of a check. The words of the log are nginx's, which fail2ban looks for.
 func (r *Request) onPassword(p *passwordCheck, a *Access) outcome {
 	what := ""
 	switch p.outcome {
 	case htpasswd.Match:
 		return letIn
 	case htpasswd.NoUser:
-		what = "user was not found in the password file"
+		what = `user "` + printable(p.user) + `" was not found in "` + p.path + `"`
 	case htpasswd.Mismatch:
-		what = "user: password mismatch"
+		what = `user "` + printable(p.user) + `": password mismatch`
 	case htpasswd.Unknown:
-		what = "user: the hash of the password is of an unknown kind"
+		what = `user "` + printable(p.user) + `": the hash of the password is of an unknown kind`
 	case htpasswd.NoFile:
 		r.logError("the password file cannot be read", zap.Error(p.err))
 		return r.refuse(403)
@@ -264,7 +264,7 @@ func (r *Request) onPassword(p *passwordCheck, a *Access) outcome {
 		r.answer(500)
 		return failed
 	}
-	r.logError(what, zap.ByteString("user", p.user), zap.String("file", p.path))
+	r.logError(what)
 	realm := r.render(a.Realm)
 	if realm == nil {
 		r.noMemory()

@@ -44,14 +44,14 @@ func (r *Request) logProxied(message string) {
 	}
 }
 
-// printableMax bounds how much of a broken header is logged.
+// printableMax bounds how much of a broken header, or of a name, is logged.
 const printableMax = 107
 
-// printable is the text with a dot for each byte that is no ASCII character.
+// printable is the text with a dot for each byte that is no ASCII character, or a quotation mark: who reads the log must not be told more by it.
 func printable(text []byte) string {
 	b := append([]byte(nil), text[:min(len(text), printableMax)]...)
 	for i, c := range b {
-		if c < ' ' || c > '~' {
+		if c < ' ' || c > '~' || c == '"' {
 			b[i] = '.'
 		}
 	}

@@ -66,6 +66,8 @@ proxy_set_header = { X-User = "$remote_user $remote_addr $realip_remote_addr" }
 	}
 	p.wantStatus(401, "/password", basic("nobody:good"))
 	p.wantStatus(401, "/password", "Authorization: Basic nonsense")
+	p.waitLog(`user "sha": password mismatch`)
+	p.waitLog(`user "nobody" was not found in ".*/htpasswd"`)
 	p.wantStatus(200, "/any", inside)
 	p.wantStatus(200, "/any", basic("sha:good"))
 	p.wantStatus(401, "/any")
