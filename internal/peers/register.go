@@ -75,7 +75,7 @@ func (z *Zone) Register(list []Name, nowMs int64) error {
 	return nil
 }
 
-// freeBlock finds a block that nobody has, from the given one on, and backs it by memory.
+// freeBlock finds a block that nobody has, from the given one on, and backs it by memory. The caller has z.mu.
 func (z *Zone) freeBlock(from int) (int, error) {
 	for block := from; block < z.blocks(); block++ {
 		if atomic.LoadUint32(&z.entry(block).used) == 0 {
@@ -86,8 +86,15 @@ func (z *Zone) freeBlock(from int) (int, error) {
 	if block >= Max {
 		return 0, fmt.Errorf("upstreams: there is no room for more than %d origins", Max)
 	}
-	return block, z.shm.Reserve(z.at(block), z.blockBytes())
+	if block < z.reserved {
+		return block, nil
+	}
+	z.reserved = min(block+reserveBlocks, Max)
+	return block, z.shm.Reserve(z.at(block), int64(z.reserved-block)*z.blockBytes())
 }
+
+// reserveBlocks is how many blocks are backed by memory at a time.
+const reserveBlocks = 32
 
 // take makes a block that of an origin; false when blocks have come or gone since they were looked at.
 func (z *Zone) take(block int, n Name, start uint64) bool {

@@ -24,9 +24,10 @@ type Zone struct {
 	slots int
 	slot  int
 
-	mu      sync.Mutex       // of the index
-	index   map[uint32][]int // blocks in use by the hash of their key; nil: not made yet
-	indexed uint64           // header.changes when it was made
+	mu       sync.Mutex       // of what follows
+	reserved int              // blocks before this one are known to be backed by memory
+	index    map[uint32][]int // blocks in use by the hash of their key; nil: not made yet
+	indexed  uint64           // header.changes when it was made
 }
 
 // Create makes a zone without origins for so many worker slots, in the master. The errors are those of shm.Create and shmtx.Open.

@@ -242,3 +242,36 @@ func TestSlowStartAfterRecovery(t *testing.T) {
 		t.Errorf("it is said to be %+v", x)
 	}
 }
+
+// TestLeastConnOverWorkers: requests that take long spread evenly over origins, whichever workers have them, and those of killed workers count no more.
+func TestLeastConnOverWorkers(t *testing.T) {
+	weirOnly(t)
+	t.Parallel()
+	release := make(chan struct{})
+	slow := func() *origin {
+		return newOrigin(t, func(c *originConn) {
+			if c.request() != nil {
+				<-release
+			}
+		})
+	}
+	a, b := slow(), slow()
+	t.Cleanup(func() { close(release) }) // before the origins wait for their connections
+	p := start(t, site{workers: 4, servers: []string{peer(a.addr), peer(b.addr)}, upstream: "least_conn = true",
+		server: `listen = { address = "127.0.0.1:@PORT1@", reuseport = true }`})
+	p.allow("killed|signal")
+	for i := range 12 {
+		p.dial().send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		eventually(t, ioDeadline, "the request to be with an origin", func() bool { return a.accepted.Load()+b.accepted.Load() == int64(i+1) })
+	}
+	if x := p.peers(); x[a.addr].Active != 6 || x[b.addr].Active != 6 {
+		t.Errorf("12 requests: %+v", x)
+	}
+	for _, pid := range p.children() {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	eventually(t, ioDeadline, "the requests of killed workers to be given back", func() bool {
+		x := p.peers()
+		return x[a.addr].Active == 0 && x[b.addr].Active == 0 && x[a.addr].Requests == 6
+	})
+}
