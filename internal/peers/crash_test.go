@@ -33,7 +33,7 @@ var operations = []struct {
 	run   func(z *Zone, p *Peer)
 	again bool // made of several transactions: after a kill it is to be run again
 }{
-	{name: "enter", run: func(_ *Zone, p *Peer) { p.EnterBusy(p.Zone().Lock()); p.Zone().Unlock() }},
+	{name: "enter", run: func(_ *Zone, p *Peer) { p.EnterBusy(p.zone.Lock()); p.zone.Unlock() }},
 	{name: "leave", run: func(_ *Zone, p *Peer) { p.LeaveBusy() }},
 	{name: "fail", run: func(_ *Zone, p *Peer) { p.Failed(3000, 5, 2) }},
 	{name: "chance", run: func(_ *Zone, p *Peer) { p.Try(3000, 1, 100) }},
@@ -56,8 +56,8 @@ func prepared(tb testing.TB, kind shmtx.Kind) (*Zone, *Peer) {
 	for slot, n := range []int{1, 3} {
 		p := find(tb, workers[slot], app(1))
 		for range n {
-			p.EnterBusy(p.Zone().Lock())
-			p.Zone().Unlock()
+			p.EnterBusy(p.zone.Lock())
+			p.zone.Unlock()
 		}
 	}
 	p := find(tb, workers[0], app(1))

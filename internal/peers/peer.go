@@ -16,9 +16,6 @@ type Peer struct {
 // Alone is an origin that only this process knows: of a group of one, where there is nothing to choose, and in tests.
 func Alone() *Peer { return &Peer{s: new(state), own: new(cell)} }
 
-// Zone is where the origin's block is, nil for Alone.
-func (p *Peer) Zone() *Zone { return p.zone }
-
 // Admin is what an operator wants an origin to do.
 type Admin uint32
 

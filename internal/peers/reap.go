@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-
-	"weir/internal/shmtx"
 )
 
 // ErrDamaged says that a busy is not the sum of its cells: Rebuild is wanted.
@@ -179,13 +177,4 @@ func (s *Status) add(c *cell) {
 	work := atomic.LoadUint64(&c.work)
 	s.Work += int(work>>32) + int(uint32(work))
 	s.Picks += atomic.LoadUint64(&c.picks)
-}
-
-// Counters are the lock's. false: somebody has it.
-func (z *Zone) Counters() (c shmtx.Counters, ok bool) {
-	if z.mutex.TryLock() == nil {
-		return c, false
-	}
-	defer z.Unlock()
-	return z.mutex.Counters(), true
 }

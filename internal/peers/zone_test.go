@@ -207,8 +207,8 @@ func runModel(t *rapid.T, kind shmtx.Kind, owner *shmtx.Owner) {
 		"enter": func(t *rapid.T) {
 			_, m, slot, p := draw(t)
 			if rapid.Bool().Draw(t, "counted") {
-				p.EnterBusy(p.Zone().Lock())
-				p.Zone().Unlock()
+				p.EnterBusy(p.zone.Lock())
+				p.zone.Unlock()
 				m.counted[slot]++
 			} else {
 				p.Enter()
@@ -231,9 +231,9 @@ func runModel(t *rapid.T, kind shmtx.Kind, owner *shmtx.Owner) {
 		"turn": func(t *rapid.T) {
 			_, m, _, p := draw(t)
 			n := int64(rapid.IntRange(-5, 5).Draw(t, "weight"))
-			p.Zone().Lock()
+			p.zone.Lock()
 			p.Pay(n)
-			p.Zone().Unlock()
+			p.zone.Unlock()
 			m.debt -= n
 			require.Equal(t, m.debt, p.s.debt)
 		},
@@ -301,8 +301,8 @@ func TestDamage(t *testing.T) {
 			var peers []*Peer
 			for slot := range 2 {
 				p := find(t, workers[slot], app(1))
-				p.EnterBusy(p.Zone().Lock())
-				p.Zone().Unlock()
+				p.EnterBusy(p.zone.Lock())
+				p.zone.Unlock()
 				peers = append(peers, p)
 			}
 			damage(master)
@@ -352,11 +352,11 @@ func TestNoAllocations(t *testing.T) {
 	defer closeAll(t, master, workers)
 	p := find(t, workers[0], app(1))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		tx := p.Zone().Lock()
+		tx := p.zone.Lock()
 		_, debt := p.Take(p.Weight(1, 1000, 5))
 		p.Pay(debt)
 		p.EnterBusy(tx)
-		p.Zone().Unlock()
+		p.zone.Unlock()
 		p.Failed(1000, 1, 1)
 		p.Try(5000, 1, 100)
 		p.Succeeded(5000, 1)
