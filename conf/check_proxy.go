@@ -59,8 +59,8 @@ func ParseBind(text string) (netip.AddrPort, error) {
 // BindsTransparently says whether connections to origins may come from addresses that are not this machine's.
 func (c *Config) BindsTransparently() bool {
 	for i := range c.HTTP.Servers {
-		for j := range c.HTTP.Servers[i].Locations {
-			if l := &c.HTTP.Servers[i].Locations[j]; l.ProxyPass != nil && l.ProxyBind.On() && l.ProxyBind.Transparent {
+		for l := range c.HTTP.Servers[i].AllLocations() {
+			if l.ProxyPass != nil && l.ProxyBind.On() && l.ProxyBind.Transparent {
 				return true
 			}
 		}
