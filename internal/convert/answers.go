@@ -10,28 +10,6 @@ import (
 
 // Directives about what weir answers, and about what it changes in the answers of origins.
 
-// returns converts return: a code, a code with a text or an address, or an address.
-func (c *converter) returns(l *level, d *directive) {
-	if l.table.byKey["return"] != nil {
-		c.without(d, "the return before it answers")
-		return
-	}
-	code, rest := d.args[0], d.args[1:]
-	if !isDigits(code) && len(rest) == 0 {
-		c.setKey(l, d, "return", braces([]string{"code = 302", "url = " + quote(code)}))
-		return
-	}
-	fields := []string{"code = " + number(code)}
-	if len(rest) > 0 {
-		key := "text"
-		if slices.Contains([]string{"301", "302", "303", "307", "308"}, code) {
-			key = "url"
-		}
-		fields = append(fields, key+" = "+quote(rest[0]))
-	}
-	c.setKey(l, d, "return", braces(fields))
-}
-
 // errorPage converts error_page CODE... [=[CODE]] URI.
 func (c *converter) errorPage(l *level, d *directive) {
 	last := len(d.args) - 1

@@ -81,12 +81,8 @@ func (c *converter) server(l *level, d *directive) {
 }
 
 func (c *converter) location(l *level, d *directive) {
-	if l.in == inLocation {
-		c.refuse(l, d, "locations in locations are not possible in this version")
-		return
-	}
-	table := newBlock("[[http.server.location]]", d)
-	table.indent = "  "
+	table := newBlock("[["+strings.Trim(l.table.header, "[]")+".location]]", d)
+	table.indent = l.table.indent + "  "
 	table.set("path", item{by: d, text: quote(strings.Join(d.args, " "))})
 	l.table.blocks = append(l.table.blocks, table)
 	inner := &level{in: inLocation, table: table, keys: c.keys[inLocation], by: d}

@@ -93,6 +93,7 @@ func newConverter(name string, o Options, left map[*directive]string) *converter
 		keys: map[context]map[string]conf.Key{
 			inMain: main, inEvents: main, inHTTP: conf.Keys[conf.HTTP](), inServer: conf.Keys[conf.Server](),
 			inLocation: conf.Keys[conf.Location](), inUpstream: conf.Keys[conf.Upstream](),
+			inServerIf: {}, inLocationIf: conf.Keys[conf.If](), inLimitExcept: conf.Keys[conf.LimitExcept](),
 		},
 		listens: conf.Keys[conf.Listen](), origins: conf.Keys[conf.UpstreamServer](),
 		rules: rules(), ofGroup: upstreamRules(),

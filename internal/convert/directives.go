@@ -32,6 +32,10 @@ const (
 	inLocation context = 0x08000000
 	inUpstream context = 0x10000000
 
+	inServerIf    context = 0x020000000
+	inLocationIf  context = 0x040000000
+	inLimitExcept context = 0x080000000
+
 	inHTTPBlocks = inHTTP | inServer | inLocation
 	anyContext   = inMain | inEvents | inHTTPBlocks | inUpstream
 )
@@ -51,6 +55,12 @@ func (c context) String() string {
 		return "a location"
 	case inUpstream:
 		return "an upstream"
+	case inServerIf:
+		return "an if of a server"
+	case inLocationIf:
+		return "an if of a location"
+	case inLimitExcept:
+		return "limit_except"
 	}
 	return fmt.Sprintf("context(%#x)", uint(c))
 }

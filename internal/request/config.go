@@ -72,7 +72,9 @@ type Location struct {
 	Rules  *Rules // as of a server; may be nil
 	// Pattern is its path, where that is a regular expression.
 	Pattern *route.Pattern
-	Except  *LimitExcept // may be nil
+	// Outer are the expressions of the locations around that have named groups, the outermost first.
+	Outer  []*route.Pattern
+	Except *LimitExcept // may be nil
 	// Internal says that only requests that come from within may enter it.
 	Internal bool
 	Proxy    *Proxy // where requests are passed; may be nil

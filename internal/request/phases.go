@@ -105,6 +105,9 @@ func (r *Request) findLocation() (v verdict, pass bool) {
 		return r.answer(500), false
 	}
 	loc := r.server.List[i]
+	for _, p := range loc.Outer {
+		r.matched(p, r.path)
+	}
 	if loc.Pattern != nil && r.matched(loc.Pattern, r.path) != route.Matches {
 		return r.noMemory(), false
 	}

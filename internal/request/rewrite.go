@@ -261,7 +261,7 @@ func appendEscapedGroup(dst, text []byte) []byte {
 	return dst
 }
 
-var argsEscaped = []byte("#%&+;?") // read-only
+var argsEscaped = []byte("\"#%&+;<>?\\^`{|}") // read-only
 
 // unescapeRedirect takes the escapes out of the path of a redirect's address, in its place, that need not be there, as nginx does.
 func unescapeRedirect(text []byte) []byte {
@@ -271,16 +271,19 @@ func unescapeRedirect(text []byte) []byte {
 	}
 	out := text[:0]
 	for i := 0; i < end; i++ {
-		if c, ok := unescaped(text[i:end]); ok {
-			if c > '%' && c < 0x7f {
-				out = append(out, c)
-			} else {
-				out = append(out, text[i:i+3]...)
-			}
-			i += 2
+		c, ok := unescaped(text[i:end])
+		switch {
+		case !ok:
+			out = append(out, text[i])
 			continue
+		case c == '?':
+			return append(append(out, c), text[i+3:]...)
+		case c > '%' && c < 0x7f:
+			out = append(out, c)
+		default:
+			out = append(out, text[i:i+3]...)
 		}
-		out = append(out, text[i])
+		i += 2
 	}
 	return append(out, text[end:]...)
 }
@@ -293,9 +296,9 @@ func unescaped(text []byte) (c byte, ok bool) {
 	for _, d := range text[1:3] {
 		switch lower := d | 0x20; {
 		case '0' <= d && d <= '9':
-			c = c<<4 | d - '0'
+			c = c<<4 | (d - '0')
 		case 'a' <= lower && lower <= 'f':
-			c = c<<4 | lower - 'a' + 10
+			c = c<<4 | (lower - 'a' + 10)
 		default:
 			return 0, false
 		}

@@ -215,6 +215,7 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 		}
 		s.List = append(s.List, l)
 	}
+	outer(s.List, c.Locations, nil)
 	return s, nil
 }
 

@@ -175,6 +175,21 @@ func redirects(l *request.Location, c *conf.RewriteSettings) {
 	l.RelativeRedirect, l.NoPortInRedirect, l.ServerNameInRedirect = !c.AbsoluteRedirect, !c.PortInRedirect, c.ServerNameInRedirect
 }
 
+// outer tells locations which expressions with named groups stand around them. list begins with the locations of level, each before those in it; the rest
+// is returned.
+func outer(list []*request.Location, level []conf.Location, around []*route.Pattern) []*request.Location {
+	for i := range level {
+		l := list[0]
+		l.Outer = around
+		inner := around
+		if l.Pattern != nil && len(l.Pattern.Named()) > 0 {
+			inner = append(slices.Clip(around), l.Pattern)
+		}
+		list = outer(list[1:], level[i].Locations, inner)
+	}
+	return list
+}
+
 // paths are locations as package route needs to know them.
 func paths(list []conf.Location) []route.Location {
 	all := make([]route.Location, len(list))

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package convert
+
+import (
+	"slices"
+	"strings"
+)
+
+// The directives of nginx's rewrite module, which keep their order, and limit_except.
+
+// unreachable notes a rule that a return before it keeps from being reached.
+func (c *converter) unreachable(l *level, d *directive) bool {
+	if l.table.byKey["return"] == nil {
+		return false
+	}
+	c.without(d, "the return before it answers")
+	return true
+}
+
+// rule adds one rule to those of the level.
+func (c *converter) rule(l *level, d *directive, fields ...string) {
+	if !c.unreachable(l, d) {
+		c.add(l, d, "rewrite", list, item{text: braces(fields)})
+	}
+}
+
+// returns converts return: a code, a code with a text or an address, or an address. Where rules stand before it, it is the last of them.
+func (c *converter) returns(l *level, d *directive) {
+	code, rest := d.args[0], d.args[1:]
+	fields := []string{"code = " + number(code)}
+	switch {
+	case !isDigits(code) && len(rest) == 0:
+		if !strings.HasPrefix(code, "http://") && !strings.HasPrefix(code, "https://") && !strings.HasPrefix(code, "$scheme") {
+			c.refuse(l, d, "invalid return code %s", quote(code))
+			return
+		}
+		fields = []string{"code = 302", "url = " + quote(code)}
+	case len(rest) > 0 && slices.Contains([]string{"301", "302", "303", "307", "308"}, code):
+		fields = append(fields, "url = "+quote(rest[0]))
+	case len(rest) > 0:
+		fields = append(fields, "text = "+quote(rest[0]))
+	}
+	text := braces(fields)
+	if l.in&(inServerIf|inLocationIf) != 0 {
+		c.rule(l, d, "return = "+text)
+		return
+	}
+	if !c.unreachable(l, d) {
+		c.setKey(l, d, "return", text)
+	}
+}
+
+func (c *converter) setVariable(l *level, d *directive) {
+	c.rule(l, d, "set = "+quote(d.args[0]), "value = "+quote(d.args[1]))
+}
+
+func (c *converter) breaks(l *level, d *directive) { c.rule(l, d, "break = true") }
+
+func (c *converter) rewrite(l *level, d *directive) {
+	fields := []string{"regex = " + quote(d.args[0]), "replacement = " + quote(d.args[1])}
+	if len(d.args) == 3 {
+		fields = append(fields, "flag = "+quote(d.args[2]))
+	}
+	c.rule(l, d, fields...)
+}
+
+// condition is what stands between the parentheses of an if, as weir has it; false when it is not nginx's syntax.
+func condition(args []string) (string, bool) {
+	args = slices.Clone(args)
+	if len(args) == 0 || !strings.HasPrefix(args[0], "(") || !strings.HasSuffix(args[len(args)-1], ")") {
+		return "", false
+	}
+	if args[0] = args[0][1:]; args[0] == "" {
+		args = args[1:]
+	}
+	if last := len(args) - 1; last >= 0 {
+		if args[last] = strings.TrimSuffix(args[last], ")"); args[last] == "" && len(args) != 3 {
+			args = args[:last]
+		}
+	}
+	switch {
+	case len(args) == 1 && strings.HasPrefix(args[0], "$"):
+		return args[0], true
+	case len(args) == 2 && !strings.HasPrefix(args[0], "$"):
+		return args[0] + " " + args[1], true
+	case len(args) == 4 && args[3] == "", len(args) == 3:
+		return args[0] + " " + args[1] + " " + args[2], true
+	}
+	return "", false
+}
+
+// ifBlock converts if, with the rules in it; in a location with the settings in it.
+func (c *converter) ifBlock(l *level, d *directive) {
+	test, ok := condition(d.args)
+	if !ok {
+		c.refuse(l, d, "invalid condition %s", quote(strings.Join(d.args, " ")))
+		return
+	}
+	in := inServerIf
+	if l.in == inLocation {
+		in = inLocationIf
+	}
+	c.rule(l, d, append([]string{"if = " + quote(test)}, c.inner(in, d)...)...)
+}
+
+func (c *converter) limitExcept(l *level, d *directive) {
+	methods := make([]string, len(d.args))
+	for i, m := range d.args {
+		methods[i] = quote(strings.ToUpper(m))
+	}
+	fields := append([]string{"methods = [" + strings.Join(methods, ", ") + "]"}, c.inner(inLimitExcept, d)...)
+	c.set(l, d, braces(fields))
+}
+
+// inner converts a block that is a table within a line.
+func (c *converter) inner(in context, d *directive) []string {
+	table := newBlock("", d)
+	c.walk(&level{in: in, table: table, keys: c.keys[in], by: d}, d.block)
+	fields := make([]string, len(table.entries))
+	for i, e := range table.entries {
+		fields[i] = key(e.key) + " = " + e.inline()
+	}
+	return fields
+}
+
+// inline is an entry's value in one line.
+func (e *entry) inline() string {
+	if e.shape == scalar {
+		return e.items[0].text
+	}
+	texts := make([]string, len(e.items))
+	for i, it := range e.items {
+		texts[i] = e.element(it)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
