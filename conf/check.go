@@ -35,6 +35,7 @@ func (k *checker) check() {
 	http := (*path)(nil).key("http")
 	k.checkZones(http.key("limit_conn_zone"))
 	k.checkRateZones(http.key("limit_req_zone"))
+	k.checkLookups(http)
 	k.checkSettings(http, &k.cfg.HTTP.Settings, nil)
 	for i := range k.cfg.HTTP.Upstreams {
 		u := &k.cfg.HTTP.Upstreams[i]

@@ -126,6 +126,23 @@ real_ip_header = "proxy_protocol"
 real_ip_recursive = true
 resolver = { addresses = ["127.0.0.1", "[::1]:5353", "dns.example"], valid = "7s", ipv4 = false }
 resolver_timeout = "9s"
+[http.map.mapped]
+source = "$http_x"
+value = [{ name = "a", value = "1" }, { name = "~(?<mapgroup>b)", value = "$mapgroup" }]
+default = "$host"
+hostnames = true
+volatile = true
+[http.geo."placed"]
+source = "$http_x"
+value = { "10.0.0.1-10.0.0.3" = "$" }
+default = "d"
+delete = "10.0.0.2-10.0.0.2"
+ranges = true
+proxy = "10.0.0.0/8"
+proxy_recursive = true
+[http.split_clients.parted]
+source = "$mapped$placed"
+value = { "0.5%" = "$host", "*" = "" }
 [http.limit_req_zone]
 r = { key = "$remote_addr", size = "1m", rate = "30r/m" }
 s = { key = "$host", size = "1m", rate = "1000r/s" }

@@ -19,6 +19,15 @@ type HTTP struct {
 	// Named zones of shared memory in which rates of requests are kept, for limit_req.
 	LimitReqZones []LimitReqZone `toml:"limit_req_zone"`
 
+	// Variables whose value follows from a text.
+	Maps []Map `toml:"map"`
+
+	// Variables whose value follows from an address.
+	Geos []Geo `toml:"geo"`
+
+	// Variables that divide requests into parts of given sizes.
+	Splits []SplitClients `toml:"split_clients"`
+
 	// Named groups of origins, for proxy_pass = "http://NAME".
 	Upstreams []Upstream `toml:"upstream"`
 

@@ -160,7 +160,7 @@ func (f *fieldSpec) isBlock() bool {
 	}
 	switch t {
 	case reflect.TypeFor[Buffers](), reflect.TypeFor[HTTP](), reflect.TypeFor[LimitConnZone](), reflect.TypeFor[LimitReqZone](), reflect.TypeFor[Upstream](),
-		reflect.TypeFor[Server](), reflect.TypeFor[Location]():
+		reflect.TypeFor[Server](), reflect.TypeFor[Location](), reflect.TypeFor[Map](), reflect.TypeFor[Geo](), reflect.TypeFor[SplitClients]():
 		return true
 	}
 	return false

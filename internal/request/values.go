@@ -13,12 +13,15 @@ type Defined struct {
 	Name string
 	// Assigned says that a rule sets it. Before that it is empty, and asking for it is logged; of others there is no value then.
 	Assigned bool
+	// Lookup is how it gets its value, where that is not by a rule or an expression; nil: it is.
+	Lookup *Lookup
 }
 
 // value is what such a variable holds in one request. The zero value: nothing yet.
 type value struct {
 	text []byte // in the request's arena, or of the config
 	set  bool
+	busy bool // it is being worked out
 }
 
 // captures are the groups of the regular expression that matched last: $1 and the others.
@@ -86,6 +89,9 @@ func (r *Request) appendDefined(dst []byte, number int) ([]byte, bool) {
 		return append(dst, v.text...), true
 	}
 	d := &r.engine.Defined[number]
+	if d.Lookup != nil {
+		return r.appendLooked(dst, number, d.Lookup)
+	}
 	if d.Assigned {
 		r.setValue(number, nil)
 		if r.loc.WarnUninitialized {

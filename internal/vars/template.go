@@ -76,6 +76,9 @@ func escape(dst []byte, start int, how Escape) []byte {
 	return dst
 }
 
+// Literal is a template that renders text as it is, whatever stands in it.
+func Literal(text string) *Template { return &Template{tail: text, text: text} }
+
 // Constant returns the text and true if the template names no variable.
 func (t *Template) Constant() (string, bool) {
 	return t.tail, len(t.ops) == 0

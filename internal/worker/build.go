@@ -42,6 +42,9 @@ type builder struct {
 func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
 	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, errorLogs: map[string]*logfile.ErrorLog{}, sightWanted: w.config.ShowsNumbers()}
 	b.define()
+	if err := b.lookups(); err != nil {
+		return nil, nil, err
+	}
 	for _, f := range w.config.HTTP.LogFormats {
 		b.formats[f.Name] = f
 	}
