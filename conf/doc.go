@@ -47,4 +47,4 @@
 // Source.Lines has faults name the nginx.conf.
 package conf
 
-//go:generate go test -run TestReference -update .
+//go:generate go test -run "TestReference|TestEveryKeyIsTested" -update .
