@@ -18,7 +18,7 @@ import (
 )
 
 // quick are the cases that run in `make test`.
-var quick = []string{"return/codes", "proxy/request", "location/order"}
+var quick = []string{"return/codes", "proxy/request", "location/order", "rewrite/rules", "static/files", "samples/debian"}
 
 // TestInterop runs the cases. What nginx and weir answer is the same, but for the differences that are listed.
 func TestInterop(t *testing.T) {
@@ -35,7 +35,7 @@ func TestInterop(t *testing.T) {
 }
 
 // minPairs is how many requests the cases have at least.
-const minPairs = 120
+const minPairs = 300
 
 func TestEnoughCases(t *testing.T) {
 	pairs := 0
