@@ -18,6 +18,9 @@ func (t *variables) addWorker() {
 	t[vars.PID] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return strconv.AppendInt(dst, int64(r.engine.PID), 10), true
 	}
+	t[vars.NginxVersion] = func(_ *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, nginxVersion...), true
+	}
 	t[vars.WeirVersion] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return append(dst, r.engine.Version...), true
 	}
@@ -39,3 +42,6 @@ func (t *variables) addWorker() {
 		}
 	}
 }
+
+// nginxVersion is the nginx whose documentation weir follows.
+const nginxVersion = "1.31.0"

@@ -48,6 +48,7 @@ const (
 	TimeISO8601
 	PID
 	WeirVersion
+	NginxVersion
 	ProxyHost
 	ProxyPort
 	ProxyAddXForwardedFor
