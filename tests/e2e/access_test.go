@@ -112,7 +112,7 @@ func TestSubrequests(t *testing.T) {
 	}
 	p.start(site{origin: o.addr, more: asks("/in", "in") + asks("/401", "401") + asks("/403", "403") + asks("/404", "404") +
 		location("/asked/", `proxy_pass = "http://app"`, `proxy_set_header = { X-URI = "$request_uri $request_method" }`) +
-		location("/mirrored", `proxy_pass = "http://app"`, `mirror = ["/copied"]`) + location("/copied", `proxy_pass = "http://app/copy"`)}.toml())
+		location("/mirrored", `proxy_pass = "http://app"`, `client_body_buffer_size = "128k"`, `mirror = ["/copied"]`) + location("/copied", `proxy_pass = "http://app/copy"`)}.toml())
 	if r := p.exchange("POST", "POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"); r.status != 200 || string(r.body) != "joe GET  /in POST" {
 		t.Errorf("%d %q", r.status, r.body)
 	}

@@ -95,8 +95,9 @@ func (p *proxy) start(config string) {
 			break
 		}
 		// Between closing a port and binding it again, another process may take it.
-		if attempt == 3 || !portTaken.MatchString(p.stderr.String()) {
-			t.Fatalf("start: %v\n%s", err, p.stderr)
+		said := p.stderr.String() + p.readLog("stderr")
+		if attempt == 5 || !portTaken.MatchString(said) {
+			t.Fatalf("start: %v\n%s", err, said)
 		}
 	}
 	t.Cleanup(p.finish)
