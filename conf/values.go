@@ -222,9 +222,6 @@ func parseOrigin(text string) (Origin, error) {
 	return Origin{Host: strings.ToLower(host), Port: port}, nil
 }
 
-// valid says whether the origin has been set.
-func (o Origin) valid() bool { return o.Host != "" || o.Address.valid() }
-
 // PortOr is the port of a host; otherwise where none is written.
 func (o Origin) PortOr(otherwise uint16) uint16 {
 	if o.Port != 0 {
