@@ -21,6 +21,7 @@ import (
 	"weir/internal/shmtx"
 	"weir/internal/slots"
 	"weir/internal/sys"
+	"weir/internal/zonekey"
 )
 
 // standinZones are a stand-in's zones. It counts in them what a test tells it to, over a unix socket of its own; see do.
@@ -119,7 +120,7 @@ func (s *standinZones) do(words []string) string {
 	key := []byte(nil)
 	if len(words) > 2 && z != nil {
 		var err error
-		key, err = parseKey(z.Key(), words[2])
+		key, err = zonekey.Parse(z.Key(), words[2])
 		exitOn(err)
 	}
 	switch words[0] {

@@ -16,6 +16,7 @@ import (
 	"weir/conf"
 	"weir/internal/logfile"
 	"weir/internal/slots"
+	"weir/internal/zonekey"
 )
 
 // loan is the zones in the hands of a goroutine of the control socket: taking their locks may take longer than the loop may wait.
@@ -255,12 +256,12 @@ type ZoneDeleted struct {
 // largest number is the number.
 func (l *loan) serveDelete(w http.ResponseWriter, r *http.Request, z *zoneView, others []zoneView, text string) {
 	template := z.options.key
-	key, err := parseKey(template, text)
+	key, err := zonekey.Parse(template, text)
 	if err != nil || len(key) == 0 {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("key %s: must be an address, a quoted string, or plain text", text))
 		return
 	}
-	deleted := ZoneDeleted{OK: true, Zone: z.options.name, Key: keyText(template, key)}
+	deleted := ZoneDeleted{OK: true, Zone: z.options.name, Key: zonekey.Text(template, key)}
 	anywhere := false
 	for _, v := range append([]zoneView{*z}, others...) {
 		if v.options.key != template {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"weir/internal/zonekey"
 )
 
 func TestZoneDelete(t *testing.T) {
@@ -115,15 +116,15 @@ func TestZoneKeys(t *testing.T) {
 		{"binary_", "abcd", `"abcd"`},
 		{"$uri", "\xff\"", `"\xff\""`},
 	} {
-		require.Equal(t, c.text, keyText(c.template, []byte(c.key)), c.template)
-		key, err := parseKey(c.template, c.text)
+		require.Equal(t, c.text, zonekey.Text(c.template, []byte(c.key)), c.template)
+		key, err := zonekey.Parse(c.template, c.text)
 		require.NoError(t, err)
 		require.Equal(t, c.key, string(key))
 	}
-	key, err := parseKey(binary, "localhost")
+	key, err := zonekey.Parse(binary, "localhost")
 	require.NoError(t, err)
 	require.Equal(t, "localhost", string(key))
-	_, err = parseKey(binary, `"a" "b"`)
+	_, err = zonekey.Parse(binary, `"a" "b"`)
 	require.ErrorContains(t, err, "not a quoted string")
 }
 
@@ -132,7 +133,7 @@ func FuzzZoneKey(f *testing.F) {
 	f.Add("$binary_remote_addr", []byte("0123456789abcdef"))
 	f.Add("$uri", []byte("/a\x00\xff\"%`"))
 	f.Fuzz(func(t *testing.T, template string, key []byte) {
-		back, err := parseKey(template, keyText(template, key))
+		back, err := zonekey.Parse(template, zonekey.Text(template, key))
 		require.NoError(t, err)
 		require.Equal(t, string(key), string(back))
 	})

@@ -14,6 +14,7 @@ import (
 	"weir/internal/limitreq"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
+	"weir/internal/zonekey"
 )
 
 // zoneOptions say which zone it is; two with the same options are the same zone over a reload.
@@ -178,7 +179,7 @@ func (r rates) top(n int, template string, _ map[int]int) ([]ZoneKey, error) {
 	list := []ZoneKey{}
 	entries, err := r.Newest(n)
 	for _, e := range entries {
-		list = append(list, ZoneKey{Key: keyText(template, e.Key), Shares: []ZoneShare{}})
+		list = append(list, ZoneKey{Key: zonekey.Text(template, e.Key), Shares: []ZoneShare{}})
 	}
 	return list, err
 }

@@ -7,6 +7,7 @@ import (
 	"weir/internal/limitconn"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
+	"weir/internal/zonekey"
 )
 
 // ZoneStatus is one zone: in the answers to GET /zones, GET /zones/NAME and GET /status.
@@ -154,7 +155,7 @@ func (v *zoneView) details(top int, pids map[int]int) (ZoneDetails, error) {
 }
 
 func zoneKey(template string, e *limitconn.Entry, pids map[int]int) ZoneKey {
-	key := ZoneKey{Key: keyText(template, e.Key), Connections: e.Connections, Shares: []ZoneShare{}}
+	key := ZoneKey{Key: zonekey.Text(template, e.Key), Connections: e.Connections, Shares: []ZoneShare{}}
 	for _, s := range e.Shares {
 		key.Shares = append(key.Shares, ZoneShare{Slot: s.Slot, PID: pids[s.Slot], Connections: s.Connections})
 	}

@@ -5,9 +5,11 @@ package sight
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,9 +148,46 @@ func TestPromtool(t *testing.T) {
 	require.Empty(t, string(out))
 }
 
+// TestKeys: the keys with most connections are there, unless there are too many to look at.
+func TestKeys(t *testing.T) {
+	src := newSource(t)
+	fd, err := syscall.Dup(src.Conns["addr"].FD())
+	require.NoError(t, err)
+	owner, err := shmtx.NewOwner()
+	require.NoError(t, err)
+	addr, err := limitconn.Attach(fd, owner, 1)
+	require.NoError(t, err)
+	defer addr.Close()
+	var holds []limitconn.Hold
+	take := func(key string, n int) {
+		for range n {
+			holds, _, _ = limitconn.Acquire(holds, []limitconn.Limit{{Zone: addr, Key: []byte(key), Max: 100}})
+		}
+	}
+	take("a", 1)
+	take("b", 3)
+	for i := range 2 * topKeys {
+		take(fmt.Sprint("c", i), 2)
+	}
+	for _, z := range src.ReadWithKeys().Zones {
+		switch z.Name {
+		case "addr":
+			require.Len(t, z.Top, topKeys)
+			require.Equal(t, []Key{{`"b"`, 3}}, z.Top[:1])
+			require.NotContains(t, z.Top, Key{`"a"`, 1})
+		case "one":
+			require.Equal(t, []Key{{Key: `"k"`}}, z.Top)
+		}
+	}
+	for _, z := range src.Read().Zones {
+		require.Empty(t, z.Top, "metrics name no client")
+	}
+	limitconn.Release(holds)
+}
+
 // TestJSON: what is read back is what was written.
 func TestJSON(t *testing.T) {
-	s := newSource(t).Read()
+	s := newSource(t).ReadWithKeys()
 	var got Snapshot
 	require.NoError(t, json.Unmarshal(s.AppendJSON(nil), &got))
 	require.Equal(t, *s, got)

@@ -134,6 +134,13 @@ type Zone struct {
 	Evicted   uint64 `json:"evicted"`
 	Waiting   int    `json:"waiting"` // requests in line at present
 	Waits     Waits  `json:"waits"`
+	Top       []Key  `json:"top,omitempty"` // see ReadWithKeys
+}
+
+// Key is a key of a limit zone, as `weir zone show` writes it.
+type Key struct {
+	Key         string `json:"key"`
+	Connections int    `json:"connections,omitempty"` // requests or connections that it has; not of limit_req
 }
 
 // Waits is what has become of the requests that had to wait in line for a place.

@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
+	"weir/internal/zonekey"
 )
 
 // readZones lists the limit zones.
@@ -22,6 +23,42 @@ func (src *Source) readZones(s *Snapshot) {
 	if src.Places != nil {
 		s.Zones = append(s.Zones, connZone("max_conns", "max_conns", src.Places))
 	}
+}
+
+// Top keys: so many of a zone are shown, and of a zone of limit_conn only while it has no more than topOf, since all have to be looked at: about a millisecond
+// of the loop's time.
+const (
+	topKeys = 10
+	topOf   = 10_000
+)
+
+// ReadWithKeys is Read, with the keys of limit_conn's zones that have the most connections and those of limit_req's that were used last.
+func (src *Source) ReadWithKeys() *Snapshot {
+	s := src.Read()
+	for i := range s.Zones {
+		z := &s.Zones[i]
+		if !z.Up {
+			continue
+		}
+		switch z.Kind {
+		case "limit_conn":
+			if z.Keys > topOf {
+				continue
+			}
+			zone := src.Conns[z.Name]
+			top, _ := zone.Top(topKeys) // a zone that is damaged has none to show; who looks after it says so
+			for _, e := range top {
+				z.Top = append(z.Top, Key{Key: zonekey.Text(zone.Key(), e.Key), Connections: e.Connections})
+			}
+		case "limit_req":
+			zone := src.Rates[z.Name]
+			newest, _ := zone.Newest(topKeys)
+			for _, e := range newest {
+				z.Top = append(z.Top, Key{Key: zonekey.Text(zone.Key(), e.Key)})
+			}
+		}
+	}
+	return s
 }
 
 func connZone(name, kind string, z *limitconn.Zone) Zone {

@@ -34,7 +34,7 @@ func (b *builder) page(c *conf.Location, server *conf.Server) *request.Page {
 	case c.Metrics:
 		return &request.Page{ContentType: sight.ContentType, Append: func(dst []byte) []byte { return src.Read().AppendMetrics(dst) }}
 	case c.StatusAPI:
-		return &request.Page{ContentType: "application/json", Append: func(dst []byte) []byte { return src.Read().AppendJSON(dst) }}
+		return &request.Page{ContentType: "application/json", Append: func(dst []byte) []byte { return src.ReadWithKeys().AppendJSON(dst) }}
 	case c.Dashboard:
 		text := sight.Dashboard(server.StatusPath())
 		return &request.Page{ContentType: "text/html; charset=utf-8", Append: func(dst []byte) []byte { return append(dst, text...) }}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-package master
+package zonekey
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 )
 
 // Keys as people read and write them: the addresses that variables such as $binary_remote_addr hold in 4 or 16 bytes as addresses,
-// everything else as a Go string literal. What keyText writes, parseKey reads.
+// everything else as a Go string literal. What Text writes, Parse reads.
 
 // isBinary says whether a key's template is one variable that holds an address in binary form.
 func isBinary(template string) bool {
@@ -22,8 +22,8 @@ func isBinary(template string) bool {
 	return len(name) < len(template) && strings.HasPrefix(name, "binary_") && !strings.ContainsAny(name, "$ {}")
 }
 
-// keyText is a key for people, template being what it was made from.
-func keyText(template string, key []byte) string {
+// Text is a key for people, template being what it was made from.
+func Text(template string, key []byte) string {
 	if isBinary(template) {
 		if addr, ok := netip.AddrFromSlice(key); ok {
 			return addr.String()
@@ -32,8 +32,8 @@ func keyText(template string, key []byte) string {
 	return strconv.Quote(string(key))
 }
 
-// parseKey is the inverse of keyText. Text that is neither an address nor quoted stands for itself.
-func parseKey(template, text string) ([]byte, error) {
+// Parse is the inverse of Text. A text that is neither an address nor quoted stands for itself.
+func Parse(template, text string) ([]byte, error) {
 	if strings.HasPrefix(text, `"`) {
 		key, err := strconv.Unquote(text)
 		if err != nil {
