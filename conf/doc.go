@@ -26,13 +26,14 @@
 //
 // # Who owns what
 //
-// A Config is immutable after Load and shares nothing with the Source. Master and workers each Load the same Source and get equal Configs.
+// A Config is immutable after Load and shares nothing with the Source. The master loads a Source; its workers Unpack the tree that it had after the overrides, and get
+// equal Configs without parsing the text again.
 //
 // # Invariants
 //
 //   - Load is a function of its Source: it reads no file, clock, environment or network.
 //   - Load does not panic, whatever the text (FuzzLoad).
-//   - Loading Config.TOML() with the same prefix gives an equal Config (TestRoundTrip).
+//   - Loading Config.TOML() with the same prefix gives an equal Config, and so does unpacking what LoadPacked packed (TestRoundTrip).
 //   - A Config that Load returns has no value out of its bounds and no reference that leads nowhere.
 //
 // # On failure

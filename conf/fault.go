@@ -71,10 +71,11 @@ type path struct {
 	parent *path
 	name   string // key in a table, when index < 0
 	index  int    // position in an array
+	node   *node  // what is there, once it has been located: most questions about a tree are asked in a few places of it
 }
 
-func (p *path) key(name string) *path { return &path{p, name, -1} }
-func (p *path) at(index int) *path    { return &path{p, "", index} }
+func (p *path) key(name string) *path { return &path{parent: p, name: name, index: -1} }
+func (p *path) at(index int) *path    { return &path{parent: p, index: index} }
 
 // String is the path as users write it: keys joined by dots, positions in brackets.
 func (p *path) String() string {

@@ -38,14 +38,32 @@ type Source struct {
 // On faults the Config is nil and the error is of type [Faults], with all of them; a text that is not TOML has one. Warnings are about what
 // has no effect, and come with or without an error.
 func Load(src Source) (*Config, []Fault, error) {
+	cfg, _, warnings, err := load(src)
+	return cfg, warnings, err
+}
+
+// load is Load, and returns the tree too.
+func load(src Source) (*Config, *node, []Fault, error) {
 	root, faults := parseSource(src)
 	if len(faults) > 0 {
 		src.relocate(faults)
-		return nil, src.Notes, faults
+		return nil, nil, src.Notes, faults
 	}
+	cfg, warnings, faults := decode(root, src.Prefix)
+	src.relocate(warnings)
+	warnings = append(src.Notes[:len(src.Notes):len(src.Notes)], warnings...)
+	if len(faults) > 0 {
+		src.relocate(faults)
+		return nil, nil, warnings, faults
+	}
+	return cfg, root, warnings, nil
+}
+
+// decode makes a configuration of a tree, or finds its faults.
+func decode(root *node, prefix string) (cfg *Config, warnings, faults Faults) {
 	c := &collector{root: root}
-	d := &decoder{collector: c, specs: specs{}, prefix: src.Prefix, variables: &vars.Names{}}
-	cfg := new(Config)
+	d := &decoder{collector: c, specs: specs{}, prefix: prefix, variables: &vars.Names{}}
+	cfg = new(Config)
 	d.table(root, nil, reflect.ValueOf(cfg).Elem(), reflect.Value{})
 	k := &checker{decoder: d, cfg: cfg, groups: map[string]int{}, zones: map[string]int{}, rates: map[string]int{}}
 	k.check()
@@ -53,14 +71,8 @@ func Load(src Source) (*Config, []Fault, error) {
 		k.resolve()
 	}
 	c.warnings.sort()
-	src.relocate(c.warnings)
-	warnings := append(src.Notes[:len(src.Notes):len(src.Notes)], c.warnings...)
-	if len(c.faults) > 0 {
-		c.faults.sort()
-		src.relocate(c.faults)
-		return nil, warnings, c.faults
-	}
-	return cfg, warnings, nil
+	c.faults.sort()
+	return cfg, c.warnings, c.faults
 }
 
 // parseSource parses the text and lays the overrides over it.

@@ -254,9 +254,16 @@ func checkRoundTrip(t interface {
 }, want *Config) {
 	t.Helper()
 	text := want.TOML()
-	got, _, err := Load(Source{Name: "printed.toml", Text: text, Prefix: "/prefix"})
+	got, packed, _, err := LoadPacked(Source{Name: "printed.toml", Text: text, Prefix: "/prefix"})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
+	}
+	unpacked, err := Unpack(packed, "/prefix")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if diff := compare(want, unpacked); diff != "" {
+		t.Fatalf("unpacked: -want +got:\n%s\n%s", diff, text)
 	}
 	if diff := compare(want, got); diff != "" {
 		t.Fatalf("-want +got:\n%s\n%s", diff, text)

@@ -42,8 +42,8 @@ func TestRandomSettings(t *testing.T) {
 	})
 }
 
-// BenchmarkLoad loads 10,000 servers with 20,000 locations.
-func BenchmarkLoad(b *testing.B) {
+// large is a configuration of 10,000 servers with 20,000 locations.
+func large() Source {
 	var text strings.Builder
 	for i := range 10000 {
 		fmt.Fprintf(&text, "[[http.server]]\nlisten = '127.0.0.1:8080'\nserver_name = 's%d.example'\n", i)
@@ -51,9 +51,27 @@ func BenchmarkLoad(b *testing.B) {
 			fmt.Fprintf(&text, "[[http.server.location]]\npath = '/%d'\nproxy_pass = 'http://127.0.0.1:%d'\nproxy_set_header = { X = '$host' }\n", j, 9000+j)
 		}
 	}
-	src := Source{Name: "large", Text: []byte(text.String())}
+	return Source{Name: "large", Text: []byte(text.String())}
+}
+
+// BenchmarkLoad loads 10,000 servers with 20,000 locations, as the master does.
+func BenchmarkLoad(b *testing.B) {
+	src := large()
 	for b.Loop() {
-		if _, _, err := Load(src); err != nil {
+		if _, _, _, err := LoadPacked(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUnpack makes the same configuration of what the master has packed, as each worker does.
+func BenchmarkUnpack(b *testing.B) {
+	_, packed, _, err := LoadPacked(large())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Unpack(packed, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

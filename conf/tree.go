@@ -107,10 +107,13 @@ func (n *node) merge(over *node) {
 	}
 }
 
-// locate returns the node at p, or when there is none the nearest one around it and false.
+// locate returns the node at p in the tree whose root is n, or when there is none the nearest one around it and false.
 func (n *node) locate(p *path) (*node, bool) {
-	if p == nil {
+	switch {
+	case p == nil:
 		return n, true
+	case p.node != nil:
+		return p.node, true
 	}
 	around, ok := n.locate(p.parent)
 	if !ok {
@@ -118,15 +121,16 @@ func (n *node) locate(p *path) (*node, bool) {
 	}
 	switch {
 	case p.index < 0:
-		if kid := around.kids[p.name]; kid != nil {
-			return kid, true
-		}
+		p.node = around.kids[p.name]
 	case p.index < len(around.elems):
-		return around.elems[p.index], true
+		p.node = around.elems[p.index]
 	case !around.list && p.index == 0: // one value written in place of a list of one
-		return around, true
+		p.node = around
 	}
-	return around, false
+	if p.node == nil {
+		return around, false
+	}
+	return p.node, true
 }
 
 // describe says what a value is, for "must be a time, not ...".

@@ -46,11 +46,9 @@ type Manifest struct {
 	Slots      int `json:"slots"`      // size of the slot table: Slot is below it
 	MasterPID  int `json:"master_pid"`
 
-	Prefix     string `json:"prefix"`      // absolute; relative paths of the config start here
-	ConfigName string `json:"config_name"` // for messages; the bytes are in Config
-	Overrides  string `json:"overrides"`   // -g
+	Prefix string `json:"prefix"` // absolute; relative paths of the config start here
 
-	Config  int `json:"config"`  // sealed memory file with the config's bytes, as the master checked them
+	Config  int `json:"config"`  // sealed memory file with the config that the master has checked, packed (conf.Unpack)
 	Channel int `json:"channel"` // to the master
 	Stats   int `json:"stats"`   // the counters' segment, package stats
 	Table   int `json:"table"`   // the slot table, package slots
@@ -263,13 +261,13 @@ func (m *Manifest) Descriptors() []int {
 	return fds
 }
 
-// ReadConfig returns the config's bytes.
+// ReadConfig returns the packed config.
 func (m *Manifest) ReadConfig() ([]byte, error) {
-	text, err := sys.ReadSealedFile(m.Config, ConfigBytesMax)
+	packed, err := sys.ReadSealedFile(m.Config, ConfigBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("config at descriptor %d: %w", m.Config, err)
 	}
-	return text, nil
+	return packed, nil
 }
 
 // ListenersAt returns the sockets bound to an address: one, or with reuseport possibly several, when the

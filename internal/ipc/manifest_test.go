@@ -17,7 +17,7 @@ import (
 func sample() *Manifest {
 	return &Manifest{
 		Build: "1.0", Slot: 2, Generation: 3, Worker: 1, Workers: 2, Slots: 64, MasterPID: 100,
-		Prefix: "/srv", ConfigName: "weir.toml", Overrides: "user = 'x'",
+		Prefix: "/srv",
 		Config: 4, Channel: 5, Stats: 6, Table: 14, Peers: 20,
 		Listeners: []Listener{
 			{Protocol: "tcp4", Address: "127.0.0.1:80", FD: 7},

@@ -42,8 +42,9 @@ func (c *change) awaits(g *generation) bool {
 
 // loaded is a config that was read and checked, or why it could not be.
 type loaded struct {
-	change   *change // for which it was read
-	source   conf.Source
+	change   *change     // for which it was read
+	source   conf.Source // without its text
+	packed   []byte      // conf.Unpack makes the config of it, in the workers
 	config   *conf.Config
 	warnings conf.Faults
 	err      error
@@ -56,7 +57,8 @@ func load(o Options, c *change) loaded {
 	if l.source, l.err = o.Read(); l.err != nil {
 		return l
 	}
-	l.config, l.warnings, l.err = conf.Load(l.source)
+	l.config, l.packed, l.warnings, l.err = conf.LoadPacked(l.source)
+	l.source.Text, l.source.Lines = nil, nil
 	if l.err == nil && o.ErrorLog != "" {
 		l.config.ErrorLog.Path = o.ErrorLog
 	}
@@ -94,7 +96,7 @@ func (m *master) restoreWorkers(askers []asker) {
 	now := time.Now()
 	limit := m.current.config.ReloadTimeout
 	m.change = &change{askers: askers, began: now, limit: limit, deadline: now.Add(limit)}
-	m.prepare(loaded{change: m.change, source: m.current.source, config: m.current.config})
+	m.prepare(loaded{change: m.change, source: m.current.source, packed: m.current.packed, config: m.current.config})
 }
 
 // onLoaded goes on with a reload when its config has been read.

@@ -37,9 +37,10 @@ func (s genState) String() string {
 type generation struct {
 	number    int
 	state     genState
-	source    conf.Source
+	source    conf.Source // without its text
+	packed    []byte      // conf.Unpack makes config of it
 	config    *conf.Config
-	configFD  int // sealed memory file with source.Text
+	configFD  int // sealed memory file with packed
 	logs      []string
 	sockets   sockets    // what its workers listen on
 	temp      *os.File   // directory of its temporary files; nil: there is none
@@ -87,12 +88,12 @@ func (g *generation) ready() int {
 
 // newGeneration makes a generation without workers. The caller owns it, and with it the sealed config.
 func newGeneration(number int, l loaded) (*generation, error) {
-	fd, err := sys.SealedFile("weir-config", l.source.Text)
+	fd, err := sys.SealedFile("weir-config", l.packed)
 	if err != nil {
 		return nil, err
 	}
 	return &generation{
-		number: number, source: l.source, config: l.config, configFD: fd,
+		number: number, source: l.source, packed: l.packed, config: l.config, configFD: fd,
 		places: make([]place, Workers(l.config)),
 	}, nil
 }

@@ -91,7 +91,11 @@ func (w *weir) options() Options {
 		Build: standinBuild, WorkerPath: os.Args[0], WorkerEnv: []string{standinEnv + "=1", "GORACE=atexit_sleep_ms=0"}, Out: &w.out,
 		Read: func() (conf.Source, error) {
 			text, err := os.ReadFile(w.path("weir.toml"))
-			return conf.Source{Name: "weir.toml", Text: text, Prefix: w.dir}, err
+			src := conf.Source{Name: "weir.toml", Text: text, Prefix: w.dir}
+			if mode := standinMode.FindSubmatch(text); mode != nil {
+				src.Overrides = fmt.Sprintf("http.default_type = %q", mode[1])
+			}
+			return src, err
 		},
 	}
 }

@@ -32,7 +32,7 @@ func TestStartServesWithEveryWorkerAndStops(t *testing.T) {
 		require.Equal(t, 2, m.Workers)
 		require.Equal(t, os.Getpid(), m.MasterPID)
 		require.Equal(t, w.dir, m.Prefix)
-		require.Contains(t, r.Config, "# standin: ok")
+		require.Equal(t, "ok", r.Mode)
 		require.Equal(t, fmt.Sprintf("weir-worker: generation 1 slot %d", m.Slot), r.Title)
 		slots, indexes = append(slots, m.Slot), append(indexes, m.Worker)
 	}

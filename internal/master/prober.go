@@ -138,7 +138,7 @@ func (m *master) spawnProber(g *generation) (pid int, err error) {
 	}
 	manifest := &ipc.Manifest{
 		Build: m.opts.Build, Prober: true, Generation: g.number, MasterPID: os.Getpid(),
-		Prefix: g.source.Prefix, ConfigName: g.source.Name, Overrides: g.source.Overrides,
+		Prefix: g.source.Prefix,
 		Config: inherit(g.configFD), Peers: inherit(m.peers.FD()),
 		Logs: m.logs.inherit([]string{g.config.ErrorLog.Path}, inherit), ErrorLog: g.config.ErrorLog.Path,
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/conf"
 	"weir/internal/ipc"
 	"weir/internal/stats"
 	"weir/internal/sys"
@@ -43,12 +44,12 @@ type standinReport struct {
 	PID      int
 	Manifest *ipc.Manifest
 	Open     map[int]string // descriptors when it started
-	Config   string
+	Mode     string
 	Title    string
 	Env      []string
 }
 
-// standinMode is how a stand-in behaves: a comment in its config says it.
+// standinMode is how a stand-in behaves: a comment in its config says it, of which the harness makes a value (default_type), because workers get no comments.
 var standinMode = regexp.MustCompile(`(?m)^# standin: (\S+)$`)
 
 func standin() {
@@ -64,12 +65,11 @@ func standin() {
 		}
 	}
 	own := standinBuild
-	config, err := manifest.ReadConfig()
+	packed, err := manifest.ReadConfig()
 	exitOn(err)
-	mode := "ok"
-	if found := standinMode.FindSubmatch(config); found != nil {
-		mode = string(found[1])
-	}
+	config, err := conf.Unpack(packed, manifest.Prefix)
+	exitOn(err)
+	mode := config.HTTP.DefaultType
 	if mode == "stale-build" {
 		own = "another build"
 	}
@@ -91,7 +91,7 @@ func standin() {
 	}
 	zones, err := attachZones(manifest, channel)
 	fail(err)
-	report := standinReport{PID: os.Getpid(), Manifest: manifest, Open: open, Config: string(config), Title: os.Args[0], Env: os.Environ()}
+	report := standinReport{PID: os.Getpid(), Manifest: manifest, Open: open, Mode: mode, Title: os.Args[0], Env: os.Environ()}
 	var listeners []net.Listener
 	for _, l := range manifest.Listeners {
 		listener, err := net.FileListener(os.NewFile(uintptr(l.FD), l.Address))
@@ -119,19 +119,7 @@ func standin() {
 		}
 	}()
 	fail(channel.Send(ipc.Message{Kind: ipc.Ready, Build: own}))
-	standinObey(channel, manifest, mode, listeners, zones, standinLeave(string(config)))
-}
-
-// standinTimeout is the setting that says how long a stand-in may take to leave.
-var standinTimeout = regexp.MustCompile(`(?m)^worker_shutdown_timeout = '(\S+)'$`)
-
-func standinLeave(config string) time.Duration {
-	if found := standinTimeout.FindStringSubmatch(config); found != nil {
-		d, err := time.ParseDuration(found[1])
-		exitOn(err)
-		return d
-	}
-	return 30 * time.Second
+	standinObey(channel, manifest, mode, listeners, zones, config.WorkerShutdownTimeout)
 }
 
 // standinObey does what the master says, until it says or is the end.

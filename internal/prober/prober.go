@@ -61,11 +61,11 @@ func (p *prober) setUp() (err error) {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	text, err := m.ReadConfig()
+	packed, err := m.ReadConfig()
 	if err != nil {
 		return err
 	}
-	if p.config, _, err = conf.Load(conf.Source{Name: m.ConfigName, Text: text, Overrides: m.Overrides, Prefix: m.Prefix}); err != nil {
+	if p.config, err = conf.Unpack(packed, m.Prefix); err != nil {
 		return err
 	}
 	fd, ok := m.Log(m.ErrorLog)

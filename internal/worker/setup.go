@@ -30,7 +30,7 @@ const processors = 2
 // extraSlots is the room in the loop for descriptors that are not connections, besides the listeners.
 const extraSlots = 8
 
-// setUpGCPercent is GOGC while a configuration is parsed, of which nearly everything stays: with 10,000 servers a third of the time would go into looking for
+// setUpGCPercent is GOGC while a configuration is read, of which nearly everything stays: with 10,000 servers a third of the time would go into looking for
 // what does not.
 const setUpGCPercent = 400
 
@@ -64,14 +64,14 @@ func (w *worker) setUp(build string) error {
 	return nil
 }
 
-// loadConfig parses the bytes that the master has checked, with the same code.
+// loadConfig makes the config that the master has checked, with the same code but for the parser.
 func (w *worker) loadConfig() error {
 	m := w.manifest
-	text, err := m.ReadConfig()
+	packed, err := m.ReadConfig()
 	if err != nil {
 		return err
 	}
-	w.config, _, err = conf.Load(conf.Source{Name: m.ConfigName, Text: text, Overrides: m.Overrides, Prefix: m.Prefix})
+	w.config, err = conf.Unpack(packed, m.Prefix)
 	return err
 }
 
