@@ -18,7 +18,7 @@ BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What is left out where. `make test` leaves out nothing. `make race` and `make invariants` run every package, with -short: where a test
-# kills a process at each store of an operation they try every fifth, and fewer random schedules. Of tests/e2e, which they run with
+# kills a process at each store of an operation they try one in some, and fewer random schedules. Of tests/e2e, which they run with
 # binaries built the same way, each mechanism is run, but not these, which take minutes there; FULL=1 (`make check`) runs them too:
 #
 # LOADED: full load for seconds, judged by its counts and times. With the race detector that would be the detector's slowness: never run with it.

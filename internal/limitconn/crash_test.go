@@ -483,7 +483,10 @@ func TestCrashAtEveryStore(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			every := 1
-			if (kind == shmtx.Flock && os.Getenv("WEIR_LONG") != "1") || testing.Short() || raceEnabled {
+			switch {
+			case testing.Short():
+				every = 17
+			case kind == shmtx.Flock && os.Getenv("WEIR_LONG") != "1" || raceEnabled:
 				every = 5
 			}
 			var points, repeated int
