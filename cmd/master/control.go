@@ -16,8 +16,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/BurntSushi/toml"
-
 	"weir/conf"
 	"weir/internal/master"
 )
@@ -287,17 +285,12 @@ func explainAsk(socket string, err error) error {
 	return fmt.Errorf("control socket %s: %w", socket, err)
 }
 
-// endpointOnly is a configuration with nothing but the control socket and the pid file of one that has faults elsewhere; nil when the
-// text is not TOML.
+// endpointOnly is a configuration with nothing but the control socket and the pid file of one that has faults elsewhere; nil when these
+// cannot be read either.
 func endpointOnly(src conf.Source) *conf.Config {
-	var only struct {
-		Control *string `toml:"control"`
-		Pid     *string `toml:"pid"`
-	}
-	for _, text := range []string{string(src.Text), src.Overrides} { // the later one wins
-		if _, err := toml.Decode(text, &only); err != nil {
-			return nil
-		}
+	only, err := readTop(src)
+	if err != nil {
+		return nil
 	}
 	src.Text, src.Overrides = nil, ""
 	if only.Control != nil {

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"weir/conf"
 	"weir/internal/ipc"
 )
 
@@ -41,16 +39,12 @@ func (c *command) backgrounds() bool {
 		}
 	}
 	src, err := c.source()
-	if err != nil || !bytes.Contains(src.Text, []byte("daemon")) && !strings.Contains(src.Overrides, "daemon") {
-		c.read = &src
-		if err != nil {
-			c.read = nil // what is wrong, the start finds again
-		}
-		return false
+	if err != nil {
+		return false // what is wrong, the start finds again
 	}
 	c.read = &src
-	config, _, err := conf.Load(src)
-	return err == nil && config.Daemon
+	top, err := readTop(src)
+	return err == nil && top.Daemon == true
 }
 
 // startDaemon starts this program again in the background and waits until it serves or has failed.
