@@ -274,19 +274,20 @@ func (k *checker) checkReturn(p *path, r *Return) {
 		k.faultAt(p, "needs the key \"code\"")
 	case !code:
 		r.Code = 302
-	case isRedirect(r.Code) && !url:
+	case r.IsRedirect() && !url:
 		k.faultAt(p, "code %d is a redirect and needs the key \"url\"", r.Code)
-	case url && !isRedirect(r.Code):
+	case url && !r.IsRedirect():
 		k.faultAt(p.key("code"), "must be 301, 302, 303, 307 or 308 for a redirect, not %d", r.Code)
 	}
-	if url && r.URL == "" {
+	if url && r.URL == "" && !code {
 		k.faultAt(p.key("url"), "must not be empty")
 	}
 	k.checkLine(p.key("url"), r.URL)
 }
 
-func isRedirect(code int) bool {
-	return code == 301 || code == 302 || code == 303 || code == 307 || code == 308
+// IsRedirect says whether the code has the answer name another address, which may be empty.
+func (r *Return) IsRedirect() bool {
+	return r.Code == 301 || r.Code == 302 || r.Code == 303 || r.Code == 307 || r.Code == 308
 }
 
 func (k *checker) checkServerName(p *path, name string) {

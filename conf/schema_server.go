@@ -280,12 +280,12 @@ type Location struct {
 
 // Return is an answer given without an origin.
 type Return struct {
-	// Status code; 444 closes the connection without an answer.
-	Code int `toml:"code" short:"true" min:"200" max:"999" example:"200"`
+	// Status code; 444 closes the connection without an answer. Most clients take an answer with a code below 200 for none, and wait for another.
+	Code int `toml:"code" short:"true" min:"100" max:"999" example:"200"`
 
 	// Body of the answer. May have variables.
 	Text Template `toml:"text" example:"ok"`
 
-	// Where to redirect to, with 301, 302 (the default), 303, 307 or 308. May have variables.
+	// Where to redirect to, with 301, 302 (the default), 303, 307 or 308. May have variables. "": the field Location has no value.
 	URL Template `toml:"url" example:"https://$host$request_uri"`
 }

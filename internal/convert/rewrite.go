@@ -37,8 +37,8 @@ func (c *converter) returns(l *level, d *directive) {
 			return
 		}
 		fields = []string{"code = 302", "url = " + quote(code)}
-	case len(rest) > 0 && slices.Contains([]string{"301", "302", "303", "307", "308"}, code):
-		fields = append(fields, "url = "+quote(rest[0]))
+	case slices.Contains([]string{"301", "302", "303", "307", "308"}, code):
+		fields = append(fields, "url = "+quote(strings.Join(rest, "")))
 	case len(rest) > 0:
 		fields = append(fields, "text = "+quote(rest[0]))
 	}

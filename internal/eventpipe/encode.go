@@ -104,6 +104,7 @@ func (p *Pipe) feed() (more int64, ok bool) {
 				return 0, false
 			}
 			p.Encoder.Added(n)
+			p.Encoded += int64(n)
 			if d.pos += int64(n); d.pos == d.last {
 				p.letGo(c.pop())
 			}
@@ -128,6 +129,7 @@ func (p *Pipe) giveTo(room []byte, d *Buf) int {
 func (p *Pipe) encoded() {
 	e := &p.enc
 	if b := p.Encoder.Output(); b.Len() > 0 {
+		p.Coded += int64(b.Len())
 		d := p.shared.alloc()
 		d.raw, d.pos, d.last = b, int64(b.R), int64(b.W)
 		d.flags = lastShadow

@@ -63,3 +63,19 @@ func (p *Pipe) CopyTo(b *buffer.Block) bool {
 	p.kept.pushAll(&p.in)
 	return true
 }
+
+// AppendBody appends a body that has been read completely, and is kept or has not been written. False: a part of it is in the temporary file, and nothing
+// was appended.
+func (p *Pipe) AppendBody(dst []byte) ([]byte, bool) {
+	if !p.readDone || p.fileBufs > 0 || p.writer != nil {
+		return dst, false
+	}
+	for _, c := range [...]*chain{&p.kept, &p.in} {
+		for d := c.first; d != nil; d = d.next {
+			if !d.has(framed) {
+				dst = append(dst, d.bytes()...)
+			}
+		}
+	}
+	return dst, true
+}

@@ -155,6 +155,8 @@ type Pipe struct {
 	Received, Wire int64
 	// Raw is the bytes read from the source, framing included.
 	Raw int64
+	// Encoded is the payload that the encoder has been given, and Coded what it has made of it.
+	Encoded, Coded int64
 	// Spilled is the bytes that were written to the temporary file.
 	Spilled int64
 }

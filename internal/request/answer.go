@@ -283,8 +283,9 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// bodyAllowed is false for the statuses whose responses end with the head (RFC 9112 section 6.3).
-func bodyAllowed(status int) bool { return status >= 200 && status != 204 && status != 304 }
+// bodyAllowed is false for the statuses of final responses that end with the head (RFC 9112 section 6.3). A return with a code below 200 is framed as any
+// other, as nginx does it: what a client makes of it is the operator's business.
+func bodyAllowed(status int) bool { return status != 204 && status != 304 }
 
 // appendConnection says whether the connection goes on.
 func (r *Request) appendConnection(dst []byte) []byte {

@@ -41,11 +41,13 @@ type Options struct {
 	Groups    []*upstream.Group // of origins
 	Targets   *upstream.Targets // those that proxy_pass with variables leads to
 	Defined   []Defined         // variables of the config's own
-	Lister    *files.Lister     // of folders; nil where no location has autoindex
-	Encoders  *compress.Pool    // nil where no location has gzip
-	Version   string
-	Hostname  string
-	PID       int
+	// KeepBodies says that $request_body is asked for.
+	KeepBodies bool
+	Lister     *files.Lister  // of folders; nil where no location has autoindex
+	Encoders   *compress.Pool // nil where no location has gzip
+	Version    string
+	Hostname   string
+	PID        int
 	// MaxRewrite is the room kept in a head's first block while it is read (buffers.maxrewrite), in bytes.
 	MaxRewrite int
 }

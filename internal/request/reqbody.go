@@ -135,8 +135,24 @@ func (r *Request) readBody() verdict {
 	if v, ok := r.bodyTooLarge(); !ok {
 		return v
 	}
+	if r.engine.KeepBodies {
+		r.keepBody()
+	}
 	r.mirrorBody()
 	return r.become(StatePick)
+}
+
+// keepBody makes the body that has been read the value of $request_body, if it is in memory as a whole. Without memory for the copy there is no value.
+func (r *Request) keepBody() {
+	size := int(r.body.Received)
+	if size == 0 || r.body.Spilled > 0 {
+		return
+	}
+	if room := r.arena.Alloc(size); room != nil {
+		if text, ok := r.body.AppendBody(room[:0]); ok {
+			r.bodyText = text
+		}
+	}
 }
 
 // awaitBody waits for more of the body: for the client, or for the temporary file to take what has come.

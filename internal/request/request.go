@@ -89,7 +89,8 @@ type Request struct {
 
 	body     eventpipe.Pipe // client to origin
 	hasBody  bool
-	bodyOpen bool // body has been opened
+	bodyOpen bool   // body has been opened
+	bodyText []byte // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
 
 	group    *upstream.Group // that the request is passed to
 	nameWait event.Waiter    // for its peers

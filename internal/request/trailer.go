@@ -21,18 +21,43 @@ func (r *Request) TakeTrailer(b []byte) {
 // message. See eventpipe.Tail.
 func (r *Request) AppendTrailer(dst []byte) []byte {
 	for rest := r.trailer; len(rest) > 0; {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
-		name, value, ok := bytes.Cut(bytes.TrimRight(line, "\r"), []byte{':'})
-		if !ok {
-			break
+		var name, value []byte
+		if name, value, rest = nextTrailer(rest); r.passesTrailer(name) {
+			dst = http1.AppendFieldBytes(dst, name, value)
 		}
-		id := http1.FieldByName(name)
-		hidden := r.loc.Proxy.Hidden.Has(id) || id == http1.FieldOther && r.hiddenOther(name)
-		if hidden || id.HopByHop() || id == http1.FieldContentLength || id == http1.FieldHost {
-			continue
-		}
-		dst = http1.AppendFieldBytes(dst, name, bytes.Trim(value, " \t"))
 	}
 	return dst
+}
+
+// nextTrailer is the first field of a trailer section, and what follows it; no name: the section ends.
+func nextTrailer(section []byte) (name, value, rest []byte) {
+	line, rest, _ := bytes.Cut(section, []byte{'\n'})
+	name, value, ok := bytes.Cut(bytes.TrimRight(line, "\r"), []byte{':'})
+	if !ok {
+		return nil, nil, nil
+	}
+	return name, bytes.Trim(value, " \t"), rest
+}
+
+// passesTrailer says whether the client gets a trailer field of this name.
+func (r *Request) passesTrailer(name []byte) bool {
+	id := http1.FieldByName(name)
+	hidden := r.loc.Proxy.Hidden.Has(id) || id == http1.FieldOther && r.hiddenOther(name)
+	return len(name) > 0 && !hidden && !id.HopByHop() && id != http1.FieldContentLength && id != http1.FieldHost
+}
+
+// appendTrailerField appends the values of a field of the origin's trailer section, joined as a list; sent: only if the client gets it.
+func (r *Request) appendTrailerField(dst []byte, field string, sent bool) ([]byte, bool) {
+	found := false
+	for rest := r.trailer; len(rest) > 0; {
+		var name, value []byte
+		if name, value, rest = nextTrailer(rest); !equalLower(name, field) || sent && !r.passesTrailer(name) {
+			continue
+		}
+		if found {
+			dst = append(dst, ", "...)
+		}
+		dst, found = append(dst, value...), true
+	}
+	return dst, found
 }

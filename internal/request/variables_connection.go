@@ -6,6 +6,7 @@ package request
 import (
 	"strconv"
 
+	"weir/internal/sys"
 	"weir/internal/vars"
 )
 
@@ -38,6 +39,12 @@ func (t *variables) addConnection() {
 	t[vars.HTTPS] = func(_ *Request, dst []byte, _ string) ([]byte, bool) {
 		return dst, true
 	}
+	for _, id := range []vars.ID{vars.HTTP2, vars.SSL} {
+		t[id] = func(_ *Request, dst []byte, _ string) ([]byte, bool) { return dst, id == vars.HTTP2 }
+	}
+	for _, id := range []vars.ID{vars.TCPInfoRTT, vars.TCPInfoRTTVar, vars.TCPInfoSndCwnd, vars.TCPInfoRcvSpace} {
+		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) { return appendTCPInfo(dst, r.client.FD(), id) }
+	}
 	t[vars.Connection] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return strconv.AppendUint(dst, r.client.Serial, 10), true
 	}
@@ -60,4 +67,22 @@ func appendPort(dst []byte, port uint16) ([]byte, bool) {
 		return dst, true
 	}
 	return strconv.AppendUint(dst, uint64(port), 10), true
+}
+
+// appendTCPInfo appends one of $tcpinfo_*; no value where the connection is none of TCP.
+func appendTCPInfo(dst []byte, fd int, id vars.ID) ([]byte, bool) {
+	var info sys.TCPInfo
+	if !sys.GetTCPInfo(fd, &info) {
+		return dst, false
+	}
+	value := info.RTTMicros
+	switch id {
+	case vars.TCPInfoRTTVar:
+		value = info.RTTVarMicros
+	case vars.TCPInfoSndCwnd:
+		value = info.SndCwnd
+	case vars.TCPInfoRcvSpace:
+		value = info.RcvSpace
+	}
+	return strconv.AppendUint(dst, uint64(value), 10), true
 }

@@ -36,6 +36,9 @@ func (t *variables) addOrigin() {
 	t[vars.UpstreamHTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendOriginVariable(dst, arg)
 	}
+	t[vars.UpstreamTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendTrailerField(dst, arg, false)
+	}
 	t[vars.UpstreamCookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendOriginCookie(dst, arg)
 	}

@@ -59,6 +59,10 @@ func (t *variables) addRequest() {
 	t[vars.TraceState] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return r.appendTraceState(dst)
 	}
+	t[vars.RequestBody] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		empty := r.loc.Proxy != nil && r.head.ContentLength == 0 && r.head.Lookup(http1.FieldContentLength) >= 0
+		return append(dst, r.bodyText...), r.bodyText != nil || empty
+	}
 	t[vars.LimitConnStatus] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return append(dst, r.limitStatus...), r.limitStatus != ""
 	}
@@ -107,6 +111,15 @@ func (t *variables) addTarget() {
 	t[vars.Host] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return r.appendHost(dst), true
 	}
+	t[vars.RequestPort] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return append(dst, r.askedPort()...), true
+	}
+	t[vars.IsRequestPort] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if len(r.askedPort()) > 0 {
+			dst = append(dst, ':')
+		}
+		return dst, true
+	}
 	t[vars.ServerName] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return append(dst, r.server.Name...), true
 	}
@@ -139,6 +152,19 @@ func (r *Request) bodyRaw() int64 {
 		return 0
 	}
 	return r.body.Raw
+}
+
+// askedPort is the port in the request line, else in the field Host; empty: there is none.
+func (r *Request) askedPort() []byte {
+	if r.head.Len == 0 {
+		return nil
+	}
+	authority := r.headOf(r.head.Authority)
+	colon := bytes.LastIndexByte(authority, ':')
+	if colon < bytes.LastIndexByte(authority, ']')+1 {
+		return nil
+	}
+	return authority[colon+1:]
 }
 
 // appendHost appends $host: the host of the request, else the server's name.

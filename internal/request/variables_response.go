@@ -36,6 +36,22 @@ func (t *variables) addResponse() {
 	t[vars.SentHTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendSentField(dst, arg)
 	}
+	t[vars.SentTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		return r.appendTrailerField(dst, arg, true)
+	}
+	t[vars.GzipRatio] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		return appendRatio(dst, r.relayPipe.Encoded, r.relayPipe.Coded)
+	}
+}
+
+// appendRatio appends from/to with two decimals, rounded; no value where nothing was made.
+func appendRatio(dst []byte, from, to int64) ([]byte, bool) {
+	if to == 0 {
+		return dst, false
+	}
+	hundredths := (from*1000/to + 5) / 10
+	dst = strconv.AppendInt(dst, hundredths/100, 10)
+	return append(dst, '.', byte('0'+hundredths/10%10), byte('0'+hundredths%10)), true
 }
 
 // appendSentField appends $sent_http_NAME: what the client was sent.

@@ -192,6 +192,23 @@ func SocketError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
+// TCPInfo is what the kernel knows of a TCP connection. tcp(7), TCP_INFO.
+type TCPInfo struct {
+	RTTMicros    uint32 // smoothed round trip time
+	RTTVarMicros uint32 // its variation
+	SndCwnd      uint32 // congestion window, in segments
+	RcvSpace     uint32 // room for what is received, in bytes
+}
+
+// GetTCPInfo reads a TCP connection's state. False: the descriptor is none.
+func GetTCPInfo(fd int, to *TCPInfo) bool {
+	var info unix.TCPInfo
+	size := uint32(unix.SizeofTCPInfo)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	*to = TCPInfo{RTTMicros: info.Rtt, RTTVarMicros: info.Rttvar, SndCwnd: info.Snd_cwnd, RcvSpace: info.Rcv_space}
+	return errno == 0
+}
+
 // LocalAddr is getsockname(2).
 func LocalAddr(fd int, to *Sockaddr) syscall.Errno {
 	to.len = SockaddrMax

@@ -4,6 +4,7 @@
 package vars
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -39,6 +40,7 @@ func (n *Names) compile(text string, esc Escape, absent bool) (*Template, error)
 		if int(o.id) < NumIDs && plain[o.id] {
 			o.plain, o.escape = true, EscapeNone
 		}
+		n.use(o.id)
 		t.ops = append(t.ops, o)
 		literalFrom = end
 	}
@@ -107,10 +109,13 @@ func (n *Names) resolve(name string) (ID, string, error) {
 		}
 		id := families[i].ID
 		switch id {
-		case HTTPField, SentHTTPField, UpstreamHTTPField:
+		case HTTPField, SentHTTPField, UpstreamHTTPField, SentTrailerField, UpstreamTrailerField:
 			return id, strings.ReplaceAll(lower[len(prefix):], "_", "-"), nil
 		}
 		return id, name[len(prefix):], nil
+	}
+	if lower == "request_body_file" {
+		return 0, "", errors.New("variable \"$request_body_file\": weir's temporary files have no names")
 	}
 	if meant := n.suggest(lower); meant != "" {
 		return 0, "", fmt.Errorf("unknown variable \"$%s\" (did you mean \"$%s\"?)", name, meant)

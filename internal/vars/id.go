@@ -77,6 +77,16 @@ const (
 	ConnectionsReading
 	ConnectionsWriting
 	ConnectionsWaiting
+	RequestPort
+	IsRequestPort
+	RequestBody
+	GzipRatio
+	TCPInfoRTT
+	TCPInfoRTTVar
+	TCPInfoSndCwnd
+	TCPInfoRcvSpace
+	HTTP2
+	SSL // of all that nginx has for TLS connections
 
 	// BinaryRemoteAddrPrefix is $binary_remote_addr_prefix and its family; arg says how many bits of the client's address are kept. See
 	// PrefixBits and AppendPrefix.
@@ -94,16 +104,18 @@ const (
 	Capture8
 	Capture9
 
-	// The families. For the three of header fields arg is the field's name, lower-cased and with
+	// The families. For those of header and trailer fields arg is the field's name, lower-cased and with
 	// "-" for "_". For arguments and cookies arg is the name as the template spells it; nginx
 	// compares those without regard to case.
-	HTTPField           // $http_NAME
-	SentHTTPField       // $sent_http_NAME
-	UpstreamHTTPField   // $upstream_http_NAME
-	ProxyProtocolTLV    // $proxy_protocol_tlv_NAME
-	ArgNamed            // $arg_NAME
-	CookieNamed         // $cookie_NAME
-	UpstreamCookieNamed // $upstream_cookie_NAME
+	HTTPField            // $http_NAME
+	SentHTTPField        // $sent_http_NAME
+	UpstreamHTTPField    // $upstream_http_NAME
+	SentTrailerField     // $sent_trailer_NAME
+	UpstreamTrailerField // $upstream_trailer_NAME
+	ProxyProtocolTLV     // $proxy_protocol_tlv_NAME
+	ArgNamed             // $arg_NAME
+	CookieNamed          // $cookie_NAME
+	UpstreamCookieNamed  // $upstream_cookie_NAME
 
 	numIDs
 )

@@ -131,7 +131,7 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 func (b *builder) newReturn(c *conf.Return) (*request.Return, error) {
 	r := &request.Return{Code: c.Code}
 	var err error
-	if c.URL != "" {
+	if c.URL != "" || c.IsRedirect() {
 		if r.Code == 0 {
 			r.Code = 302
 		}
