@@ -25,7 +25,10 @@ func TestMaxConns(t *testing.T) {
 	}
 	p.waitLog("no live upstreams")
 	g.letGo(c[0], "a")
-	eventually(t, ioDeadline, "a place", func() bool { return statusOf(p, "/free") == 200 })
+	eventually(t, ioDeadline, "a place", func() bool { // on one connection: when it asks again, its worker has given the place back
+		c[0].send(plain("free"))
+		return c[0].read("GET").status == 200
+	})
 
 	p.allow("killed")
 	g.hold(c[0], "c")

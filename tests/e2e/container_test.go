@@ -208,6 +208,7 @@ func TestRunsWithoutAPlaceToWrite(t *testing.T) {
 			continue
 		}
 		p.start(withoutFiles(o.addr))
+		p.waitLog(`serving`) // there is no pid file that start could have waited for
 		p.get("/")
 		p.signal(syscall.SIGHUP)
 		p.waitLog(`serving generation=2`)

@@ -147,6 +147,7 @@ func TestContainerConfig(t *testing.T) {
 	p.noPid = true
 	p.prepare = func(cmd *exec.Cmd) { asNobody(t, cmd) }
 	p.start(strings.ReplaceAll(string(text), "0.0.0.0:8080", "127.0.0.1:@PORT1@"))
+	p.waitLog(`serving`) // there is no pid file that start could have waited for
 	if r := p.get("/healthz"); string(r.body) != "ok\n" {
 		t.Errorf("/healthz: %q", r.body)
 	}
