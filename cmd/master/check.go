@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strconv"
 
 	"weir/conf"
@@ -31,6 +32,7 @@ func runCheck(c command, stdout, stderr io.Writer) int {
 
 // checkConfig is runCheck, but for what nginx says in the end.
 func (c command) checkConfig(stdout, stderr io.Writer) int {
+	defer debug.SetGCPercent(debug.SetGCPercent(readGCPercent))
 	src, err := c.source()
 	if err != nil {
 		writeFaults(stderr, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"weir/conf"
 )
@@ -54,6 +55,9 @@ func (c command) errorLogPath() string {
 	return c.path(c.errorLog)
 }
 
+// readGCPercent is GOGC while a configuration is read, of which nearly everything stays.
+const readGCPercent = 400
+
 // sourceOnce is source, but for what has been read already the first time.
 func (c command) sourceOnce() func() (conf.Source, error) {
 	first := c.read
@@ -68,6 +72,7 @@ func (c command) sourceOnce() func() (conf.Source, error) {
 
 // source reads the configuration. It is called anew for every reload, and finds then what is there then.
 func (c command) source() (conf.Source, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(readGCPercent))
 	src := conf.Source{Name: embeddedName, Text: conf.Default(), Overrides: c.overrides, Prefix: c.prefix}
 	name := c.file()
 	if name == "" {
