@@ -57,6 +57,7 @@ var nginxWords = map[string]string{
 	"origin timed out while sending its response":                   `upstream timed out (110: Connection timed out) while reading upstream`,
 	"origin sent too large a response head":                         `upstream sent too big header while reading response header from upstream`,
 	"origin sent an invalid response":                               `upstream sent invalid header while reading response header from upstream`,
+	"origin sent an invalid response: duplicate header field":       `upstream sent duplicate header line while reading response header from upstream`,
 	"origin sent an invalid response: invalid status line":          `upstream sent no valid HTTP/1.0 header while reading response header from upstream`,
 	"origin closed the connection while the request was sent":       `send() failed {error} while sending request to upstream`,
 	"origin closed the connection before its response was complete": `upstream prematurely closed connection while reading response header from upstream`,

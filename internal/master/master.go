@@ -460,8 +460,20 @@ var caught = []os.Signal{
 	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH,
 }
 
+// signalWords say what a signal is about, as nginx's log does.
+var signalWords = map[os.Signal]string{ // read-only
+	syscall.SIGTERM: "SIGTERM) received, exiting", syscall.SIGINT: "SIGINT) received, exiting", syscall.SIGQUIT: "SIGQUIT) received, shutting down",
+	syscall.SIGHUP: "SIGHUP) received, reconfiguring", syscall.SIGUSR1: "SIGUSR1) received, reopening logs", syscall.SIGUSR2: "SIGUSR2) received, changing binary",
+	syscall.SIGWINCH: "SIGWINCH) received, stop accepting connections",
+}
+
 // onSignal sets the flag that a signal stands for.
 func (m *master) onSignal(s os.Signal) {
+	if s == syscall.SIGWINCH && sys.TerminalForeground() {
+		m.log.Info("the terminal's window changed its size: SIGWINCH ignored (weir -s drain drains the workers)")
+		return
+	}
+	m.log.Notice(fmt.Sprintf("signal %d (%s", s, signalWords[s]))
 	switch s {
 	case syscall.SIGTERM:
 		m.want(m.terminate(), nil)
@@ -476,10 +488,6 @@ func (m *master) onSignal(s os.Signal) {
 	case syscall.SIGUSR2:
 		m.want(orderBeside, nil)
 	case syscall.SIGWINCH:
-		if sys.TerminalForeground() {
-			m.log.Info("the terminal's window changed its size: SIGWINCH ignored (weir -s drain drains the workers)")
-			return
-		}
 		m.want(orderDrain, nil)
 	}
 }

@@ -133,6 +133,15 @@ func TestWorkersSeeLittleOfTheEnvironment(t *testing.T) {
 	require.NotContains(t, strings.Join(env, "\n"), "swordfish")
 }
 
+// A worker whose runtime gives up, as after a panic, is worth an alert.
+func TestAPanicIsAnAlert(t *testing.T) {
+	w := newWeir(t, "ok", "worker_processes = 1\n").start()
+	first := w.meet()
+	require.NoError(t, syscall.Kill(first.PID, syscall.SIGABRT))
+	line := regexp.MustCompile(fmt.Sprintf(`\[alert\] %d: worker process %d exited with code 2`, os.Getpid(), first.PID))
+	require.Eventually(t, func() bool { return line.MatchString(w.errors()) }, patience, 10*time.Millisecond)
+}
+
 func TestADeadWorkerIsReplacedAtOnce(t *testing.T) {
 	w := newWeir(t, "ok", "worker_processes = 1\n").start()
 	first := w.meet()

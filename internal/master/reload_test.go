@@ -67,6 +67,7 @@ func TestReloadReplacesTheGenerationAndRefusesNobody(t *testing.T) {
 func TestReloadBySignal(t *testing.T) {
 	w := newWeir(t, "ok", twoWorkers).start()
 	w.signal(syscall.SIGHUP)
+	require.Eventually(t, func() bool { return strings.Contains(w.errors(), "signal 1 (SIGHUP) received, reconfiguring") }, patience, 10*time.Millisecond)
 	w.meetAll(2, 2)
 }
 

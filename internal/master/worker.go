@@ -306,10 +306,13 @@ func (w *worker) deathError() error {
 	return fmt.Errorf("worker process %d %s before it was ready", w.pid, w.exit)
 }
 
+// panicCode is the code that a Go program exits with when it panics, or its runtime gives up.
+const panicCode = 2
+
 func (m *master) logDeath(w *worker, told bool) {
 	level := logfile.LevelNotice
 	switch {
-	case w.exit.Signal != 0 && !w.killed:
+	case w.exit.Signal != 0 && !w.killed, w.exit.Code == panicCode && w.failure == "":
 		level = logfile.LevelAlert
 	case w.exit.Code != 0 || w.failure != "":
 		level = logfile.LevelError
