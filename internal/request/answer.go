@@ -42,14 +42,30 @@ func (r *Request) render(t *vars.Template) []byte {
 
 // renderScratch is render into memory of the engine's, which is good until the next render.
 func (r *Request) renderScratch(t *vars.Template) []byte {
-	e := r.engine
+	text := t.Append(r.engine.takeScratch(), r)
+	r.engine.putScratch(text)
+	return text
+}
+
+// takeScratch gives memory to render into, which is the caller's until putScratch: a variable that is made by another render must not write over this
+// one. Memory that an arena has begun does not do for that, as variables may ask the arena for pieces.
+func (e *Engine) takeScratch() []byte {
 	text := e.scratch[:0]
-	e.scratch = nil // a variable that is made by another render must not write over this one
-	text = t.Append(text, r)
+	e.scratch = nil
+	return text
+}
+
+// putScratch takes the memory back. What was rendered is good until the next render.
+func (e *Engine) putScratch(text []byte) {
 	if cap(text) <= scratchKept {
 		e.scratch = text
 	}
-	return text
+}
+
+// endScratch is putScratch for a text that stays in the request's arena; nil: there is no memory for it.
+func (r *Request) endScratch(text []byte) []byte {
+	r.engine.putScratch(text)
+	return r.arena.Copy(text)
 }
 
 // scratchKept is how much memory for rendering is kept between renders.
@@ -235,6 +251,7 @@ func (r *Request) answerShort() verdict {
 	}
 	r.relayPipe.Close()
 	r.answerPage.reset()
+	r.gzip = gzipping{} // the pipe has given the encoder back
 	r.status, r.headSent, r.closeClient = 503, false, true
 	return again
 }

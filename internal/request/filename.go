@@ -44,11 +44,11 @@ func (r *Request) appendFileName(dst, path []byte) ([]byte, bool) {
 
 // fileName is the name of the file of a path, with a NUL behind it, in the request's arena. Empty: it has none; nil: there is no memory.
 func (r *Request) fileName(path []byte) []byte {
-	name, ok := r.appendFileName(r.arena.Begin(len(path)+errorBodyRoom), path)
+	name, ok := r.appendFileName(r.engine.takeScratch(), path)
 	if !ok {
 		name = name[:0]
 	}
-	return r.arena.End(append(name, 0))
+	return r.endScratch(append(name, 0))
 }
 
 // trusted is how much of a file's name, from its start, may have symbolic links in it.
@@ -57,8 +57,9 @@ func (r *Request) trusted(name []byte) int {
 	if f.Trusted == nil {
 		return 0
 	}
-	part, _ := r.appendFolder(r.arena.Begin(errorBodyRoom), &Folder{Template: f.Trusted, Prefix: f.Root.Prefix, Above: true})
-	part = bytes.TrimRight(r.arena.End(part), "/")
+	part, _ := r.appendFolder(r.engine.takeScratch(), &Folder{Template: f.Trusted, Prefix: f.Root.Prefix, Above: true})
+	r.engine.putScratch(part)
+	part = bytes.TrimRight(part, "/")
 	if len(part) < len(name) && bytes.HasPrefix(name, part) && name[len(part)] == '/' {
 		return len(part)
 	}

@@ -148,8 +148,8 @@ func (r *Request) answerFolder() verdict {
 		if c.Template == nil && len(c.Text) > 0 && c.Text[0] == '/' {
 			return r.redirectPath(r.arena.Copy([]byte(c.Text)), r.args)
 		}
-		path := r.appendCandidate(append(r.arena.Begin(len(r.path)+errorBodyRoom), r.path...), c)
-		if path = r.arena.End(path); path == nil {
+		path := r.endScratch(r.appendCandidate(append(r.engine.takeScratch(), r.path...), c))
+		if path == nil {
 			return r.noMemory()
 		}
 		if tail := path[len(r.path):]; len(tail) > 0 && tail[0] == '/' {
@@ -188,13 +188,13 @@ func (r *Request) answerFolder() verdict {
 
 // indexName is the name of a file in the folder that the path stands for, as fileName.
 func (r *Request) indexName(file []byte) []byte {
-	name, ok := r.appendFileName(r.arena.Begin(len(r.path)+errorBodyRoom), r.path)
+	name, ok := r.appendFileName(r.engine.takeScratch(), r.path)
 	if ok = ok && static.Inside(file); ok {
 		name = append(name, file...)
 	} else {
 		name = name[:0]
 	}
-	return r.arena.End(append(name, 0))
+	return r.endScratch(append(name, 0))
 }
 
 // checkFolder answers where the folder itself is not there.
@@ -256,7 +256,7 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 	t := r.loc.TryFiles
 	for i := range t.List {
 		c := &t.List[i]
-		path := r.arena.End(r.appendCandidate(r.arena.Begin(len(r.path)+errorBodyRoom), c))
+		path := r.endScratch(r.appendCandidate(r.engine.takeScratch(), c))
 		if path == nil {
 			return r.noMemory(), false
 		}

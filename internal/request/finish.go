@@ -20,6 +20,7 @@ func (r *Request) finish() verdict {
 	r.log()
 	r.returnPeer()
 	r.gate.reset()
+	r.program.reset()
 	if !r.arena.Empty() {
 		r.closeArena()
 	}

@@ -155,7 +155,7 @@ func (r *Request) noOrigin() verdict {
 		return r.answer(r.trials[n-1].Status)
 	}
 	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
-	r.logError("no live upstreams", r.upstreamField(r.loc.Proxy.Group.Name))
+	r.logError("no live upstreams", r.upstreamField(r.group.Name))
 	return r.answer(502)
 }
 

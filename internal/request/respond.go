@@ -74,7 +74,8 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	u := &r.up
 	kind := u.head.Body(u.method)
 	first := u.block.Bytes()[u.head.Len:]
-	if r.methodID == http1.MethodHead && kind != http1.BodyNone { // proxy_method has asked for a body that the client has not
+	bodiless := r.errorStatus != 0 && !bodyAllowed(r.errorStatus)
+	if (r.methodID == http1.MethodHead || bodiless) && kind != http1.BodyNone { // proxy_method, or an error page, has a body that the client's answer has not
 		kind, first, u.keep = http1.BodyNone, nil, false
 	}
 	r.status = u.head.Status
@@ -133,6 +134,7 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		}
 		r.relayPipe.Close()
 		r.headSent = false
+		r.gzip = gzipping{} // the pipe has given the encoder back
 		return r.answer(502)
 	}
 	return r.become(StateRelay)
@@ -349,7 +351,7 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 // dropsLength says whether the origin's Content-Length says nothing about what the client gets.
 func (r *Request) dropsLength(kind http1.BodyKind) bool {
 	status := r.up.head.Status
-	return status == 204 || status < 200 || kind == http1.BodyChunked || r.up.part.taken || r.withoutBodyOf(kind)
+	return status == 204 || status < 200 || r.status == 204 || kind == http1.BodyChunked || r.up.part.taken || r.withoutBodyOf(kind)
 }
 
 // withoutBodyOf says whether the client gets no body because proxy_method has asked for none, although it may expect one.

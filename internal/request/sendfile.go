@@ -26,6 +26,9 @@ func (r *Request) sendFile() verdict {
 	r.answerPage.file = true
 	r.status = 200
 	if r.errorStatus != 0 { // an error page: conditions and ranges are about the page that was asked for
+		if !bodyAllowed(r.errorStatus) {
+			s.length = 0
+		}
 		r.gzipFile(r.errorStatus)
 		return r.sendAnswer()
 	}
@@ -82,8 +85,9 @@ func (r *Request) sendRange(field []byte) verdict {
 	r.engine.boundary++
 	s.parts = static.Parts{Boundary: r.engine.boundary, ContentType: s.contentType}
 	if r.loc.Charset != nil {
-		text := r.arena.End(r.appendCharset(append(r.arena.Begin(errorBodyRoom), s.contentType...), s.contentType))
+		text := r.appendCharset(append(r.engine.takeScratch(), s.contentType...), s.contentType)
 		s.parts.ContentType = string(text)
+		r.engine.putScratch(text)
 	}
 	s.length, s.next, s.left = s.parts.Length(&s.ranges), 0, true
 	return r.sendAnswer()
@@ -163,7 +167,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	dst = http1.AppendStatusLine(dst, r.status)
 	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
 	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
-	if r.status != 304 {
+	if bodyAllowed(r.status) {
 		switch {
 		case several:
 			dst = append(s.parts.AppendContentType(append(dst, "Content-Type: "...)), '\r', '\n')
@@ -194,7 +198,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	}
 	dst = r.appendAddHeaders(dst)
 	dst = r.appendGzipFields(dst)
-	if s.packed && r.status != 304 {
+	if s.packed && bodyAllowed(r.status) {
 		dst = append(dst, "Content-Encoding: gzip\r\n"...)
 	}
 	switch {

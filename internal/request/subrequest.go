@@ -150,6 +150,9 @@ func (s *Request) closeSubrequest() {
 		s.early = b.Next
 		s.engine.Pool.Release(b)
 	}
+	s.file.close()
+	s.dropEncoder()
+	s.program.reset()
 	s.sub = nil
 	s.hasOriginal = false
 	s.gate.reset()
