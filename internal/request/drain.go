@@ -183,6 +183,7 @@ func (r *Request) cut() {
 	default:
 		r.stopWaiting()
 		r.abandonOrigin()
+		r.gate.reset() // what is still asked about this location is not to let it into the error page's
 		if r.bodyOpen {
 			r.body.Close()
 		}
