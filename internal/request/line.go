@@ -300,7 +300,7 @@ func (r *Request) refuseInLine(failed *Limit, v limitconn.Verdict) verdict {
 }
 
 // lookAroundMs is how often a request that waits for an origin looks whether others are available again.
-const lookAroundMs = 250
+const lookAroundMs = 100
 
 // lookAround is when to look next; 0: there are no others.
 func (r *Request) lookAround() int64 {
