@@ -63,9 +63,10 @@ type Message struct {
 
 	PID int `json:"pid,omitempty"` // Holding between masters: the worker
 
-	// Ready, of a new master: its first generation, and how many workers of it serve.
-	Generation int `json:"generation,omitempty"`
-	Workers    int `json:"workers,omitempty"`
+	// Ready, of a new master: its first generation, and how many workers of it serve. Reloaded: the generation that serves.
+	Generation int   `json:"generation,omitempty"`
+	Workers    int   `json:"workers,omitempty"`
+	TookMs     int64 `json:"took_ms,omitempty"`
 }
 
 // HoldersMax bounds the list of a Holding message.

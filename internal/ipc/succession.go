@@ -22,6 +22,8 @@ const (
 	Serving   Kind = "serving"   // from the new master: I have taken over; Listeners are its addresses
 	HandedOn  Kind = "handed-on" // from the new master: a newer one serves in my place, at Listeners; my end is not the end of the service
 	Withdrawn Kind = "withdrawn" // from the new master: none of my workers takes connections from yours, until I say Serving again
+	Reload    Kind = "reload"    // from the old master: somebody has asked me to reload; answer Reloaded with the same Serial
+	Reloaded  Kind = "reloaded"  // from the new master: Text says what failed, TookMs how long it took
 	Retiring  Kind = "retiring"  // from the old master: my workers drain, and I leave after them
 )
 

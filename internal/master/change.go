@@ -68,7 +68,7 @@ func load(o Options, c *change) loaded {
 // beginChange starts a reload: the config is read in another goroutine, because a file system may hang.
 func (m *master) beginChange(askers []asker) {
 	if m.ending != staying {
-		m.answer(askers, errLeaving, time.Now())
+		m.passReload(askers)
 		return
 	}
 	if m.beside() { // as with nginx: the old master brings its workers back, and does not read the config anew

@@ -92,6 +92,10 @@ func (m *master) answer(askers []asker, err error, began time.Time) {
 	if err != nil {
 		outcome.Error = err.Error()
 	}
+	tell(askers, outcome)
+}
+
+func tell(askers []asker, outcome Outcome) {
 	for _, a := range askers {
 		a <- outcome
 	}
@@ -103,7 +107,7 @@ func (m *master) drainCurrent(askers []asker) {
 	m.takeTheWheel()
 	switch {
 	case m.ending != staying:
-		m.answer(askers, errLeaving, time.Now())
+		m.answer(askers, m.errHandedOver(), time.Now())
 	case m.current == nil:
 		m.answer(askers, errors.New("weir is still starting"), time.Now())
 	case len(m.current.workers) == 0:

@@ -153,6 +153,8 @@ func (m *master) onPredecessor(w word) {
 		p.leaving = true
 	case w.message.Kind == ipc.Reopen && p.taken: // the old one has reopened log files that this one had opened before
 		m.want(orderReopen, nil)
+	case w.message.Kind == ipc.Reload && p.taken:
+		m.reloadFor(w.message.Serial)
 	case w.message.Kind == ipc.Reopened:
 		m.onReopenedElsewhere(w.message.Serial, w.message.Text)
 	case w.message.Kind == ipc.Holding:

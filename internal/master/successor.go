@@ -57,6 +57,8 @@ type successor struct {
 
 	asked, askedSerial int // serials of the last question what holds this master's workers: here, and the new master's
 
+	reloads []passed // that it makes for those who have asked this master
+
 	server *controlServer // answers those who had asked before the new one took over
 }
 
@@ -99,7 +101,7 @@ func (m *master) mayUpgrade() error {
 	case m.successor != nil:
 		return fmt.Errorf("process %d is a new master already: first send QUIT to it, or to this one (process %d)", m.successor.pid, os.Getpid())
 	case m.ending != staying:
-		return errLeaving
+		return m.errHandedOver()
 	case m.current == nil:
 		return errStarting
 	case m.predecessor.lives() && !m.predecessor.leaving:
@@ -215,6 +217,8 @@ func (m *master) onSuccessor(w word) {
 		m.onTakenOver(w.message)
 	case w.message.Kind == ipc.Stop && s.state == successorServing:
 		m.want(orderStop, nil)
+	case w.message.Kind == ipc.Reloaded:
+		s.onReloaded(w.message)
 	case w.message.Kind == ipc.Reopen && s.state == successorServing:
 		m.reopenFor(w.message.Serial)
 	case w.message.Kind == ipc.Report && s.state == successorServing:
@@ -329,9 +333,7 @@ func (m *master) settleUpgrade(now time.Time) {
 		}
 	}
 	outcome := Outcome{OK: true, Master: s.pid, Generation: s.ready.Generation, Workers: s.ready.Workers, TookMs: now.Sub(s.began).Milliseconds()}
-	for _, a := range s.askers {
-		a <- outcome
-	}
+	tell(s.askers, outcome)
 	s.askers = nil
 }
 
@@ -411,6 +413,7 @@ func (m *master) buryOf(s *successor) {
 	if s.exit == nil || !s.hungUp {
 		return
 	}
+	s.abandonReloads()
 	switch s.state {
 	case successorTrying, successorTaking:
 		m.giveUp(fmt.Errorf("the new master, process %d, %s before it served", s.pid, s.exit), true)

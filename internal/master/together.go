@@ -88,6 +88,9 @@ func (m *master) owesAnswers() bool {
 	if m.ending != leaving || !m.answering().busy() {
 		return false
 	}
+	if m.successor != nil && len(m.successor.reloads) > 0 { // each is decided within the new master's reload_timeout
+		return true
+	}
 	if m.owedSince.IsZero() {
 		m.owedSince = time.Now()
 	}
