@@ -31,6 +31,7 @@ type templateUse struct {
 
 func (k *checker) check() {
 	k.checkBuffers()
+	k.checkMainErrorLog()
 	k.checkFormats()
 	http := (*path)(nil).key("http")
 	k.checkZones(http.key("limit_conn_zone"))
@@ -170,31 +171,6 @@ func (k *checker) entry(p *path, name string, i int) *path {
 		return at
 	}
 	return p.at(i)
-}
-
-func (k *checker) checkErrorLog(p *path, l *RequestErrorLog) {
-	if l.Path == "" || strings.Contains(l.Path, "$") {
-		k.faultAt(p.key("path"), "must be the name of a file, without variables")
-	}
-}
-
-func (k *checker) checkAccessLog(p *path, l *AccessLog) {
-	if l.Path == "" || strings.Contains(l.Path, "$") {
-		k.faultAt(p.key("path"), "must be the name of a file, without variables")
-	}
-	if l.Flush != 0 && l.Buffer == 0 {
-		k.faultAt(p.key("flush"), "needs the key \"buffer\"")
-	}
-	names := []string{vars.Combined}
-	for _, f := range k.cfg.HTTP.LogFormats {
-		names = append(names, f.Name)
-	}
-	for _, name := range names {
-		if name == l.Format {
-			return
-		}
-	}
-	k.faultAt(p.key("format"), "no log format %s%s", quote(l.Format), suggest(l.Format, names))
 }
 
 func (k *checker) checkHeader(p *path, name string, value Template) {

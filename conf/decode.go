@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/internal/syslog"
 	"weir/internal/vars"
 )
 
@@ -262,7 +263,7 @@ func (d *decoder) file(n *node, p *path, name string) string {
 			return name
 		}
 	}
-	if name == "" || name == "stderr" || name == "stdout" || filepath.IsAbs(name) {
+	if name == "" || name == "stderr" || name == "stdout" || syslog.Is(name) || filepath.IsAbs(name) {
 		return name
 	}
 	return filepath.Join(d.prefix, name)

@@ -20,7 +20,7 @@ shared_mutex = "flock"
 accept_mutex = true
 accept_mutex_delay = "1s"
 stop_signal = "graceful"
-error_log = { path = "logs/e.log", level = "crit", format = "json" }
+error_log = { path = "logs/e.log", level = "crit", format = "json", also = ["stderr", { path = "syslog:server=192.0.2.1,tag=w", level = "info" }] }
 [buffers]
 size = "32k"
 reserve = 3

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second,
 		UpgradeTimeout: 30 * time.Second, UpgradeHold: 5 * time.Second, MaxGenerations: 4, AcceptMutexDelay: 500 * time.Millisecond,
 		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock",
-		ErrorLog: ErrorLog{"stderr", LevelNotice, ErrorLogText}, Buffers: Buffers{Size: 16384, Reserve: 2, TempPath: "/prefix/tmp", TempQuota: 1 << 30, MaxRewrite: 1024},
+		ErrorLog: ErrorLog{Path: "stderr", Level: LevelNotice, Format: ErrorLogText}, Buffers: Buffers{Size: 16384, Reserve: 2, TempPath: "/prefix/tmp", TempQuota: 1 << 30, MaxRewrite: 1024},
 		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
 	}
 	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}, true, 512, 4096, HeadSettings{IgnoreInvalidHeaders: true, MaxHeaders: 1000}}

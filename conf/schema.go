@@ -108,7 +108,8 @@ type User struct {
 
 // ErrorLog says where and how errors are logged.
 type ErrorLog struct {
-	// File, or "stderr". The master opens it and passes it on to the workers.
+	// File, or "stderr". The master opens it and passes it on to the workers. Or "syslog:server=ADDRESS[,facility=F][,tag=T][,nohostname]": a syslog server, by the address of
+	// its UDP socket or "unix:PATH".
 	Path string `toml:"path" default:"stderr" path:"true" short:"true"`
 
 	// The least severe level that is logged.
@@ -116,6 +117,9 @@ type ErrorLog struct {
 
 	// Form of a line: for people, JSON, or as nginx writes it, in nginx's words, for what reads nginx's logs.
 	Format ErrorLogFormat `toml:"format" default:"text" as:"weir"`
+
+	// Further logs that get the same lines, from a level of their own on.
+	Also []RequestErrorLog `toml:"also" example:"['syslog:server=192.0.2.1']" as:"nginx, which may have several error_log"`
 }
 
 // Buffers sizes the pool of blocks of one worker.

@@ -262,7 +262,8 @@ type LogFormat struct {
 
 // AccessLog is one access log.
 type AccessLog struct {
-	// File, "stdout" or "stderr". The master opens it and passes it on to the workers.
+	// File, "stdout" or "stderr". The master opens it and passes it on to the workers. Or "syslog:server=ADDRESS[,facility=F][,severity=S][,tag=T][,nohostname]": a syslog server, by
+	// the address of its UDP socket or "unix:PATH".
 	Path string `toml:"path" path:"true" short:"true" required:"true"`
 
 	// Name of a log_format.
@@ -280,7 +281,7 @@ type AccessLog struct {
 
 // RequestErrorLog is an error log for lines about requests.
 type RequestErrorLog struct {
-	// File, or "stderr". The master opens it and passes it on to the workers.
+	// File, "stderr", or a syslog server as in the main error_log.
 	Path string `toml:"path" path:"true" short:"true" required:"true"`
 
 	// The least severe level that is logged.

@@ -67,6 +67,7 @@ type converter struct {
 	ofGroup   map[string]rule // rules in an upstream
 	root      *block
 	http      *block
+	errorLogs *block // [error_log], when there are several
 	buffers   *block // [buffers], when something stands in it
 	checks    healthChecks
 	oneWorker *directive // master_process off

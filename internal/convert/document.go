@@ -5,6 +5,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -81,6 +82,13 @@ func (b *block) replace(key string, it item) {
 		return
 	}
 	b.add(key, scalar, it)
+}
+
+// moveOut takes an entry out of the text: it is written elsewhere. The key counts as set.
+func (b *block) moveOut(key string) *entry {
+	e := b.byKey[key]
+	b.entries = slices.DeleteFunc(b.entries, func(other *entry) bool { return other == e })
+	return e
 }
 
 // lead puts an entry before all others.

@@ -7,27 +7,42 @@ import (
 	"strings"
 )
 
-// errorLog converts error_log FILE [LEVEL]. In the main block there is one; for requests there may be others.
+// errorLog converts error_log FILE [LEVEL]. Further ones in the main block get the same lines as the first.
 func (c *converter) errorLog(l *level, d *directive) {
-	path, severity := d.args[0], "error"
+	fields := errorLogFields(d)
+	switch {
+	case strings.HasPrefix(d.args[0], "memory:"):
+		c.refuse(l, d, "weir logs errors to files, to stderr and to syslog")
+	case len(d.args) > 2:
+		c.refuse(l, d, "invalid number of arguments")
+	case l.in != inMain:
+		c.add(l, d, "error_log", list, item{text: braces(fields)})
+	case c.errorLogs != nil:
+		c.errorLogs.add("also", list, item{by: d, text: braces(fields)})
+	case !c.root.set("error_log", item{by: d, text: braces(append(fields, `format = "nginx"`))}):
+		c.alsoErrorLog(d)
+	}
+}
+
+// errorLogFields are the file of an error_log and its level.
+func errorLogFields(d *directive) []string {
+	severity := "error"
 	if len(d.args) == 2 {
 		severity = d.args[1]
 	}
-	switch {
-	case strings.HasPrefix(path, "syslog:"), strings.HasPrefix(path, "memory:"):
-		c.refuse(l, d, "weir logs errors to a file or to stderr")
-		return
-	case len(d.args) > 2:
-		c.refuse(l, d, "invalid number of arguments")
-		return
-	case l.in != inMain:
-		c.add(l, d, "error_log", list, item{text: braces([]string{"path = " + quote(path), "level = " + quote(severity)})})
-		return
+	return []string{"path = " + quote(d.args[0]), "level = " + quote(severity)}
+}
+
+// alsoErrorLog makes a table of its own of the main error log, because there is a second one.
+func (c *converter) alsoErrorLog(d *directive) {
+	first := c.root.moveOut("error_log").items[0].by
+	c.errorLogs = newBlock("[error_log]", first)
+	for _, field := range append(errorLogFields(first), `format = "nginx"`) {
+		key, text, _ := strings.Cut(field, " = ")
+		c.errorLogs.set(key, item{by: first, text: text})
 	}
-	text := braces([]string{"path = " + quote(path), "level = " + quote(severity), `format = "nginx"`})
-	if !c.root.set("error_log", item{by: d, text: text}) {
-		c.refuse(l, d, "there is one error log for all of weir, and there is one already")
-	}
+	c.errorLogs.add("also", list, item{by: d, text: braces(errorLogFields(d))})
+	c.root.blocks = append([]*block{c.errorLogs}, c.root.blocks...)
 }
 
 // accessLog converts access_log PATH [FORMAT [NAME=VALUE...]].
@@ -39,10 +54,6 @@ func (c *converter) accessLog(l *level, d *directive) {
 			return
 		}
 		l.table.replace("access_log", item{by: d, text: "false"})
-		return
-	}
-	if strings.HasPrefix(path, "syslog:") {
-		c.refuse(l, d, "weir logs to files, stdout and stderr")
 		return
 	}
 	fields := []string{"path = " + quote(path)}

@@ -4,6 +4,7 @@
 package logfile
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"weir/internal/sys"
+	"weir/internal/syslog"
 )
 
 // Level is the severity of a line in the error log: nginx's names and order. A higher value is more severe.
@@ -61,7 +63,8 @@ const NoSlot = -1
 
 // ErrorLogOptions says where an error log goes and who writes to it.
 type ErrorLogOptions struct {
-	FD     int // where lines are written, opened for appending; stays the caller's
+	FD     int    // where lines are written, opened for appending; stays the caller's
+	Path   string // the name of the log; one that begins with "syslog:" is where lines are sent, and FD does not matter
 	Level  Level
 	Format Format
 	PID    int
@@ -106,13 +109,28 @@ func (s *sink) Write(line []byte) (int, error) {
 // Sync does nothing: there is no buffer.
 func (s *sink) Sync() error { return nil }
 
-// OpenErrorLog makes an error log on a descriptor that is open already.
+// OpenErrorLog makes an error log on a descriptor that is open already, or to a syslog server. What the path says of that has been checked: it panics where
+// syslog.Parse fails.
 func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
-	out := &sink{fd: o.FD}
-	var core zapcore.Core = &textCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
+	l := &ErrorLog{out: &sink{fd: o.FD}, level: o.Level, nginx: o.Format == FormatNginx, limited: newLimiter(time.Now)}
+	if !syslog.Is(o.Path) {
+		l.zap = zap.New(o.core(l.out))
+		return l
+	}
+	server, err := OpenSyslog(o.Path, nil)
+	if err != nil {
+		panic(fmt.Sprintf("logfile.OpenErrorLog(%s): %v", o.Path, err))
+	}
+	out := &syslogSink{syslog: server}
+	l.zap = zap.New(&syslogCore{o.core(out), out})
+	return l
+}
+
+// core is what makes lines of the format.
+func (o *ErrorLogOptions) core(out zapcore.WriteSyncer) zapcore.Core {
 	switch o.Format {
 	case FormatNginx:
-		core = &nginxCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
+		return &nginxCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
 	case FormatJSON:
 		encoder := zapcore.NewJSONEncoder(jsonKeys())
 		encoder.AddInt("pid", o.PID)
@@ -120,13 +138,13 @@ func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
 			encoder.AddInt("slot", o.Slot)
 			encoder.AddInt("generation", o.Generation)
 		}
-		core = zapcore.NewCore(encoder, out, o.Level.zap())
+		return zapcore.NewCore(encoder, out, o.Level.zap())
 	}
-	return &ErrorLog{zap: zap.New(core), out: out, level: o.Level, nginx: o.Format == FormatNginx, limited: newLimiter(time.Now)}
+	return &textCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
 }
 
-// Both is an error log whose lines go to l and to other, to each those of its level. SetFD is not for it: whoever uses it reopens the files under the same
-// numbers.
+// Both is an error log whose lines go to l and to other, to each those of its level. SetFD is for
+// the file of l.
 func (l *ErrorLog) Both(other *ErrorLog) *ErrorLog {
 	both := *l
 	both.zap = zap.New(zapcore.NewTee(l.zap.Core(), other.zap.Core()))

@@ -22,7 +22,7 @@ import (
 // A message that nginx has other words for is put into those (nginxWords), with the values of its fields in them.
 type nginxCore struct {
 	zapcore.LevelEnabler
-	out     *sink
+	out     zapcore.WriteSyncer
 	pid     int
 	lines   buffer.Pool
 	context []zapcore.Field

@@ -18,7 +18,7 @@ import (
 // textCore is the zap core behind FormatText. zap's own console encoder would print the fields as JSON.
 type textCore struct {
 	zapcore.LevelEnabler
-	out     *sink
+	out     zapcore.WriteSyncer
 	pid     int
 	lines   buffer.Pool
 	context []zapcore.Field

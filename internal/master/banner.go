@@ -73,10 +73,9 @@ func reachable(ap netip.AddrPort) string {
 }
 
 func logText(config *conf.Config) string {
-	paths := logPathsOf(config)
-	text := fmt.Sprintf("errors (%s and above) to %s", config.ErrorLog.Level, paths[0])
-	if access := paths[1:]; len(access) > 0 {
-		text += ", requests to " + strings.Join(access, ", ")
+	text := fmt.Sprintf("errors (%s and above) to %s", config.ErrorLog.Level, config.ErrorLog.Path)
+	if rest := logPathsOf(config)[len(errorLogPaths(config)):]; len(rest) > 0 {
+		text += ", requests to " + strings.Join(rest, ", ")
 	}
 	return text
 }

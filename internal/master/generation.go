@@ -204,6 +204,9 @@ func (m *master) bury() {
 // logPaths lists the logs that any generation, or the master, writes to.
 func (m *master) logPaths() map[string]bool {
 	paths := map[string]bool{m.logs.own: true}
+	for path := range m.alsoLogs {
+		paths[path] = true
+	}
 	for _, g := range m.live {
 		for _, path := range g.logs {
 			paths[path] = true

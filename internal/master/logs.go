@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/sys"
+	"weir/internal/syslog"
 )
 
 // Names of logs that are not files.
@@ -33,12 +35,28 @@ type logFiles struct {
 
 func newLogFiles() *logFiles { return &logFiles{fds: make(map[string]int)} }
 
-// logPathsOf lists the logs of a config, each once.
+// errorLogPaths lists the files of the main error log.
+func errorLogPaths(config *conf.Config) (paths []string) {
+	if path := config.ErrorLog.Path; !syslog.Is(path) {
+		paths = append(paths, path)
+	}
+	for i := range config.ErrorLog.Also {
+		if path := config.ErrorLog.Also[i].Path; !syslog.Is(path) && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// logPathsOf lists the log files of a config, each once.
 func logPathsOf(config *conf.Config) []string {
-	paths := []string{config.ErrorLog.Path}
-	known := map[string]bool{config.ErrorLog.Path: true}
+	paths := errorLogPaths(config)
+	known := map[string]bool{}
+	for _, path := range paths {
+		known[path] = true
+	}
 	add := func(path string) {
-		if !known[path] {
+		if !known[path] && !syslog.Is(path) {
 			known[path] = true
 			paths = append(paths, path)
 		}
@@ -154,8 +172,10 @@ func (l *logFiles) close() { l.retain(nil) }
 
 // openLog opens the master's error log for the first time.
 func (m *master) openLog(config *conf.Config) error {
-	if err := m.logs.open(config.ErrorLog.Path); err != nil {
-		return err
+	for _, path := range errorLogPaths(config) {
+		if err := m.logs.open(path); err != nil {
+			return err
+		}
 	}
 	m.useLog(config)
 	return nil
@@ -163,39 +183,49 @@ func (m *master) openLog(config *conf.Config) error {
 
 // switchLog goes on with the error log of another config, whose file is open already.
 func (m *master) switchLog(config *conf.Config) {
-	if m.current == nil || m.logs.own != config.ErrorLog.Path || m.logConfig != config.ErrorLog {
+	if m.current == nil || m.logs.own != config.ErrorLog.Path || !reflect.DeepEqual(m.logConfig, config.ErrorLog) {
 		m.useLog(config)
 	}
 }
 
 func (m *master) useLog(config *conf.Config) {
 	m.logs.own, m.logConfig = config.ErrorLog.Path, config.ErrorLog
-	m.log = logfile.OpenErrorLog(logfile.ErrorLogOptions{
-		FD: m.ownLogFD(), Level: logfile.Level(config.ErrorLog.Level), Format: logfile.Format(config.ErrorLog.Format),
-		PID: os.Getpid(), Slot: logfile.NoSlot,
-	})
+	c := &config.ErrorLog
+	open := func(path string, level conf.Level) *logfile.ErrorLog {
+		return logfile.OpenErrorLog(logfile.ErrorLogOptions{
+			FD: m.logFD(path), Path: path, Level: logfile.Level(level), Format: logfile.Format(c.Format), PID: os.Getpid(), Slot: logfile.NoSlot,
+		})
+	}
+	m.log = open(c.Path, c.Level)
+	m.alsoLogs = map[string]*logfile.ErrorLog{}
+	for i := range c.Also {
+		also := open(c.Also[i].Path, c.Also[i].Level)
+		m.log = m.log.Both(also)
+		m.alsoLogs[c.Also[i].Path] = also
+	}
 	m.captureStderr()
 }
 
 // captureStderr has what is written to standard error, by this process and its workers, in the error log, as nginx does: in the background there is nobody who
 // would read it elsewhere.
 func (m *master) captureStderr() {
-	if fd := m.ownLogFD(); m.opts.Background != nil && fd > ipc.StderrFD {
+	if fd := m.logFD(m.logs.own); m.opts.Background != nil && fd > ipc.StderrFD {
 		if err := sys.Dup3(fd, ipc.StderrFD); err != nil {
 			m.log.Alert("standard error stays where it was", zap.Error(err))
 		}
 	}
 }
 
-// ownLogFD is where the master's own lines go. Unlike a worker it may wait for whoever reads its standard error, and so loses no line.
-func (m *master) ownLogFD() int {
-	switch m.logs.own {
-	case logStdout:
+// logFD is where the master's own lines for a log go. Unlike a worker it may wait for whoever reads its standard error, and so loses no line. What is sent to
+// a syslog server has no descriptor here.
+func (m *master) logFD(path string) int {
+	switch {
+	case path == logStdout:
 		return ipc.StdoutFD
-	case logStderr:
+	case path == logStderr, syslog.Is(path):
 		return ipc.StderrFD
 	}
-	return m.logs.fds[m.logs.own]
+	return m.logs.fds[path]
 }
 
 // rotation is a reopening of the logs: it is over when every worker of every generation writes to the new files.
@@ -228,7 +258,10 @@ func (m *master) beginRotation(askers []asker) {
 	}
 	changed, old, faults := m.logs.reopen()
 	r.faults = faults
-	m.log.SetFD(m.ownLogFD())
+	m.log.SetFD(m.logFD(m.logs.own))
+	for path, also := range m.alsoLogs {
+		also.SetFD(m.logFD(path))
+	}
 	m.captureStderr()
 	for _, fd := range old {
 		closeLog(fd)

@@ -48,7 +48,8 @@ type master struct {
 	program   *program
 	log       *logfile.ErrorLog
 	logs      *logFiles
-	logConfig conf.ErrorLog // of log
+	logConfig conf.ErrorLog                // of log
+	alsoLogs  map[string]*logfile.ErrorLog // those of log besides the main one, by path
 	pid       *pidFile
 	notify    notifier
 	control   *control

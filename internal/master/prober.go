@@ -140,7 +140,7 @@ func (m *master) spawnProber(g *generation) (pid int, err error) {
 		Build: m.opts.Build, Prober: true, Generation: g.number, MasterPID: os.Getpid(),
 		Prefix: g.source.Prefix,
 		Config: inherit(g.configFD), Peers: inherit(m.peers.FD()),
-		Logs: m.logs.inherit([]string{g.config.ErrorLog.Path}, inherit), ErrorLog: g.config.ErrorLog.Path,
+		Logs: m.logs.inherit(errorLogPaths(g.config), inherit), ErrorLog: g.config.ErrorLog.Path,
 	}
 	if err := manifest.Check(); err != nil {
 		panic(err) // it is all our own doing

@@ -68,14 +68,7 @@ func (p *prober) setUp() (err error) {
 	if p.config, err = conf.Unpack(packed, m.Prefix); err != nil {
 		return err
 	}
-	fd, ok := m.Log(m.ErrorLog)
-	if !ok {
-		return fmt.Errorf("manifest: no descriptor for error log %s", m.ErrorLog)
-	}
-	c := &p.config.ErrorLog
-	p.log = logfile.OpenErrorLog(logfile.ErrorLogOptions{
-		FD: fd, Level: logfile.Level(c.Level), Format: logfile.Format(c.Format), PID: os.Getpid(), Slot: logfile.NoSlot, Generation: m.Generation,
-	})
+	p.openLog()
 	owner, err := shmtx.NewSharedOwner()
 	if err != nil {
 		return err
@@ -93,6 +86,21 @@ func (p *prober) setUp() (err error) {
 		return fmt.Errorf("the master (%d) has died", m.MasterPID)
 	}
 	return nil
+}
+
+// openLog takes over the error log.
+func (p *prober) openLog() {
+	c := &p.config.ErrorLog
+	open := func(path string, level conf.Level) *logfile.ErrorLog {
+		fd, _ := p.manifest.Log(path)
+		return logfile.OpenErrorLog(logfile.ErrorLogOptions{
+			FD: fd, Path: path, Level: logfile.Level(level), Format: logfile.Format(c.Format), PID: os.Getpid(), Slot: logfile.NoSlot, Generation: p.manifest.Generation,
+		})
+	}
+	p.log = open(p.manifest.ErrorLog, c.Level)
+	for i := range c.Also {
+		p.log = p.log.Both(open(c.Also[i].Path, c.Also[i].Level))
+	}
 }
 
 // dropPrivileges becomes the workers' user, if the master runs as root.

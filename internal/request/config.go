@@ -182,6 +182,7 @@ type ErrorPage struct {
 // Log is one access log.
 type Log struct {
 	Writer   *logfile.Writer
+	Syslog   *logfile.Syslog // where Writer is nil
 	Template *vars.Template
 	If       *vars.Template // "0" or empty: no line; nil: always one
 }

@@ -71,6 +71,10 @@ func (r *Request) log() {
 		if l.If != nil && !r.isTrue(l.If) {
 			continue
 		}
+		if l.Writer == nil {
+			l.Syslog.Send(l.Template.Append(l.Syslog.Begin(r.engine.Clock.Unix()), r))
+			continue
+		}
 		line := l.Template.Append(l.Writer.Begin(), r)
 		l.Writer.Commit(line)
 	}

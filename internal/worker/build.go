@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"weir/conf"
 	"weir/internal/budget"
 	"weir/internal/http1"
@@ -20,7 +18,6 @@ import (
 	"weir/internal/sight"
 	"weir/internal/static"
 	"weir/internal/upstream"
-	"weir/internal/vars"
 )
 
 // builder turns the config into what requests use. The config has been checked; an error here means that the checks have a gap.
@@ -32,6 +29,7 @@ type builder struct {
 	formats  map[string]conf.LogFormat
 
 	errorLogs map[string]*logfile.ErrorLog
+	syslogs   map[string]*logfile.Syslog
 
 	typeTables map[typesKey]*static.Types // one for all locations that have inherited it
 
@@ -40,7 +38,7 @@ type builder struct {
 
 // buildBinds makes everything that requests use. The binds are indexed as conf.Config.Listeners.
 func (w *worker) buildBinds(build, hostname string) ([]*request.Bind, []*upstream.Group, error) {
-	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, errorLogs: map[string]*logfile.ErrorLog{}, sightWanted: w.config.ShowsNumbers()}
+	b := &builder{worker: w, build: build, hostname: hostname, formats: map[string]conf.LogFormat{}, errorLogs: map[string]*logfile.ErrorLog{}, syslogs: map[string]*logfile.Syslog{}, sightWanted: w.config.ShowsNumbers()}
 	b.define()
 	if err := b.lookups(); err != nil {
 		return nil, nil, err
@@ -239,71 +237,4 @@ func limits(c *conf.ServerSettings) http1.Limits {
 	l.HeadBytes = budget.HeadBytes(c)
 	l.Fields, l.IgnoreInvalid, l.Underscores = c.MaxHeaders, c.IgnoreInvalidHeaders, c.UnderscoresInHeaders
 	return l
-}
-
-// accessLogs opens the logs of a location. Logs to one path share one writer.
-func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
-	var logs []request.Log
-	for _, c := range list {
-		fd, ok := b.manifest.Log(c.Path)
-		if !ok {
-			return nil, fmt.Errorf("manifest: no descriptor for access log %s", c.Path)
-		}
-		w, err := b.logs.Share(logfile.Options{
-			Path: c.Path, FD: fd, BufferBytes: int(c.Buffer), FlushMs: c.Flush.Milliseconds(),
-			Complain: func(err error) {
-				b.log.Error("access log", zap.Error(err))
-			},
-		})
-		if err != nil {
-			return nil, err
-		}
-		t, err := b.logTemplate(c.Format)
-		if err != nil {
-			return nil, err
-		}
-		log := request.Log{Writer: w, Template: t}
-		if c.If != "" {
-			if log.If, err = b.compile(string(c.If)); err != nil {
-				return nil, err
-			}
-		}
-		logs = append(logs, log)
-	}
-	return logs, nil
-}
-
-// errorLog is the error log of a location, nil for that of the worker. Locations with the same files and levels have the same.
-func (b *builder) errorLog(list []conf.RequestErrorLog) (*logfile.ErrorLog, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	key := fmt.Sprint(list)
-	if l := b.errorLogs[key]; l != nil {
-		return l, nil
-	}
-	var all *logfile.ErrorLog
-	for _, c := range list {
-		fd, ok := b.manifest.Log(c.Path)
-		if !ok {
-			return nil, fmt.Errorf("manifest: no descriptor for error log %s", c.Path)
-		}
-		l := b.openErrorLog(fd, c.Level)
-		if all == nil {
-			all = l
-		} else {
-			all = all.Both(l)
-		}
-	}
-	b.errorLogs[key] = all
-	return all, nil
-}
-
-func (b *builder) logTemplate(name string) (*vars.Template, error) {
-	f, ok := b.formats[name]
-	if !ok {
-		return vars.CompileLog(vars.CombinedText, vars.EscapeDefault)
-	}
-	escape := [...]vars.Escape{conf.EscapeDefault: vars.EscapeDefault, conf.EscapeJSON: vars.EscapeJSON, conf.EscapeNone: vars.EscapeNone}
-	return b.config.Variables.CompileLog(string(f.Format), escape[f.Escape])
 }

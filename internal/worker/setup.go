@@ -22,6 +22,7 @@ import (
 	"weir/internal/request"
 	"weir/internal/stats"
 	"weir/internal/sys"
+	"weir/internal/syslog"
 )
 
 // processors is the loop's and one for everything else. See the package's documentation.
@@ -78,21 +79,30 @@ func (w *worker) loadConfig() error {
 // openLogs takes over the error log; access logs follow with the servers.
 func (w *worker) openLogs() error {
 	c := &w.config.ErrorLog
-	path := w.manifest.ErrorLog
-	fd, ok := w.manifest.Log(path)
-	if !ok {
-		return fmt.Errorf("manifest: no descriptor for error log %s", path)
+	var err error
+	if w.log, err = w.openErrorLog(w.manifest.ErrorLog, c.Level); err != nil {
+		return err
 	}
-	w.log = w.openErrorLog(fd, c.Level)
+	for i := range c.Also {
+		also, err := w.openErrorLog(c.Also[i].Path, c.Also[i].Level)
+		if err != nil {
+			return err
+		}
+		w.log = w.log.Both(also)
+	}
 	return nil
 }
 
 // openErrorLog makes an error log of the form that all have.
-func (w *worker) openErrorLog(fd int, level conf.Level) *logfile.ErrorLog {
+func (w *worker) openErrorLog(path string, level conf.Level) (*logfile.ErrorLog, error) {
+	fd, ok := w.manifest.Log(path)
+	if !ok && !syslog.Is(path) {
+		return nil, fmt.Errorf("manifest: no descriptor for error log %s", path)
+	}
 	return logfile.OpenErrorLog(logfile.ErrorLogOptions{
-		FD: fd, Level: logfile.Level(level), Format: logfile.Format(w.config.ErrorLog.Format), PID: os.Getpid(),
+		FD: fd, Path: path, Level: logfile.Level(level), Format: logfile.Format(w.config.ErrorLog.Format), PID: os.Getpid(),
 		Slot: w.manifest.Slot, Generation: w.manifest.Generation,
-	})
+	}), nil
 }
 
 func (w *worker) makeLoop() error {
