@@ -135,11 +135,8 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 			}
 		}
 	}
-	if at := p.key("add_header"); k.written(at) {
-		for i, h := range s.AddHeader {
-			k.checkHeader(k.entry(at, h.Name, i), h.Name, h.Value)
-		}
-	}
+	k.checkAdded(p.key("add_header"), s.AddHeader)
+	k.checkFilters(p, &s.FilterSettings)
 	for _, list := range []struct {
 		key   string
 		names []string

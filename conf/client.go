@@ -29,17 +29,24 @@ func (s *ServerTokens) decodeTOML(d *decoder, n *node, p *path) bool {
 	return true
 }
 
-// inheritHeaders works out AllHeaders. Before, they are those of the level around, and AddHeader is that one's too unless the key is written at this one.
+// inheritHeaders works out AllHeaders and AllTrailers. Before, they are those of the level around.
 func (s *Settings) inheritHeaders() {
-	written := len(s.AddHeader) != len(s.OwnHeaders) || len(s.AddHeader) > 0 && &s.AddHeader[0] != &s.OwnHeaders[0]
-	above := s.AllHeaders
-	switch {
-	case written && s.AddHeaderInherit == InheritMerge:
-		s.AllHeaders = append(slices.Clip(s.AddHeader), above...)
-	case written:
-		s.AllHeaders = s.AddHeader
-	case s.AddHeaderInherit == InheritOff:
-		s.AllHeaders = nil
-	}
+	s.AllHeaders = inherit(s.AddHeader, s.OwnHeaders, s.AllHeaders, s.AddHeaderInherit)
 	s.OwnHeaders = s.AddHeader
+	s.AllTrailers = inherit(s.AddTrailer, s.OwnTrailers, s.AllTrailers, s.AddTrailerInherit)
+	s.OwnTrailers = s.AddTrailer
+}
+
+// inherit is what a list comes to whose level around came to above. It is that level's own list, before, unless the key is written at this one.
+func inherit(list, before, above []AddHeader, how HeaderInherit) []AddHeader {
+	written := len(list) != len(before) || len(list) > 0 && &list[0] != &before[0]
+	switch {
+	case written && how == InheritMerge:
+		return append(slices.Clip(list), above...)
+	case written:
+		return list
+	case how == InheritOff:
+		return nil
+	}
+	return above
 }

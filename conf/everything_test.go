@@ -108,6 +108,8 @@ keepalive_header_timeout = "20s"
 reset_timedout_connection = true
 chunked_transfer_encoding = false
 add_header_inherit = "merge"
+add_trailer = { "X" = { value = "$status", always = true }, "Y" = "z" }
+add_trailer_inherit = "off"
 ignore_invalid_headers = false
 underscores_in_headers = true
 max_headers = 7

@@ -216,6 +216,7 @@ type Settings struct {
 	ProxySettings
 	RewriteSettings
 	EncodingSettings
+	FilterSettings
 }
 
 // LimitConn is a limit on the connections of each key of a zone.

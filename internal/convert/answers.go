@@ -29,6 +29,7 @@ func (c *converter) errorPage(l *level, d *directive) {
 	c.add(l, d, "error_page", list, item{text: braces(fields)})
 }
 
+// addHeader converts add_header and add_trailer NAME VALUE [always].
 func (c *converter) addHeader(l *level, d *directive) {
 	it := item{by: d, name: d.args[0], text: quote(d.args[1])}
 	if len(d.args) == 3 {
@@ -38,5 +39,5 @@ func (c *converter) addHeader(l *level, d *directive) {
 		}
 		it.fields = []string{"value = " + it.text, "always = true"}
 	}
-	c.add(l, d, "add_header", names, it)
+	c.add(l, d, d.name, names, it)
 }

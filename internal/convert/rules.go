@@ -65,6 +65,8 @@ func rules() map[string]rule {
 		"expires":               {(*converter).expires, ""},
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
+		"add_trailer": {(*converter).addHeader, ""},
+
 		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
 		"match":                   {(*converter).match, "without `require`"},
 		"resolver":                {(*converter).resolver, "without `status_zone`"},
@@ -95,7 +97,7 @@ func upstreamRules() map[string]rule {
 func isNginx(name string) bool { return len(masks(name)) > 0 || slices.Contains(recent, name) }
 
 // recent are directives of nginx that are newer than the parser's tables.
-var recent = []string{"max_headers", "add_header_inherit"}
+var recent = []string{"max_headers", "add_header_inherit", "add_trailer_inherit"}
 
 // harmless are the arguments with which a directive asks for what weir does anyway.
 var harmless = map[string][]string{

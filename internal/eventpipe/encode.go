@@ -68,7 +68,7 @@ func (p *Pipe) encode() progress {
 		return blocked
 	}
 	e.held, e.forced = false, false
-	e.ending = more == 0 && p.readDone && !e.ending
+	e.ending = more == 0 && p.readDone && !p.More && !e.ending
 	if !p.Encoder.Run(more == 0 && !e.ending, e.ending) {
 		e.running = true
 		return blocked
@@ -78,7 +78,7 @@ func (p *Pipe) encode() progress {
 }
 
 // encodesEnd says whether all of the body has been given to the encoder, but not that it was all.
-func (p *Pipe) encodesEnd() bool { return p.readDone && !p.enc.ending }
+func (p *Pipe) encodesEnd() bool { return p.readDone && !p.More && !p.enc.ending }
 
 // feed gives the encoder what it has room for, and puts heads before it on coded. more is what is left. False: a file was too short.
 func (p *Pipe) feed() (more int64, ok bool) {
@@ -86,6 +86,8 @@ func (p *Pipe) feed() (more int64, ok bool) {
 		for c.first != nil {
 			d := c.first
 			switch {
+			case p.enc.mark != nil: // what stands behind it, trailer fields, stays there
+				return 0, true
 			case d.has(writing):
 				return 1, true
 			case d.has(framed):

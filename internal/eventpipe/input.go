@@ -143,7 +143,7 @@ func (p *Pipe) keepExtra(bytes []byte) {
 
 // markEnd queues the mark from which the output filter makes the last chunk, once the whole body has been read.
 func (p *Pipe) markEnd() {
-	if !p.Chunk || p.marked {
+	if !p.Chunk || p.marked || p.More {
 		return
 	}
 	p.marked = true

@@ -69,6 +69,8 @@ type Options struct {
 	Exact bool
 	// Watch sees all that comes from the source, and may end the body (UntilClose only); mostly nil.
 	Watch Watcher
+	// More says that the body goes on where the pipe says Done: its owner then pushes more of it, and takes this back before the last of it.
+	More bool
 	// Tail gets the source's trailer section, and gives the sink's, where both are chunked; mostly nil.
 	Tail Tail
 	// Keep says that what has been written stays, in memory or in the temporary file, so that the body can be written again from its start:

@@ -18,12 +18,12 @@ func (p *Pipe) PushFile(fd int, offset, n int64) {
 	p.Received += n
 }
 
-// PushPiece puts b.Data[from:to], not empty, at the end of what waits, as it is. The pipe owns the block from its last piece on, which says last;
+// PushPiece puts b.Data[from:to], not empty, at the end of what waits. The pipe owns the block from its last piece on, which says last;
 // the pieces before it are put in the order of their bytes, and nothing is written in between.
 func (p *Pipe) PushPiece(b *buffer.Block, from, to int, last bool) {
 	d := p.shared.alloc()
 	d.raw, d.pos, d.last = b, int64(from), int64(to)
-	d.flags = recycled | framed
+	d.flags = recycled
 	if last {
 		d.flags |= lastShadow
 		p.blocks++

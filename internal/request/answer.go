@@ -222,20 +222,23 @@ func (r *Request) writeAnswer() verdict {
 		return r.writeFile(b)
 	}
 	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false), SpillMax: answerSpillMax, Owner: r}
+	r.newOut()
 	if r.loc.Gzip != nil && bodyAllowed(r.status) {
 		r.decideGzip([]byte(a.contentType), int64(len(a.body)))
 	}
-	r.useEncoder(&o)
+	sends := r.hasAnswerBody()
+	r.frame(sends)
+	r.shape(&o)
 	head := r.appendAnswerHead(headSpace(b))
 	r.headBytes = int64(len(head))
-	sends := r.methodID != http1.MethodHead && bodyAllowed(r.status)
-	if sends && o.Encoder == nil {
+	pushes := o.Encoder != nil || o.Chunk
+	if sends && !pushes {
 		head = append(head, a.body...)
 	}
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
 	}
-	if sends && o.Encoder != nil && !r.pushBody(a.body) {
+	if sends && pushes && !r.pushBody(a.body) {
 		return r.abortResponse()
 	}
 	return r.become(StateRelay)
@@ -251,7 +254,7 @@ func (r *Request) answerShort() verdict {
 	}
 	r.relayPipe.Close()
 	r.answerPage.reset()
-	r.gzip = gzipping{} // the pipe has given the encoder back
+	r.out = outgoing{} // the pipe has given the encoder back
 	r.status, r.headSent, r.closeClient = 503, false, true
 	return again
 }
@@ -270,13 +273,13 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	case a.contentType != "":
 		dst = r.appendContentType(dst, a.contentType)
 	}
-	if bodyAllowed(r.status) && !r.gzip.on {
+	if bodyAllowed(r.status) && r.out.sized() {
 		dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(a.body)))
 	}
 	if a.modified != "" {
 		dst = http1.AppendFieldString(dst, "Last-Modified", a.modified)
 	}
-	if r.gzip.chunked {
+	if r.out.chunked {
 		dst = append(dst, chunkedLine...)
 	}
 	if a.hasLocation {
@@ -288,7 +291,7 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	dst = r.appendKept(dst)
 	dst = r.appendRetryAfter(dst)
 	dst = r.appendConnection(dst)
-	if r.gzip.vary {
+	if r.out.vary {
 		dst = append(dst, varyLine...)
 	}
 	dst = r.appendAuthenticate(dst)
@@ -318,9 +321,13 @@ func (r *Request) appendAddHeaders(dst []byte) []byte {
 	if r.loc.Expires != nil && addHeaderStatus(r.status) {
 		dst = r.appendExpires(dst)
 	}
-	for i := range r.loc.AddHeaders {
-		h := &r.loc.AddHeaders[i]
-		if h.Always || addHeaderStatus(r.status) {
+	return r.appendAdded(dst, r.loc.AddHeaders)
+}
+
+// appendAdded appends the fields of a list that are for this status.
+func (r *Request) appendAdded(dst []byte, list []AddHeader) []byte {
+	for i := range list {
+		if h := &list[i]; h.Always || addHeaderStatus(r.status) {
 			dst = r.appendSetField(dst, &h.SetHeader)
 		}
 	}

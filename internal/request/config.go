@@ -135,6 +135,7 @@ type Location struct {
 	ResetTimedOut  bool   // reset_timedout_connection
 	ServerField    string // value of the field Server, and what error pages say
 	AddHeaders     []AddHeader
+	AddTrailers    []AddHeader // add_trailer
 	ErrorPages     []ErrorPage
 	ErrorLog       *logfile.ErrorLog // for lines about requests; nil: the engine's
 	Logs           []Log             // access logs
@@ -163,7 +164,7 @@ type Return struct {
 	URL  *vars.Template // redirect; nil: none
 }
 
-// AddHeader is a field added to responses.
+// AddHeader is a field added to responses, or behind them.
 type AddHeader struct {
 	SetHeader
 	Always bool // with every status

@@ -68,6 +68,7 @@ func (r *Request) answerFile() verdict {
 		return v
 	}
 	r.file.packed = false
+	r.newOut()
 	if r.loc.Packed != nil && r.methodID != http1.MethodPost && r.openPacked(name) {
 		return r.sendFile()
 	}

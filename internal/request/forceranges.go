@@ -19,8 +19,7 @@ type part struct {
 // such part.
 func (r *Request) takePart() bool {
 	h := &r.up.head
-	r.up.part = part{}
-	if h.Status != 200 || r.errorStatus != 0 || h.Chunked || h.ContentLength < 0 || r.methodID != http1.MethodGet && r.methodID != http1.MethodHead {
+	if r.status != 200 || h.Status != 200 || h.Chunked || h.ContentLength < 0 || r.methodID != http1.MethodGet && r.methodID != http1.MethodHead {
 		return true
 	}
 	r.up.part.able = true
@@ -34,7 +33,7 @@ func (r *Request) takePart() bool {
 	case outcome == static.Unsatisfiable:
 		return false
 	case outcome == static.Partial && ranges.Count == 1:
-		r.up.part.Range, r.up.part.taken = ranges.First, true
+		r.up.part.Range, r.up.part.taken, r.status = ranges.First, true, 206
 		r.up.keep = r.up.keep && ranges.First.End == h.ContentLength
 	}
 	return true
@@ -46,6 +45,8 @@ func (r *Request) appendPart(dst []byte) []byte {
 	if !p.taken {
 		return append(dst, "Accept-Ranges: bytes\r\n"...)
 	}
-	dst = http1.AppendFieldInt(dst, "Content-Length", p.Len())
+	if r.out.sized() {
+		dst = http1.AppendFieldInt(dst, "Content-Length", p.Len())
+	}
 	return append(p.AppendContentRange(append(dst, "Content-Range: "...), r.up.head.ContentLength), '\r', '\n')
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"weir/internal/buffer"
-	"weir/internal/compress"
-	"weir/internal/eventpipe"
 	"weir/internal/files"
 	"weir/internal/http1"
 	"weir/internal/logfile"
@@ -43,14 +41,6 @@ const (
 	ProxiedAny
 )
 
-// gzipping is what has been decided about an answer.
-type gzipping struct {
-	on      bool              // it goes out as gzip
-	vary    bool              // it could have, for another client, and says so
-	chunked bool              // and the client gets it in chunks
-	encoder *compress.Encoder // until the pipe has it
-}
-
 // Fields of compressed answers, and of those that could be.
 const (
 	varyLine    = "Vary: Accept-Encoding\r\n"
@@ -60,7 +50,6 @@ const (
 // decideGzip decides whether an answer with a type and a length, negative if it is not known, and r.status, is compressed. The location has gzip.
 func (r *Request) decideGzip(contentType []byte, length int64) {
 	g := r.loc.Gzip
-	r.gzip.on, r.gzip.vary = false, false
 	switch r.status {
 	case 200, 403, 404:
 	default:
@@ -69,17 +58,17 @@ func (r *Request) decideGzip(contentType []byte, length int64) {
 	if length >= 0 && length < g.MinLength || !g.Types.Has(contentType) || length == 0 {
 		return
 	}
-	r.gzip.vary = g.Vary
+	r.out.vary = g.Vary
 	if !r.takesGzip(g) {
 		return
 	}
 	if r.methodID != http1.MethodHead {
-		if r.gzip.encoder = r.engine.Encoders.Acquire(g.Level, &r.relayPipe); r.gzip.encoder == nil {
+		if r.out.encoder = r.engine.Encoders.Acquire(g.Level, &r.relayPipe); r.out.encoder == nil {
 			r.engine.Log.Limited("gzip", logfile.LevelWarn, "all compressors are in use: answers go out uncompressed")
 			return
 		}
 	}
-	r.gzip.on = true
+	r.out.gzip, r.out.unsized = true, true
 }
 
 // takesGzip says whether the client takes gzip, and is to have it: ngx_http_gzip_ok.
@@ -153,46 +142,18 @@ func hasWord(list []byte, word string) bool {
 
 var comma = []byte(",") // read-only
 
-// gzipResponse decides about a response of the origin's, which has a body of a kind, and whether the client gets it in chunks.
-func (r *Request) gzipResponse(kind http1.BodyKind, chunk bool) bool {
-	length := int64(-1)
-	if kind == http1.BodyLength {
-		length = r.up.head.ContentLength
+// filterResponse decides what becomes of a response of the origin's, which has a body of a kind.
+func (r *Request) filterResponse(kind http1.BodyKind) {
+	r.newOut()
+	if r.loc.Gzip != nil && (kind != http1.BodyNone || r.methodID == http1.MethodHead) && len(r.originField(http1.FieldContentEncoding)) == 0 {
+		length := int64(-1)
+		if kind == http1.BodyLength {
+			length = r.up.head.ContentLength
+		}
+		r.decideGzip(r.originField(http1.FieldContentType), length)
 	}
-	if len(r.originField(http1.FieldContentEncoding)) > 0 {
-		return chunk
-	}
-	r.decideGzip(r.originField(http1.FieldContentType), length)
-	if r.gzip.encoder == nil {
-		return chunk
-	}
-	return r.gzipChunks()
-}
-
-// gzipChunks says whether a compressed answer goes out in chunks; if not, the connection's end ends it.
-func (r *Request) gzipChunks() bool {
-	if r.head.Minor == 0 || r.loc.NoChunks {
-		r.closeClient = true
-		return false
-	}
-	return true
-}
-
-// useEncoder has the pipe of an answer compress it, if that has been decided.
-func (r *Request) useEncoder(o *eventpipe.Options) {
-	if r.gzip.encoder == nil {
-		return
-	}
-	o.Encoder, o.Owner = r.gzip.encoder, r
-	o.Chunk = r.gzipChunks()
-	r.gzip.chunked, r.gzip.encoder = o.Chunk, nil
-}
-
-// dropEncoder gives an encoder back that no pipe has got.
-func (r *Request) dropEncoder() {
-	if r.gzip.encoder != nil {
-		r.gzip.encoder.Release()
-		r.gzip.encoder = nil
+	if kind == http1.BodyChunked || kind == http1.BodyUntilClose {
+		r.out.unsized = true
 	}
 }
 
@@ -213,7 +174,7 @@ func (r *Request) pushBody(body []byte) bool {
 
 // appendGzipFields appends the fields of a compressed answer that come last.
 func (r *Request) appendGzipFields(dst []byte) []byte {
-	if !r.gzip.on {
+	if !r.out.gzip {
 		return dst
 	}
 	return append(dst, "Content-Encoding: gzip\r\n"...)
@@ -251,7 +212,7 @@ func (r *Request) openPacked(name []byte) bool {
 		file.Close()
 		return false
 	}
-	r.gzip.vary = r.loc.Packed.Vary && !r.loc.PackedAlways
+	r.out.vary = r.loc.Packed.Vary && !r.loc.PackedAlways
 	if !takes {
 		file.Close()
 		return false

@@ -34,7 +34,7 @@ func (r *Request) closeArena() {
 	r.arena.Reset()
 	r.path, r.args, r.host, r.up.text, r.authenticate = nil, nil, nil, nil, nil
 	r.answerPage.reset()
-	r.accel, r.trailer, r.bodyText = accel{}, nil, nil
+	r.accel, r.trailer, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil
 }
 
 // closeUse gives back the memory of one use.

@@ -132,8 +132,9 @@ type Request struct {
 	answerPage  answer // what this process answers by itself
 	file        served // the file that it answers with
 	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	sentTrailer []byte // that of the answer, likewise
 	accel       accel  // what is left of the answer that had X-Accel-Redirect
-	gzip        gzipping
+	out         outgoing
 
 	id requestID
 }
@@ -186,7 +187,7 @@ func (r *Request) begin() {
 	r.upDone, r.downDone, r.aborted = false, false, false
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
-	r.gzip = gzipping{}
+	r.out = outgoing{}
 	r.gate.reset()
 	r.sub = nil
 	r.authenticate = nil

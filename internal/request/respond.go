@@ -79,37 +79,26 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		kind, first, u.keep = http1.BodyNone, nil, false
 	}
 	r.status = u.head.Status
-	if r.loc.Proxy.Ranges {
-		if !r.takePart() {
-			r.engine.Pool.Release(b)
-			r.file.outside = u.head.ContentLength + 1
-			return r.answer(416)
-		}
-		if u.part.taken {
-			r.status = 206
-		}
-	}
 	if r.errorStatus != 0 { // this is an error page, shown with the code of the error
 		r.status, r.errorStatus = r.errorStatus, 0
 	}
-	chunk := kind == http1.BodyChunked || kind == http1.BodyUntilClose
-	if chunk && (r.head.Minor == 0 || r.loc.NoChunks) {
-		chunk = false
-		r.closeClient = true
+	r.filterResponse(kind)
+	if u.part = (part{}); r.loc.Proxy.Ranges && !r.out.unsized && !r.takePart() {
+		r.engine.Pool.Release(b)
+		r.file.outside = u.head.ContentLength + 1
+		return r.answer(416)
 	}
-	if r.loc.Gzip != nil && kind != http1.BodyNone || r.loc.Gzip != nil && r.methodID == http1.MethodHead {
-		chunk = r.gzipResponse(kind, chunk)
-	}
+	r.frame(kind != http1.BodyNone)
 	r.decideKeepAlive()
-	head := r.appendResponseHead(headSpace(b), kind, chunk)
+	head := r.appendResponseHead(headSpace(b), kind)
 	r.headBytes = int64(len(head))
 	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
-	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.gzip.encoder == nil {
+	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.out.encoder == nil && !r.out.chunked {
 		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
 	}
-	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, SinkRate: r.clientRate(true), Chunk: chunk}
+	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, SinkRate: r.clientRate(true)}
 	r.setFlow(&o)
-	r.useEncoder(&o)
+	r.shape(&o)
 	switch kind {
 	case http1.BodyLength:
 		o.Framing = eventpipe.Length
@@ -118,7 +107,7 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		}
 	case http1.BodyChunked:
 		o.Framing = eventpipe.Chunked
-		if r.loc.Proxy.Trailers && chunk {
+		if r.loc.Proxy.Trailers && o.Chunk {
 			o.Tail = r
 		}
 	case http1.BodyUntilClose:
@@ -134,7 +123,7 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		}
 		r.relayPipe.Close()
 		r.headSent = false
-		r.gzip = gzipping{} // the pipe has given the encoder back
+		r.out = outgoing{} // the pipe has given the encoder back
 		return r.answer(502)
 	}
 	return r.become(StateRelay)
@@ -263,7 +252,7 @@ func (r *Request) abortResponse() verdict {
 }
 
 // appendResponseHead makes the head that the client gets from the origin's.
-func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool) []byte {
+func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 	u, p := &r.up, r.loc.Proxy
 	if r.status == u.head.Status {
 		dst = http1.AppendStatusLineReason(dst, r.status, u.head.Reason.Of(u.text))
@@ -280,15 +269,16 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind, chunk bool
 	if r.accel.fields != nil {
 		dst = r.appendAccel(dst, u.head.Lookup(http1.FieldContentType) >= 0)
 	}
-	if chunk {
-		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
-	} else if u.part.able && !r.gzip.on {
+	if r.out.chunked {
+		dst = append(dst, chunkedLine...)
+	}
+	if u.part.able && !r.out.unsized {
 		dst = r.appendPart(dst)
-	} else if r.withoutBodyOf(kind) {
+	} else if !r.out.chunked && r.withoutBodyOf(kind) {
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
 	dst = r.appendConnection(dst)
-	if r.gzip.vary {
+	if r.out.vary {
 		dst = append(dst, varyLine...)
 	}
 	dst = r.appendAuthenticate(dst)
@@ -316,7 +306,10 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 	if r.up.head.Lookup(http1.FieldXAccelCharset) >= 0 {
 		particular.Add(http1.FieldContentType)
 	}
-	if r.gzip.on {
+	if r.out.trailers {
+		particular.Add(http1.FieldContentLength)
+	}
+	if r.out.gzip {
 		particular.Add(http1.FieldContentLength)
 		particular.Add(http1.FieldAcceptRanges)
 		particular.Add(http1.FieldETag)
@@ -371,7 +364,7 @@ func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyK
 			return dst
 		}
 	case http1.FieldContentLength:
-		if r.dropsLength(kind) || r.gzip.on {
+		if r.dropsLength(kind) || !r.out.sized() {
 			return dst
 		}
 	case http1.FieldExpires, http1.FieldCacheControl:
@@ -379,11 +372,11 @@ func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyK
 			return dst
 		}
 	case http1.FieldAcceptRanges:
-		if r.gzip.on {
+		if r.out.gzip {
 			return dst
 		}
 	case http1.FieldETag:
-		if r.gzip.on {
+		if r.out.gzip {
 			return appendWeak(dst, f.Value.Of(text))
 		}
 	case http1.FieldLocation, http1.FieldRefresh:

@@ -44,7 +44,7 @@ func (r *Request) sendFile() verdict {
 		}
 	}
 	r.gzipFile(200)
-	if field := r.fieldOf(http1.FieldRange); field != nil && !r.gzip.on {
+	if field := r.fieldOf(http1.FieldRange); field != nil && !r.out.unsized {
 		return r.sendRange(field)
 	}
 	return r.sendAnswer()
@@ -113,7 +113,8 @@ func (r *Request) conditions() static.Conditions {
 func (r *Request) writeFile(b *buffer.Block) verdict {
 	s := &r.file
 	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false)}
-	r.useEncoder(&o)
+	r.frame(r.hasAnswerBody())
+	r.shape(&o)
 	head := r.appendFileHead(headSpace(b))
 	r.headBytes = int64(len(head))
 	if !r.openRelay(&o, b, head) {
@@ -124,6 +125,7 @@ func (r *Request) writeFile(b *buffer.Block) verdict {
 	} else if !s.left {
 		r.relayPipe.PushFile(s.FD, s.from, s.length)
 	}
+	r.relayPipe.More = s.left
 	return r.become(StateRelay)
 }
 
@@ -145,7 +147,7 @@ func (r *Request) moreParts() bool {
 		from := len(text)
 		if !ok {
 			text = s.parts.AppendEnd(text)
-			s.left = false
+			s.left, r.relayPipe.More = false, false
 			r.relayPipe.PushPiece(b, from, len(text), true)
 			return true
 		}
@@ -174,7 +176,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 		case len(s.contentType) > 0:
 			dst = r.appendContentType(dst, s.contentType)
 		}
-		if !r.gzip.on {
+		if r.out.sized() {
 			dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
 		}
 	}
@@ -182,16 +184,16 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
 	}
 	dst = r.appendKept(dst)
-	if r.gzip.chunked {
+	if r.out.chunked {
 		dst = append(dst, chunkedLine...)
 	}
 	dst = r.appendConnection(dst)
-	if r.gzip.vary {
+	if r.out.vary {
 		dst = append(dst, varyLine...)
 	}
 	if s.etagLen > 0 {
 		dst = append(dst, "ETag: "...)
-		if r.gzip.on {
+		if r.out.gzip {
 			dst = append(dst, "W/"...)
 		}
 		dst = append(append(dst, s.etag()...), '\r', '\n')
@@ -204,7 +206,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	switch {
 	case r.status == 206 && !several:
 		dst = append(s.ranges.First.AppendContentRange(append(dst, "Content-Range: "...), s.Size), '\r', '\n')
-	case r.status == 200 && r.loc.Files.MaxRanges > 0 && !r.gzip.on:
+	case r.status == 200 && r.loc.Files.MaxRanges > 0 && !r.out.unsized:
 		dst = append(dst, "Accept-Ranges: bytes\r\n"...)
 	}
 	return append(dst, '\r', '\n')

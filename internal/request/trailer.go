@@ -18,15 +18,30 @@ func (r *Request) TakeTrailer(b []byte) {
 }
 
 // AppendTrailer passes on the trailer fields of an origin's response, written anew, less those that are not for the client and those that frame a
-// message. See eventpipe.Tail.
+// message, and adds those of add_trailer. See eventpipe.Tail.
 func (r *Request) AppendTrailer(dst []byte) []byte {
+	start := len(dst)
 	for rest := r.trailer; len(rest) > 0; {
 		var name, value []byte
 		if name, value, rest = nextTrailer(rest); r.passesTrailer(name) {
 			dst = http1.AppendFieldBytes(dst, name, value)
 		}
 	}
+	if r.out.trailers {
+		dst = r.appendAdded(dst, r.loc.AddTrailers)
+	}
+	r.sentTrailer = r.arena.Copy(dst[start:])
 	return dst
+}
+
+// hasTrailers says whether the location adds trailer fields to an answer with this status.
+func (r *Request) hasTrailers() bool {
+	for i := range r.loc.AddTrailers {
+		if r.loc.AddTrailers[i].Always || addHeaderStatus(r.status) {
+			return true
+		}
+	}
+	return false
 }
 
 // nextTrailer is the first field of a trailer section, and what follows it; no name: the section ends.
@@ -46,12 +61,12 @@ func (r *Request) passesTrailer(name []byte) bool {
 	return len(name) > 0 && !hidden && !id.HopByHop() && id != http1.FieldContentLength && id != http1.FieldHost
 }
 
-// appendTrailerField appends the values of a field of the origin's trailer section, joined as a list; sent: only if the client gets it.
-func (r *Request) appendTrailerField(dst []byte, field string, sent bool) ([]byte, bool) {
+// appendTrailerField appends the values of a field of a trailer section, joined as a list.
+func appendTrailerField(dst, section []byte, field string) ([]byte, bool) {
 	found := false
-	for rest := r.trailer; len(rest) > 0; {
+	for rest := section; len(rest) > 0; {
 		var name, value []byte
-		if name, value, rest = nextTrailer(rest); !equalLower(name, field) || sent && !r.passesTrailer(name) {
+		if name, value, rest = nextTrailer(rest); !equalLower(name, field) {
 			continue
 		}
 		if found {

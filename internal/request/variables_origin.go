@@ -37,7 +37,7 @@ func (t *variables) addOrigin() {
 		return r.appendOriginVariable(dst, arg)
 	}
 	t[vars.UpstreamTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
-		return r.appendTrailerField(dst, arg, false)
+		return appendTrailerField(dst, r.trailer, arg)
 	}
 	t[vars.UpstreamCookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendOriginCookie(dst, arg)

@@ -37,7 +37,7 @@ func (t *variables) addResponse() {
 		return r.appendSentField(dst, arg)
 	}
 	t[vars.SentTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
-		return r.appendTrailerField(dst, arg, true)
+		return appendTrailerField(dst, r.sentTrailer, arg)
 	}
 	t[vars.GzipRatio] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return appendRatio(dst, r.relayPipe.Encoded, r.relayPipe.Coded)

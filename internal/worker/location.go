@@ -35,14 +35,13 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	}
 	redirects(l, &c.RewriteSettings)
 	b.clientSettings(l, c)
-	for _, h := range c.AllHeaders {
-		t, err := b.compile(string(h.Value))
-		if err != nil {
-			return nil, err
-		}
-		l.AddHeaders = append(l.AddHeaders, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always})
-	}
 	var err error
+	if l.AddHeaders, err = b.added(c.AllHeaders); err != nil {
+		return nil, err
+	}
+	if l.AddTrailers, err = b.added(c.AllTrailers); err != nil {
+		return nil, err
+	}
 	l.RetryAfter = c.LimitRetryAfter
 	l.RealIP = realIP(&c.AccessSettings)
 	l.Mirror, l.LogSubrequest = mirror(&c.AccessSettings), c.LogSubrequest
@@ -81,6 +80,19 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		l.Files, err = b.files(c, c.Root, 0)
 	}
 	return l, err
+}
+
+// added makes fields that are added to answers.
+func (b *builder) added(list []conf.AddHeader) ([]request.AddHeader, error) {
+	var fields []request.AddHeader
+	for _, h := range list {
+		t, err := b.compile(string(h.Value))
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always})
+	}
+	return fields, nil
 }
 
 // size makes a number of bytes that may depend on the request.

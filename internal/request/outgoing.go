@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package request
+
+import (
+	"weir/internal/compress"
+	"weir/internal/eventpipe"
+	"weir/internal/http1"
+)
+
+// outgoing is what has been decided about how an answer goes to the client: what becomes of its body on the way, and how that is framed.
+type outgoing struct {
+	gzip     bool              // it goes out as gzip
+	vary     bool              // it could have, for another client, and says so
+	unsized  bool              // the length of what the client gets is not known
+	chunked  bool              // it gets it in chunks
+	trailers bool              // and add_trailer's fields behind them
+	encoder  *compress.Encoder // until the pipe has it
+}
+
+// sized says whether an answer has the field Content-Length.
+func (o *outgoing) sized() bool { return !o.unsized && !o.chunked }
+
+// newOut begins the decisions about an answer.
+func (r *Request) newOut() {
+	r.dropEncoder()
+	r.out = outgoing{}
+}
+
+// frame decides how an answer is framed that has a body, or has none, of a length that is known unless out.unsized.
+func (r *Request) frame(hasBody bool) {
+	o := &r.out
+	trailers := hasBody && r.hasTrailers()
+	switch {
+	case !hasBody || !o.unsized && !trailers:
+	case r.head.Minor > 0 && !r.loc.NoChunks:
+		o.chunked, o.trailers = true, trailers
+	case o.unsized:
+		r.closeClient = true // only the end of the connection ends the body
+	}
+}
+
+// shape has the pipe of an answer do to its body what has been decided.
+func (r *Request) shape(o *eventpipe.Options) {
+	o.Chunk = r.out.chunked
+	if r.out.trailers {
+		o.Tail = r
+	}
+	if r.out.encoder != nil {
+		o.Encoder, o.Owner = r.out.encoder, r
+		r.out.encoder = nil
+	}
+}
+
+// dropEncoder gives an encoder back that no pipe has got.
+func (r *Request) dropEncoder() {
+	if r.out.encoder != nil {
+		r.out.encoder.Release()
+		r.out.encoder = nil
+	}
+}
+
+// hasAnswerBody says whether an answer of weir's own, or a file, has a body.
+func (r *Request) hasAnswerBody() bool {
+	return r.methodID != http1.MethodHead && bodyAllowed(r.status)
+}
