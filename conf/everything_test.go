@@ -16,6 +16,7 @@ max_generations = 2
 user = { name = "www", group = "web" }
 pid = "/run/p"
 control = ""
+state_path = ""
 shared_mutex = "flock"
 accept_mutex = true
 accept_mutex_delay = "1s"

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 	wantTop := Config{
 		WorkerProcesses: 0, WorkerConnections: 4096, WorkerShutdownTimeout: 30 * time.Second, ReloadTimeout: 30 * time.Second,
 		UpgradeTimeout: 30 * time.Second, UpgradeHold: 5 * time.Second, MaxGenerations: 4, AcceptMutexDelay: 500 * time.Millisecond,
-		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock",
+		User: User{Name: "nobody"}, Pid: "/prefix/run/weir.pid", Control: "/prefix/run/weir.sock", StatePath: "/prefix/run/weir.state",
 		ErrorLog: ErrorLog{Path: "stderr", Level: LevelNotice, Format: ErrorLogText}, Buffers: Buffers{Size: 16384, Reserve: 2, TempPath: "/prefix/tmp", TempQuota: 1 << 30, MaxRewrite: 1024},
 		Listeners: []Listener{{Listen: Listen{Address: address("*:80"), Backlog: 511, IPv6Only: true}, Servers: []int{0}}},
 	}

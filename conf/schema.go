@@ -66,6 +66,10 @@ type Config struct {
 	// Unix socket on which the master answers commands (weir -s, weir status). Empty: none.
 	Control string `toml:"control" default:"run/weir.sock" path:"true" as:"weir"`
 
+	// File for what operators have said of origins (weir upstream drain, down, up), so that it holds on when weir is stopped and started again. The master writes it, and it is there only
+	// while there is something to remember. When it cannot be written, who gives the order reads a warning. Empty: none.
+	StatePath string `toml:"state_path" default:"run/weir.state" path:"true" as:"weir"`
+
 	// How the lock of shared memory is made: "atomic" with a word in it that the kernel watches (a robust futex), "flock" with flock(2), for
 	// systems without robust futexes. With either, the lock of a process that dies goes on to the next, and what was half done is undone.
 	SharedMutex SharedMutex `toml:"shared_mutex" default:"atomic" as:"weir"`

@@ -243,6 +243,7 @@ func (m *master) commit() {
 	m.switchLog(c.gen.config)
 	m.tellNews(c.gen)
 	m.keeper.setQuota(int64(c.gen.config.Buffers.TempQuota))
+	m.keeper.setConfig(c.gen.config)
 	switch {
 	case old != nil:
 		m.drainGeneration(old)

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/conf"
 	"weir/internal/ipc"
 	"weir/internal/logfile"
 	"weir/internal/peers"
@@ -32,6 +33,10 @@ type keeper struct {
 	// keepPeers are the origins that are not to be forgotten, when that has changed.
 	keepPeers atomic.Pointer[peers.Keep]
 	peersMu   sync.Mutex // held while origins come or go
+	// config is that whose orders saveOrders writes; nil: another master does.
+	config  atomic.Pointer[conf.Config]
+	saveDue atomic.Bool // what it is to write may have changed
+	saving  sync.Mutex
 
 	deaths   chan struct{} // has one when a slot may be dead
 	looks    chan struct{} // has one when zones are to be looked at before their time
@@ -198,6 +203,7 @@ func (k *keeper) lookAround() {
 		}
 		k.lookAtQuota()
 		k.lookAtPeers()
+		k.lookAtOrders()
 		used := k.zones.use()
 		for _, z := range used {
 			k.look(z)

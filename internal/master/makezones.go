@@ -23,12 +23,16 @@ func (m *master) makeZones(c *change) {
 	}
 	c.making = true
 	origins := sight.PeerNames(c.gen.config)
-	if len(wanted) == 0 && len(origins) == 0 {
+	restore := m.freshPeers
+	if m.freshPeers = false; len(wanted) == 0 && len(origins) == 0 && !restore {
 		m.onMade(made{change: c})
 		return
 	}
 	go func() {
 		result := made{change: c, err: m.keeper.registerPeers(origins)}
+		if restore && result.err == nil {
+			m.keeper.restoreOrders(c.gen.config)
+		}
 		for _, o := range wanted {
 			if result.err != nil {
 				break

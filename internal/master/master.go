@@ -62,6 +62,8 @@ type master struct {
 	peers     *peers.Zone
 	keeper    *keeper
 
+	freshPeers bool // nobody has said anything of an origin since peers was made
+
 	signals chan os.Signal
 	childs  chan os.Signal // SIGCHLD alone: many at once count as one, and push no other signal out
 	asked   chan request   // orders from the control socket

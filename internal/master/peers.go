@@ -23,6 +23,7 @@ func (m *master) openPeers(config *conf.Config) error {
 	if err != nil {
 		return err
 	}
+	m.freshPeers = true
 	m.peers, err = peers.Create(m.table.Slots(), mutexOf(config), owner)
 	return err
 }
@@ -77,6 +78,7 @@ func (k *keeper) registerPeers(list []peers.Name) error {
 func (k *keeper) forgetPeers() {
 	if keep := k.keepPeers.Swap(nil); keep != nil {
 		k.peers.Retain(*keep)
+		k.saveDue.Store(true)
 	}
 }
 

@@ -271,6 +271,7 @@ func (m *master) letTakeOver(ready ipc.Message) {
 func (m *master) onTakenOver(serving ipc.Message) {
 	s := m.successor
 	s.state, s.deadline, s.keys = successorServing, time.Time{}, serving.Listeners
+	m.keeper.setConfig(nil)
 	m.log.Notice("upgrade: the new master serves", zap.Int("master", s.pid), zap.String("version", s.ready.Build),
 		zap.Int("generation", s.ready.Generation), zap.Int("workers", s.ready.Workers), zap.Duration("took", time.Since(s.began).Round(time.Millisecond)))
 	if s.rotated || m.rotation != nil || m.wanted[orderReopen] {
@@ -378,6 +379,7 @@ func (m *master) goOn() {
 		m.log.Error("control socket", zap.Error(err))
 	}
 	m.keeper.setQuota(int64(m.current.config.Buffers.TempQuota)) // the other one's may be another
+	m.keeper.setConfig(m.current.config)
 	if m.ending == leaving {
 		m.ending = staying
 		m.onTakenBack()

@@ -31,6 +31,7 @@ type PeerOrdered struct {
 	Before   string `json:"before"`          // and was in
 	Active   int    `json:"active"`          // requests that it has in work
 	Times    int    `json:"times,omitempty"` // how often the group has the address, when that is several times
+	Warning  string `json:"warning,omitempty"`
 }
 
 // upstreamPaths says which paths serveUpstreams knows.
@@ -130,6 +131,10 @@ func (l *loan) orderPeer(w http.ResponseWriter, r *http.Request, group, address 
 	uid, _ := r.Context().Value(peerKey{}).(int)
 	l.keeper.log(logfile.LevelNotice, fmt.Sprintf("upstream %q: origin %s is ordered %s", group, address, admin),
 		zap.String("state", after.State), zap.String("before", before.State), zap.Int("uid", uid))
+	if err := l.keeper.saveOrders(); err != nil {
+		done.Warning = "it is forgotten when weir stops: " + err.Error()
+		l.keeper.log(logfile.LevelWarn, "what operators have said of origins will not outlast this weir", zap.Error(err))
+	}
 	reply(w, http.StatusOK, done)
 }
 

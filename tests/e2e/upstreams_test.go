@@ -5,7 +5,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -269,4 +271,60 @@ func TestLeastConnOverWorkers(t *testing.T) {
 		x := p.peers()
 		return x[a.addr].Active == 0 && x[b.addr].Active == 0 && x[a.addr].Requests == 6
 	})
+}
+
+// TestUpstreamOrdersOverRestart: what operators have said outlasts a stop, a kill and a start, also for an origin that a host's name led to; a file that cannot be used is a warning, one that cannot be
+// written too, and the order is obeyed.
+func TestUpstreamOrdersOverRestart(t *testing.T) {
+	weirOnly(t)
+	t.Parallel()
+	a, b := named(t, "a"), named(t, "b")
+	_, port, _ := strings.Cut(b.addr, ":")
+	s := site{workers: 1, main: `state_path = "run/orders"`, servers: []string{peer(a.addr), peer("localhost:"+port, "max_fails = 0"), peer(deadAddress(t), "down = true")}}
+	p := start(t, s)
+	p.allow("killed|signal|cannot be used|will not outlast|is forgotten|no live upstreams|connect failed")
+	state := p.path("run", "orders")
+	eventually(t, ioDeadline, "the host's address", func() bool { return p.peers()[b.addr].Peer != "" })
+	p.orderPeer("up", a.addr) // it is up by itself: there is nothing to remember
+	if _, err := os.Stat(state); err == nil {
+		t.Error("a file without orders")
+	}
+	p.orderPeer("drain", a.addr)
+	p.orderPeer("down", b.addr)
+	restart := func(sig syscall.Signal) {
+		t.Helper()
+		p.signal(sig)
+		p.wait(stopDeadline)
+		if err := p.launch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL} {
+		restart(sig)
+		eventually(t, ioDeadline, "the host's address", func() bool { return p.peers()[b.addr].Peer != "" })
+		if x := p.peers(); x[a.addr].Admin != "drain" || x[b.addr].Admin != "down" {
+			t.Errorf("after signal %v: %+v", sig, x)
+		}
+		p.dial().get("/", 502)
+	}
+	p.reloadTo(site{workers: 1, main: s.main, servers: s.servers[1:]})
+	eventually(t, ioDeadline, "the origin that has left to be forgotten", func() bool {
+		text, _ := os.ReadFile(state)
+		return !strings.Contains(string(text), a.addr) && strings.Contains(string(text), b.addr)
+	})
+	p.orderPeer("up", b.addr) // of a host: what the config says of it may change
+	p.writeConfig(s.toml())
+	if err := os.WriteFile(state, []byte(`{"format": 1, "upstreams": [{"upstream": "app", "peer": "`+a.addr+`", "state": "sideways"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restart(syscall.SIGTERM)
+	p.waitLog(`cannot be used.*sideways`)
+	p.dial().get("/", 200)
+	if err := errors.Join(os.Remove(state), os.Mkdir(state, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if out := p.orderPeer("down", a.addr); !strings.Contains(out, "is down") || !strings.Contains(out, "warning: it is forgotten when weir stops") {
+		t.Errorf("an order that cannot be written: %s", out)
+	}
+	p.waitLog("will not outlast this weir")
 }
