@@ -49,7 +49,8 @@ lingering_close = false
 lingering_time = 0
 lingering_timeout = 0
 error_log = ["e1.log", { path = "e2.log", level = "info" }]
-access_log = ["a.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s", if = "$status" }]
+open_log_file_cache = { max = 9, inactive = "1s", valid = 0, min_uses = 3 }
+access_log = ["a.log", "$host.log", { path = "stderr", format = "m", buffer = "32k", flush = "1s", if = "$status" }]
 server_tokens = false
 proxy_connect_timeout = "1s"
 proxy_read_timeout = "2s"

@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour,
 		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientBodyBufferSize: 16384, ClientMaxBodySize: 1 << 20,
 		LingeringClose: LingeringOn, LingeringTime: 30 * time.Second, LingeringTimeout: 5 * time.Second,
-		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, ServerTokens: "on",
+		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, OpenLogFileCache: LogFileCache{Inactive: 10 * time.Second, Valid: time.Minute, MinUses: 1}, ServerTokens: "on",
 		ProxyConnectTimeout: time.Minute, ProxyReadTimeout: time.Minute, ProxySendTimeout: time.Minute,
 		ProxyBuffering: true, ProxyBuffers: NumberSize{8, 16384}, ProxyBufferSize: 16384,
 		LimitRate: "0", LimitRateAfter: "0", ProxyLimitRate: "0", ProxyMaxTempFileSize: 1 << 30, ProxyRequestBuffering: true, ProxyHTTPVersion: HTTP11,
@@ -210,7 +210,7 @@ path = "/again"
 			l.set += h.Name + "=" + string(h.Value) + " "
 		}
 		for _, a := range s.AccessLogs {
-			l.log += a.Path
+			l.log += string(a.Path)
 		}
 		for _, e := range s.ErrorPages {
 			l.page += fmt.Sprint(e.Codes, e.Text, e.URI, e.Response)

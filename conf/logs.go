@@ -32,12 +32,16 @@ func (k *checker) checkLogPath(p *path, name string) {
 }
 
 func (k *checker) checkAccessLog(p *path, l *AccessLog) {
-	k.checkLogPath(p.key("path"), l.Path)
+	if !l.Named() {
+		k.checkLogPath(p.key("path"), string(l.Path))
+	}
 	switch {
 	case l.Flush != 0 && l.Buffer == 0:
-		k.faultAt(p.key("flush"), "no buffer is defined for access_log %s", quote(l.Path))
-	case l.Buffer != 0 && syslog.Is(l.Path):
+		k.faultAt(p.key("flush"), "no buffer is defined for access_log %s", quote(string(l.Path)))
+	case l.Buffer != 0 && syslog.Is(string(l.Path)):
 		k.faultAt(p.key("buffer"), "logs to syslog cannot be buffered")
+	case l.Buffer != 0 && l.Named():
+		k.faultAt(p.key("buffer"), "buffered logs cannot have variables in name")
 	}
 	names := []string{vars.Combined}
 	for _, f := range k.cfg.HTTP.LogFormats {
@@ -49,4 +53,9 @@ func (k *checker) checkAccessLog(p *path, l *AccessLog) {
 		}
 	}
 	k.faultAt(p.key("format"), "unknown log format %s%s", quote(l.Format), suggest(l.Format, names))
+}
+
+// Named says whether the log is a file whose name has variables.
+func (l *AccessLog) Named() bool {
+	return strings.Contains(string(l.Path), "$") && !syslog.Is(string(l.Path))
 }

@@ -108,6 +108,9 @@ type Settings struct {
 	// Access logs, each with a line per request. false: none.
 	AccessLogs []AccessLog `toml:"access_log" default:"[{ path = 'logs/access.log' }]" off:"true"`
 
+	// Files of access_log with variables in their names that are kept open: the most, and when they are closed. 0: none.
+	OpenLogFileCache LogFileCache `toml:"open_log_file_cache" default:"{ max = 0 }" example:"{ max = 1000, inactive = '20s', valid = '1m', min_uses = 2 }"`
+
 	// Error logs of what happens with requests, in place of the main error_log: each gets lines of its own level. Their form is the main one's.
 	ErrorLogs []RequestErrorLog `toml:"error_log" default:"[]" example:"['logs/site.error.log']"`
 
@@ -264,8 +267,9 @@ type LogFormat struct {
 // AccessLog is one access log.
 type AccessLog struct {
 	// File, "stdout" or "stderr". The master opens it and passes it on to the workers. Or "syslog:server=ADDRESS[,facility=F][,severity=S][,tag=T][,nohostname]": a syslog server, by
-	// the address of its UDP socket or "unix:PATH".
-	Path string `toml:"path" path:"true" short:"true" required:"true"`
+	// the address of its UDP socket or "unix:PATH". Or a file whose name has variables: it is opened by a worker, with the rights that that has, for each line
+	// (open_log_file_cache), if the request's root is there.
+	Path Template `toml:"path" path:"true" short:"true" required:"true"`
 
 	// Name of a log_format.
 	Format string `toml:"format" default:"combined"`
@@ -278,6 +282,21 @@ type AccessLog struct {
 
 	// A request for which this is "0" or empty has no line. May have variables.
 	If Template `toml:"if" example:"$loggable"`
+}
+
+// LogFileCache is what open_log_file_cache keeps.
+type LogFileCache struct {
+	// The most files of one worker; the one that was used longest ago is closed.
+	Max int `toml:"max" default:"0" max:"100000" short:"true"`
+
+	// How long a file stays open that is not written to.
+	Inactive time.Duration `toml:"inactive" default:"10s" min:"1ms" max:"365d"`
+
+	// How often it is looked whether the file still has its name.
+	Valid time.Duration `toml:"valid" default:"60s" max:"365d"`
+
+	// How often a file has to be used within the time of inactive to be kept open.
+	MinUses int `toml:"min_uses" default:"1" min:"1" max:"1000000000"`
 }
 
 // RequestErrorLog is an error log for lines about requests.

@@ -199,7 +199,7 @@ func logBuffers(c *conf.Config) (bytes int64) {
 	files := map[string]conf.Size{}
 	each := func(s *conf.Settings) {
 		for _, l := range s.AccessLogs {
-			files[l.Path] = max(files[l.Path], l.Buffer)
+			files[string(l.Path)] = max(files[string(l.Path)], l.Buffer)
 		}
 	}
 	for i := range c.HTTP.Servers {

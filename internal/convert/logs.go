@@ -83,6 +83,36 @@ func (c *converter) accessLog(l *level, d *directive) {
 	c.add(l, d, "access_log", list, item{text: braces(fields)})
 }
 
+// openLogFileCache converts open_log_file_cache off | max=N [inactive=TIME] [min_uses=N] [valid=TIME].
+func (c *converter) openLogFileCache(l *level, d *directive) {
+	if len(d.args) == 1 && d.args[0] == "off" {
+		c.set(l, d, "0")
+		return
+	}
+	fields, given := []string(nil), false
+	for _, arg := range d.args {
+		switch name, value, _ := strings.Cut(arg, "="); name {
+		case "max", "min_uses":
+			if value == "0" {
+				c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
+				return
+			}
+			fields = append(fields, name+" = "+number(value))
+			given = given || name == "max"
+		case "inactive", "valid":
+			fields = append(fields, name+" = "+seconds(value))
+		default:
+			c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
+			return
+		}
+	}
+	if !given {
+		c.refuse(l, d, "\"open_log_file_cache\" must have \"max\" parameter")
+		return
+	}
+	c.set(l, d, braces(fields))
+}
+
 // logFormat converts log_format NAME [escape=HOW] TEXT...
 func (c *converter) logFormat(l *level, d *directive) {
 	name, texts := d.args[0], d.args[1:]

@@ -34,6 +34,11 @@
 //
 // Reopening is an exchange of descriptors: what the old file did not take goes to the new one.
 //
+// # Other logs
+//
+// Lines also go to a syslog server (Syslog), and to files whose names are known with the line only (NamedFiles, FileCache): a thread opens and writes those. Neither
+// waits; what is not taken is dropped and counted.
+//
 // # Who owns what
 //
 // The caller owns descriptors, and closes them; a Writer only writes. A Writer belongs to one thread.

@@ -63,7 +63,9 @@ func logPathsOf(config *conf.Config) []string {
 	}
 	addAll := func(s *conf.Settings) {
 		for i := range s.AccessLogs {
-			add(s.AccessLogs[i].Path)
+			if l := &s.AccessLogs[i]; !l.Named() {
+				add(string(l.Path))
+			}
 		}
 		for i := range s.ErrorLogs {
 			add(s.ErrorLogs[i].Path)
@@ -283,15 +285,13 @@ func (m *master) beginRotation(askers []asker) {
 	m.settleRotation()
 }
 
-// passLogs sends a worker those of the new files that its generation writes to, in as many messages as it takes.
+// passLogs sends a worker those of the new files that its generation writes to, in as many messages as it takes. There is one at least: workers have
+// files of their own, too (open_log_file_cache).
 func (m *master) passLogs(w *worker, changed []string) {
 	var paths []string
 	var fds []int
 	bytes := 0
 	flush := func() {
-		if len(paths) == 0 {
-			return
-		}
 		m.serial++
 		err := m.tell(w, ipc.Message{Kind: ipc.Reopen, Serial: m.serial, Paths: paths}, 0, fds...)
 		if err != nil {

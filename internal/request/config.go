@@ -183,7 +183,10 @@ type ErrorPage struct {
 // Log is one access log.
 type Log struct {
 	Writer   *logfile.Writer
-	Syslog   *logfile.Syslog // where Writer is nil
+	Syslog   *logfile.Syslog     // where Writer is nil
+	Files    *logfile.NamedFiles // where both are nil: then Path is the file's name
+	Path     *vars.Template
+	Cache    *logfile.FileCache // of Files; may be nil
 	Template *vars.Template
 	If       *vars.Template // "0" or empty: no line; nil: always one
 }

@@ -72,7 +72,7 @@ func (r *Request) log() {
 			continue
 		}
 		if l.Writer == nil {
-			l.Syslog.Send(l.Template.Append(l.Syslog.Begin(r.engine.Clock.Unix()), r))
+			r.logElsewhere(l)
 			continue
 		}
 		line := l.Template.Append(l.Writer.Begin(), r)

@@ -23,6 +23,21 @@ func (r *Request) errorLog() *logfile.ErrorLog {
 	return r.engine.Log
 }
 
+// logElsewhere writes the request's line to a log that is not a file open already.
+func (r *Request) logElsewhere(l *Log) {
+	if l.Syslog != nil {
+		l.Syslog.Send(l.Template.Append(l.Syslog.Begin(r.engine.Clock.Unix()), r))
+		return
+	}
+	text, _ := r.AppendVariable(r.engine.takeScratch(), vars.DocumentRoot, "")
+	root := len(text)
+	text = l.Path.Append(text, r)
+	path := len(text)
+	text = l.Template.Append(text, r)
+	l.Files.Write(text[:root], text[root:path], text[path:], l.Cache)
+	r.engine.putScratch(text)
+}
+
 // logFields are what every line of the error log says about a request.
 func (r *Request) logFields() []zap.Field {
 	fields := []zap.Field{

@@ -116,6 +116,7 @@ func (w *worker) obey(m ipc.Message, fds []int) {
 // number, after what was buffered has gone to the old one.
 func (w *worker) reopen(m ipc.Message, fds []int) {
 	w.logs.Flush()
+	w.reopenNamed()
 	for i, path := range m.Paths {
 		if old, ok := w.manifest.Log(path); ok {
 			if err := sys.Dup3(fds[i], old); err != nil {

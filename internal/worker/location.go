@@ -63,7 +63,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.ErrorPages, err = b.errorPages(c.ErrorPages); err != nil {
 		return nil, err
 	}
-	if l.Logs, err = b.accessLogs(c.AccessLogs); err != nil {
+	if l.Logs, err = b.accessLogs(c); err != nil {
 		return nil, err
 	}
 	if l.ErrorLog, err = b.errorLog(c.ErrorLogs); err != nil {

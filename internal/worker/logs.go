@@ -16,10 +16,11 @@ import (
 )
 
 // accessLogs opens the logs of a location.
-func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
+func (b *builder) accessLogs(c *conf.Settings) ([]request.Log, error) {
 	var logs []request.Log
+	list := c.AccessLogs
 	for i := range list {
-		log, err := b.accessLog(&list[i])
+		log, err := b.accessLog(&list[i], &c.OpenLogFileCache)
 		if err != nil {
 			return nil, err
 		}
@@ -28,10 +29,14 @@ func (b *builder) accessLogs(list []conf.AccessLog) ([]request.Log, error) {
 	return logs, nil
 }
 
-func (b *builder) accessLog(c *conf.AccessLog) (log request.Log, err error) {
-	if syslog.Is(c.Path) {
-		log.Syslog, err = b.syslogTo(c.Path)
-	} else {
+func (b *builder) accessLog(c *conf.AccessLog, cache *conf.LogFileCache) (log request.Log, err error) {
+	switch path := string(c.Path); {
+	case c.Named():
+		log.Files, log.Cache = b.namedLogs(), b.logCache(cache)
+		log.Path, err = b.compile(path)
+	case syslog.Is(path):
+		log.Syslog, err = b.syslogTo(path)
+	default:
 		log.Writer, err = b.logWriter(c)
 	}
 	if err != nil {
@@ -48,17 +53,44 @@ func (b *builder) accessLog(c *conf.AccessLog) (log request.Log, err error) {
 
 // logWriter opens a file. Logs to one path share one writer.
 func (b *builder) logWriter(c *conf.AccessLog) (*logfile.Writer, error) {
-	fd, ok := b.manifest.Log(c.Path)
+	fd, ok := b.manifest.Log(string(c.Path))
 	if !ok {
 		return nil, fmt.Errorf("manifest: no descriptor for access log %s", c.Path)
 	}
 	return b.logs.Share(logfile.Options{
-		Path: c.Path, FD: fd, BufferBytes: int(c.Buffer), FlushMs: c.Flush.Milliseconds(), Complain: b.complain,
+		Path: string(c.Path), FD: fd, BufferBytes: int(c.Buffer), FlushMs: c.Flush.Milliseconds(), Complain: b.complain,
 	})
 }
 
 // complain says what keeps access logs from being written.
 func (b *builder) complain(err error) { b.log.Error("access log", zap.Error(err)) }
+
+// namedLogs writes the logs whose names have variables.
+func (b *builder) namedLogs() *logfile.NamedFiles {
+	if b.named == nil {
+		b.named = logfile.NewNamedFiles(b.calls.NewThread(), b.complain)
+		b.logCaches = map[conf.LogFileCache]*logfile.FileCache{}
+	}
+	return b.named
+}
+
+// logCache is what open_log_file_cache asks for: one for all places that ask for the same; nil: none.
+func (b *builder) logCache(c *conf.LogFileCache) *logfile.FileCache {
+	if c.Max == 0 {
+		return nil
+	}
+	if b.logCaches[*c] == nil {
+		b.logCaches[*c] = logfile.NewFileCache(c.Max, c.Inactive, c.Valid, c.MinUses)
+	}
+	return b.logCaches[*c]
+}
+
+// reopenNamed has files that are kept open closed, because they may have been moved away.
+func (w *worker) reopenNamed() {
+	for _, cache := range w.logCaches {
+		w.named.Forget(cache)
+	}
+}
 
 // syslogTo is the way to a syslog server. Logs to the same one share it.
 func (b *builder) syslogTo(path string) (*logfile.Syslog, error) {

@@ -50,6 +50,8 @@ type worker struct {
 	stats     *stats.Page
 	turns     turns
 	logs      logfile.Writers
+	named     *logfile.NamedFiles // logs whose names have variables; nil: there are none
+	logCaches map[conf.LogFileCache]*logfile.FileCache
 	names     names
 	zones     zones
 	owner     *shmtx.Owner    // of the locks that the loop's thread takes
@@ -86,6 +88,9 @@ func Run(build string) int {
 		w.turn()
 	}
 	w.logs.Close()
+	if w.named != nil {
+		w.named.Close()
+	}
 	return 0
 }
 

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package logfile
+
+import (
+	"container/list"
+	"os"
+	"time"
+
+	"weir/internal/sys"
+)
+
+// FileCache keeps files open that NamedFiles writes to: nginx's open_log_file_cache. A nil one keeps none. It belongs to the thread.
+type FileCache struct {
+	max      int           // files; the one that was used longest ago leaves
+	inactive time.Duration // how long one stays that is not used
+	valid    time.Duration // how long it is believed to be the file with its name
+	minUses  int           // within inactive, to be kept open
+	byPath   map[string]*list.Element
+	recent   *list.List // of *cachedFile, used last comes first
+}
+
+// cachedFile is a name that has been written to.
+type cachedFile struct {
+	path    string
+	fd      int // -1: it is not open
+	info    os.FileInfo
+	uses    int
+	used    time.Time
+	checked time.Time
+}
+
+// NewFileCache makes a cache.
+func NewFileCache(max int, inactive, valid time.Duration, minUses int) *FileCache {
+	return &FileCache{max: max, inactive: inactive, valid: valid, minUses: minUses, byPath: map[string]*list.Element{}, recent: list.New()}
+}
+
+// open gives a descriptor to append to. keep: it stays the cache's; otherwise it is the caller's to close.
+func (c *FileCache) open(path string, now time.Time) (fd int, keep bool, err error) {
+	if c == nil {
+		fd, err = sys.OpenAppend(path)
+		return fd, false, err
+	}
+	c.expire(now)
+	f := c.entry(path, now)
+	f.uses++
+	f.used = now
+	if f.fd >= 0 && now.Sub(f.checked) >= c.valid {
+		f.check(now)
+	}
+	if f.fd >= 0 {
+		return f.fd, true, nil
+	}
+	if fd, err = sys.OpenAppend(path); err != nil || f.uses < c.minUses {
+		return fd, false, err
+	}
+	if f.info, err = os.Stat(path); err != nil { // it has just been taken away
+		return fd, false, nil
+	}
+	f.fd, f.checked = fd, now
+	return fd, true, nil
+}
+
+// entry finds the entry of a path, or makes one.
+func (c *FileCache) entry(path string, now time.Time) *cachedFile {
+	if e := c.byPath[path]; e != nil {
+		c.recent.MoveToFront(e)
+		return e.Value.(*cachedFile)
+	}
+	if c.recent.Len() >= c.max {
+		c.remove(c.recent.Back())
+	}
+	f := &cachedFile{path: path, fd: -1, used: now}
+	c.byPath[path] = c.recent.PushFront(f)
+	return f
+}
+
+// expire removes what was not used for a while.
+func (c *FileCache) expire(now time.Time) {
+	for e := c.recent.Back(); e != nil && now.Sub(e.Value.(*cachedFile).used) >= c.inactive; e = c.recent.Back() {
+		c.remove(e)
+	}
+}
+
+func (c *FileCache) remove(e *list.Element) {
+	f := c.recent.Remove(e).(*cachedFile)
+	delete(c.byPath, f.path)
+	f.close()
+}
+
+// closeAll forgets everything.
+func (c *FileCache) closeAll() {
+	for e := c.recent.Back(); e != nil; e = c.recent.Back() {
+		c.remove(e)
+	}
+}
+
+// check closes the file if its name is another one's now, or nobody's.
+func (f *cachedFile) check(now time.Time) {
+	f.checked = now
+	if info, err := os.Stat(f.path); err != nil || !os.SameFile(info, f.info) {
+		f.close()
+	}
+}
+
+func (f *cachedFile) close() {
+	if f.fd >= 0 {
+		sys.Close(f.fd)
+		f.fd = -1
+	}
+}
