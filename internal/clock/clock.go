@@ -13,7 +13,7 @@ import (
 
 // The layouts of the rendered texts, in the notation of package time.
 const (
-	layoutHTTP    = "Mon, 02 Jan 2006 15:04:05 GMT"
+	layoutDate    = "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n"
 	layoutLog     = "02/Jan/2006:15:04:05 -0700"
 	layoutISO8601 = "2006-01-02T15:04:05-07:00"
 )
@@ -45,7 +45,7 @@ type Clock struct {
 	offsetNs    int64 // unixNs - ns when last looked at
 	offsetEndNs int64 // the ns from which on the offset has to be taken anew
 
-	httpDate []byte
+	dateLine []byte
 	logTime  []byte
 	iso8601  []byte
 	msec     []byte // its last three digits are set by MsecText
@@ -57,7 +57,7 @@ func New(zone *time.Location) *Clock {
 	c := &Clock{
 		origin:   time.Now(),
 		zone:     zone,
-		httpDate: make([]byte, 0, len(layoutHTTP)),
+		dateLine: make([]byte, 0, len(layoutDate)),
 		logTime:  make([]byte, 0, len(layoutLog)),
 		iso8601:  make([]byte, 0, len(layoutISO8601)),
 		msec:     make([]byte, 0, len("-9223372036.854")),
@@ -101,7 +101,7 @@ func (c *Clock) Set(ns, unixNs int64) {
 	c.ns = ns
 	c.ms = ns / nsPerMs
 	c.unixNs = unixNs
-	if uint64(unixNs-c.secStartNs) >= uint64(nsPerSec) || len(c.httpDate) == 0 {
+	if uint64(unixNs-c.secStartNs) >= uint64(nsPerSec) || len(c.dateLine) == 0 {
 		c.onSecond()
 	}
 }
@@ -115,7 +115,7 @@ func (c *Clock) onSecond() {
 	c.secStartNs = c.sec * nsPerSec
 
 	t := time.Unix(c.sec, 0)
-	c.httpDate = t.UTC().AppendFormat(c.httpDate[:0], layoutHTTP)
+	c.dateLine = t.UTC().AppendFormat(c.dateLine[:0], layoutDate)
 	t = t.In(c.zone)
 	c.logTime = t.AppendFormat(c.logTime[:0], layoutLog)
 	c.iso8601 = t.AppendFormat(c.iso8601[:0], layoutISO8601)
@@ -145,7 +145,10 @@ func (c *Clock) Unix() int64 { return c.sec }
 func (c *Clock) UnixMs() int64 { return c.sec*1000 + (c.unixNs-c.secStartNs)/nsPerMs }
 
 // HTTPDate is an IMF-fixdate (RFC 9110, section 5.6.7), as the Date header field has it. Valid until the next Update.
-func (c *Clock) HTTPDate() []byte { return c.httpDate }
+func (c *Clock) HTTPDate() []byte { return c.dateLine[len("Date: ") : len(c.dateLine)-len("\r\n")] }
+
+// DateLine is the header field Date with HTTPDate, and the end of its line. Valid until the next Update.
+func (c *Clock) DateLine() []byte { return c.dateLine }
 
 // LogTime is local time in the common log format: nginx's $time_local. Valid until the next Update.
 func (c *Clock) LogTime() []byte { return c.logTime }

@@ -15,7 +15,8 @@
 //	                           v  |
 //	                         nextLine, parseField (every rule)  -> finish: Host, framing, Connection -> Done or Bad
 //
-// Bytes are written by the Append functions: what leaves has CR LF, always.
+// Bytes are written by the Append functions: what leaves has CR LF, always. Most fields pass unchanged and stand one behind the other: Exceptions finds
+// those that do not, so that the others are copied together (copy.go).
 //
 // # Who owns what
 //

@@ -46,6 +46,8 @@ type Head struct {
 	seen    fieldSet            // known fields that are there
 	again   fieldSet            // known fields that are there more than once
 	first   [NumFieldIDs]uint16 // index of the first of them; only valid where seen has the id
+	odd     Exceptions          // fields that are never copied with those around them; valid once Parse has said Done
+	others  Exceptions          // fields with names that are not known, likewise
 	last    lastHead
 }
 
@@ -65,7 +67,7 @@ func (h *Head) reset() {
 	h.ContentLength, h.Len = 0, 0
 	h.Minor, h.Chunked, h.KeepAlive, h.Upgrade, h.Refusal = 0, false, false, false, RefusedNone
 	h.stage, h.blank, h.close, h.keep, h.upgrade = stageFirst, 0, false, false, false
-	h.line, h.scan, h.seen, h.again = 0, 0, 0, 0
+	h.line, h.scan, h.seen, h.again, h.odd, h.others = 0, 0, 0, 0, 0, 0
 }
 
 // Shrink gives up the memory of Fields if there is room for more than fields of them. It is for a head that is not needed any more; Reset comes

@@ -105,6 +105,7 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 		return h.refuse(why)
 	}
 	h.stage = stageDone
+	h.noteExceptions()
 	h.remember(buf, lim)
 	return Done
 }

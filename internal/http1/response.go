@@ -18,8 +18,9 @@ const (
 type ResponseHead struct {
 	Head
 
-	Reason Span // may be empty
-	Status int  // 100 to 999
+	Reason    Span // may be empty
+	Status    int  // 100 to 999
+	PlainLine bool // the status line is as weir writes it: HTTP/1.1, single spaces, CR LF
 }
 
 // Reset makes the head ready for the next response and keeps the capacity of Fields. The response after an interim one
@@ -32,8 +33,11 @@ func (h *ResponseHead) Reset() {
 
 func (h *ResponseHead) clear() {
 	h.reset()
-	h.Reason, h.Status = Span{}, 0
+	h.Reason, h.Status, h.PlainLine = Span{}, 0, false
 }
+
+// StatusLine is the status line, its end included. text begins with the head.
+func (h *ResponseHead) StatusLine(text []byte) []byte { return text[:h.Reason.End()+len("\r\n")] }
 
 // Interim says that another response to the same request follows: 1xx, but not 101, after which the connection speaks
 // another protocol (RFC 9110 section 15.2).
@@ -75,6 +79,7 @@ func (h *ResponseHead) Parse(buf []byte, lim *Limits) Verdict {
 		if !h.parseStatusLine(buf[:end]) {
 			return h.refuse(RefusedStatusLine)
 		}
+		h.PlainLine = buf[len("HTTP/1.")] == '1' && h.Reason.Len > 0 && h.scan == end+len("\r\n")
 		h.line, h.stage = h.scan, stageFields
 	case stageDone:
 		return Done
@@ -88,6 +93,7 @@ func (h *ResponseHead) Parse(buf []byte, lim *Limits) Verdict {
 		return h.refuse(why)
 	}
 	h.stage = stageDone
+	h.noteExceptions()
 	h.remember(buf, lim)
 	return Done
 }

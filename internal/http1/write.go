@@ -20,8 +20,16 @@ func AppendStatusLineReason(dst []byte, code int, reason []byte) []byte {
 }
 
 func appendStatus(dst []byte, code int) []byte {
-	return append(dst, 'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ',
-		byte('0'+code/100%10), byte('0'+code/10%10), byte('0'+code%10), ' ')
+	d := StatusDigits(code)
+	return append(dst, 'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', d[0], d[1], d[2], ' ')
+}
+
+// StatusDigits is a status code in three digits. code is 0 to 999.
+func StatusDigits(code int) [3]byte {
+	hundreds := uint32(code) / 100
+	rest := uint32(code) - 100*hundreds
+	tens := rest / 10
+	return [3]byte{'0' + byte(hundreds), '0' + byte(tens), '0' + byte(rest-10*tens)}
 }
 
 // AppendField appends "Name: value\r\n". Neither may have CR, LF or NUL: that is the caller's to know.

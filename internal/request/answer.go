@@ -27,12 +27,25 @@ func (a *answer) reset() {
 	*a = answer{}
 }
 
+// ServerLine is the header field Server with a value, and the end of its line.
+func ServerLine(value string) string { return serverName + value + "\r\n" }
+
+const serverName = "Server: "
+
+// serverField is the value in a ServerLine, which error pages say too; "" without one.
+func serverField(line string) string {
+	if line == "" {
+		return ""
+	}
+	return line[len(serverName) : len(line)-len("\r\n")]
+}
+
 // errorBodyRoom is about the size of a built-in page.
 const errorBodyRoom = 256
 
 // errorBody is the built-in page for a status. Without memory for it the answer has no body.
 func (r *Request) errorBody(status int) []byte {
-	return r.arena.End(appendErrorBody(r.arena.Begin(errorBodyRoom), status, r.loc.ServerField))
+	return r.arena.End(appendErrorBody(r.arena.Begin(errorBodyRoom), status, serverField(r.loc.ServerLine)))
 }
 
 // render is a template's text for this request, in its arena; nil: there is no memory for it.
@@ -263,10 +276,7 @@ func (r *Request) answerShort() verdict {
 func (r *Request) appendAnswerHead(dst []byte) []byte {
 	a := &r.answerPage
 	dst = http1.AppendStatusLine(dst, r.status)
-	if r.loc.ServerField != "" {
-		dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
-	}
-	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
+	dst = append(append(dst, r.loc.ServerLine...), r.engine.Clock.DateLine()...)
 	switch kept := r.accel.contentType; {
 	case kept != nil && r.status < 300 && a.contentType != "":
 		dst = http1.AppendField(dst, "Content-Type", kept)
@@ -313,7 +323,10 @@ func (r *Request) appendConnection(dst []byte) []byte {
 		return append(dst, "Connection: close\r\n"...)
 	}
 	dst = append(dst, "Connection: keep-alive\r\n"...)
-	return append(dst, r.loc.KeepAliveField...)
+	if field := r.loc.KeepAliveField; field != "" {
+		dst = append(dst, field...)
+	}
+	return dst
 }
 
 // appendAddHeaders adds the fields of expires and add_header.
@@ -347,6 +360,9 @@ func addHeaderStatus(status int) bool {
 func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 	start := len(dst)
 	dst = append(dst, h.line...)
+	if h.constant {
+		return dst
+	}
 	from := len(dst)
 	dst = h.Value.Append(dst, r)
 	if len(dst) == from {

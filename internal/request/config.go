@@ -133,7 +133,7 @@ type Location struct {
 	KeepAliveField string // the line "Keep-Alive", or nothing
 	NoChunks       bool   // chunked_transfer_encoding is off
 	ResetTimedOut  bool   // reset_timedout_connection
-	ServerField    string // value of the field Server, and what error pages say
+	ServerLine     string // made by ServerLine, or nothing
 	AddHeaders     []AddHeader
 	AddTrailers    []AddHeader // add_trailer
 	ErrorPages     []ErrorPage
@@ -187,7 +187,7 @@ type Log struct {
 	Files    *logfile.NamedFiles // where both are nil: then Path is the file's name
 	Path     *vars.Template
 	Cache    *logfile.FileCache // of Files; may be nil
-	Template *vars.Template
+	Template *Text
 	If       *vars.Template // "0" or empty: no line; nil: always one
 }
 
@@ -276,21 +276,50 @@ func (p *Proxy) Finish() {
 	if p.Cookies != nil {
 		p.Particular.Add(http1.FieldSetCookie)
 	}
+	if p.Target == nil {
+		for i := range p.SetHeaders {
+			p.SetHeaders[i].prepare(p.variable)
+		}
+	}
+}
+
+// variable is getter for a location whose $proxy_host and $proxy_port are always the same.
+func (p *Proxy) variable(id vars.ID, arg string) vars.Getter[*Request] {
+	switch id {
+	case vars.ProxyHost:
+		return vars.Getter[*Request]{Constant: p.Authority}
+	case vars.ProxyPort:
+		return vars.Getter[*Request]{Constant: p.Port}
+	}
+	return getter(id, arg)
 }
 
 // SetHeader is a field that the config sets. Make it with NewSetHeader.
 type SetHeader struct {
 	Name  string
-	Value *vars.Template
+	Value *Text
 
-	line    string // the name, the colon and the space
-	unclean bool   // a variable in the value may hold bytes that a field cannot
+	template *vars.Template // what Value was made of
+	line     string         // the name, the colon and the space; with the value and the end of the line, where that is always the same
+	constant bool           // it is
+	unclean  bool           // a variable in the value may hold bytes that a field cannot
 }
 
 // NewSetHeader makes a field of a name, which must be a token, and a value.
 func NewSetHeader(name string, value *vars.Template) SetHeader {
 	_, unclean := value.Beyond(cleanVariables...)
-	return SetHeader{Name: name, Value: value, line: name + ": ", unclean: unclean}
+	h := SetHeader{Name: name, template: value, unclean: unclean}
+	h.prepare(getter)
+	return h
+}
+
+// prepare makes what is rendered of the template. A constant may not be unclean, and not be empty: then there is no field.
+func (h *SetHeader) prepare(getter func(vars.ID, string) vars.Getter[*Request]) {
+	h.Value = vars.Bind(h.template, getter)
+	h.line = h.Name + ": "
+	if text, constant := h.Value.Constant(); constant && text != "" && !h.unclean {
+		h.line, h.constant = h.line+text+"\r\n", true
+	}
 }
 
 // cleanVariables cannot hold what ends a line: they are made by weir, or are parts of a head that the parser has passed. Read-only.

@@ -201,7 +201,7 @@ func (h *harness) newBind(o harnessOptions) *Bind {
 	loc := &Location{
 		Path: "/", Prefix: true, KeepaliveTimeoutMs: 75_000, KeepaliveTimeMs: 1 << 40, KeepaliveRequests: 1 << 30,
 		BodyTimeoutMs: 60_000, BodyBlocks: 8, SendTimeoutMs: 60_000, MaxBody: 1 << 20, Linger: LingerOn, LingerTimeMs: 30_000, LingerTimeoutMs: 5_000,
-		ServerField: "weir",
+		ServerLine: ServerLine("weir"),
 	}
 	loc.Proxy = &Proxy{
 		Group: h.group, Authority: "app", Port: "80", ConnectTimeoutMs: 60_000, ReadTimeoutMs: 60_000, SendTimeoutMs: 60_000,
@@ -216,7 +216,7 @@ func (h *harness) newBind(o harnessOptions) *Bind {
 	if o.Log != nil {
 		t, err := vars.CompileLog(vars.CombinedText, vars.EscapeDefault)
 		require.NoError(h.t, err)
-		loc.Logs = []Log{{Writer: o.Log, Template: t}}
+		loc.Logs = []Log{{Writer: o.Log, Template: Prepare(t)}}
 	}
 	if o.Location != nil {
 		o.Location(loc)

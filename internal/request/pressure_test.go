@@ -50,7 +50,7 @@ func TestHeadsMove(t *testing.T) {
 	h := newHarness(t, harnessOptions{Unix: true, Log: log, Blocks: 32})
 	format, err := vars.CompileLog("$request $uri $args $http_x $upstream_http_etag $status", vars.EscapeNone)
 	require.NoError(t, err)
-	h.bind.Default.List[0].Logs[0].Template = format
+	h.bind.Default.List[0].Logs[0].Template = Prepare(format)
 
 	const size = 4 << 20
 	body := bytes.Repeat([]byte("0123456789abcdef"), size/16)

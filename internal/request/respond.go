@@ -254,16 +254,19 @@ func (r *Request) abortResponse() verdict {
 // appendResponseHead makes the head that the client gets from the origin's.
 func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 	u, p := &r.up, r.loc.Proxy
-	if r.status == u.head.Status {
-		dst = http1.AppendStatusLineReason(dst, r.status, u.head.Reason.Of(u.text))
-	} else {
+	switch {
+	case r.status != u.head.Status:
 		dst = http1.AppendStatusLine(dst, r.status)
+	case u.head.PlainLine:
+		dst = append(dst, u.head.StatusLine(u.text)...)
+	default:
+		dst = http1.AppendStatusLineReason(dst, r.status, u.head.Reason.Of(u.text))
 	}
-	if !p.PassServer && r.loc.ServerField != "" {
-		dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
+	if !p.PassServer {
+		dst = append(dst, r.loc.ServerLine...)
 	}
 	if !p.PassDate {
-		dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
+		dst = append(dst, r.engine.Clock.DateLine()...)
 	}
 	dst = r.appendOriginFields(dst, kind)
 	if r.accel.fields != nil {
@@ -295,15 +298,15 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 // appendOriginFields passes on the origin's fields. Lines that stand one behind the other, and are written as weir would write them,
 // are copied together.
 func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
-	fields, text := r.up.head.Fields, r.up.text
+	h, text := &r.up.head, r.up.text
 	particular := r.loc.Proxy.Particular
 	if r.dropsLength(kind) {
 		particular.Add(http1.FieldContentLength)
 	}
-	if r.up.head.Repeats(uint64(singular)) {
+	if h.Repeats(uint64(singular)) {
 		particular |= singular
 	}
-	if r.up.head.Lookup(http1.FieldXAccelCharset) >= 0 {
+	if h.Lookup(http1.FieldXAccelCharset) >= 0 {
 		particular.Add(http1.FieldContentType)
 	}
 	if r.out.trailers {
@@ -321,24 +324,20 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 		particular.Add(http1.FieldExpires)
 		particular.Add(http1.FieldCacheControl)
 	}
-	from, to := uint32(0), uint32(0) // lines to copy
-	for i := range fields {
-		f := &fields[i]
-		if f.Plain && !f.Hop && !particular.Has(f.ID) {
-			if f.Name.Off != to {
-				dst = append(dst, text[from:to]...)
-				from = f.Name.Off
-			}
-			to = f.Value.Off + f.Value.Len + uint32(len("\r\n"))
-			continue
+	exceptions, hidden := h.Exceptions(uint64(particular)), r.loc.Proxy.Hidden
+	for from := 0; ; from++ {
+		i := exceptions.Next(from)
+		if i > from {
+			dst = append(dst, h.Lines(text, from, i)...)
+			from = i
 		}
-		dst = append(dst, text[from:to]...)
-		from = to
-		if !f.Hop && !r.loc.Proxy.Hidden.Has(f.ID) {
+		if i >= len(h.Fields) {
+			return dst
+		}
+		if f := &h.Fields[i]; !f.Hop && !hidden.Has(f.ID) {
 			dst = r.appendOriginField(dst, f, kind)
 		}
 	}
-	return append(dst, text[from:to]...)
 }
 
 // dropsLength says whether the origin's Content-Length says nothing about what the client gets.

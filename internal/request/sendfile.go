@@ -167,8 +167,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	s := &r.file
 	several := s.ranges.Count > 1
 	dst = http1.AppendStatusLine(dst, r.status)
-	dst = http1.AppendFieldString(dst, "Server", r.loc.ServerField)
-	dst = http1.AppendField(dst, "Date", r.engine.Clock.HTTPDate())
+	dst = append(append(dst, r.loc.ServerLine...), r.engine.Clock.DateLine()...)
 	if bodyAllowed(r.status) {
 		switch {
 		case several:

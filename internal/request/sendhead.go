@@ -113,20 +113,27 @@ const notForwarded = 1<<http1.FieldHost | 1<<http1.FieldContentLength | 1<<http1
 
 // appendClientFields passes on the client's fields, less hop-by-hop ones and those that the config sets.
 func (r *Request) appendClientFields(dst []byte) []byte {
-	p := r.loc.Proxy
+	p, h, text := r.loc.Proxy, &r.head, r.buf[r.base:]
 	skip := p.Overridden | notForwarded
-	text := r.buf[r.base:]
-	for i := range r.head.Fields {
-		f := &r.head.Fields[i]
-		if f.Hop || skip.Has(f.ID) {
-			continue
-		}
-		if f.ID == http1.FieldOther && len(p.OverriddenOther) > 0 && r.overriddenOther(f.Name.Of(text)) {
-			continue
-		}
-		dst = appendOriginal(dst, f, text)
+	particular := skip
+	if len(p.OverriddenOther) > 0 {
+		particular.Add(http1.FieldOther)
 	}
-	return dst
+	exceptions := h.Exceptions(uint64(particular))
+	for from := 0; ; from++ {
+		i := exceptions.Next(from)
+		if i > from {
+			dst = append(dst, h.Lines(text, from, i)...)
+			from = i
+		}
+		if i >= len(h.Fields) {
+			return dst
+		}
+		f := &h.Fields[i]
+		if !f.Hop && !skip.Has(f.ID) && !(f.ID == http1.FieldOther && r.overriddenOther(f.Name.Of(text))) {
+			dst = appendOriginal(dst, f, text)
+		}
+	}
 }
 
 func (r *Request) overriddenOther(name []byte) bool {

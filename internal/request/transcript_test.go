@@ -95,8 +95,9 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 		l.Proxy.HTTP10 = d.HasArg("http10")
 		l.Proxy.ConnectTimeoutMs = int64(number("connect_timeout", 60_000))
 		l.Proxy.ReadTimeoutMs = int64(number("read_timeout", 60_000))
-		l.Logs[0].Template, err = vars.CompileLog(transcriptLog, vars.EscapeDefault)
+		format, err := vars.CompileLog(transcriptLog, vars.EscapeDefault)
 		require.NoError(t, err)
+		l.Logs[0].Template = Prepare(format)
 		if d.HasArg("nolinger") {
 			l.Linger = LingerOff
 		}

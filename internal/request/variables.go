@@ -4,6 +4,7 @@
 package request
 
 import (
+	"weir/internal/http1"
 	"weir/internal/vars"
 )
 
@@ -25,6 +26,27 @@ func newVariables() *variables {
 	t.addProxied()
 	t.addFiles()
 	return t
+}
+
+// known are the variables for what is prepared before there is an engine. Read-only.
+var known = newVariables()
+
+// Text is a template that is rendered with every request.
+type Text = vars.Bound[*Request]
+
+// Prepare looks up the variables of a template.
+func Prepare(t *vars.Template) *Text { return vars.Bind(t, getter) }
+
+// getter finds a variable. Fields of the request that have a number are found by it, and not by their name with each request.
+func getter(id vars.ID, arg string) vars.Getter[*Request] {
+	if int(id) >= vars.NumIDs {
+		number := int(id) - vars.NumIDs
+		return vars.Getter[*Request]{Append: func(r *Request, dst []byte, _ string) ([]byte, bool) { return r.appendDefined(dst, number) }}
+	}
+	if field := http1.FieldByName([]byte(arg)); id == vars.HTTPField && field != http1.FieldOther {
+		return vars.Getter[*Request]{Append: func(r *Request, dst []byte, _ string) ([]byte, bool) { return r.appendFieldsOf(dst, field) }}
+	}
+	return vars.Getter[*Request]{Append: known[id]}
 }
 
 // AppendVariable appends the value of a variable. See vars.Source.

@@ -143,7 +143,8 @@ func appendSeconds(dst []byte, ms int64) []byte {
 }
 
 func appendStatus(dst []byte, status int) []byte {
-	return append(dst, byte('0'+status/100%10), byte('0'+status/10%10), byte('0'+status%10))
+	digits := http1.StatusDigits(status)
+	return append(dst, digits[:]...)
 }
 
 // bodyRaw is the number of bytes of the request's body that have been read, framing included.
@@ -213,22 +214,41 @@ func (r *Request) appendNamedField(dst []byte, name string) ([]byte, bool) {
 	return appendFields(dst, &r.head.Head, r.buf[r.base:], name)
 }
 
+// appendFieldsOf is appendNamedField for a field that has a number.
+func (r *Request) appendFieldsOf(dst []byte, id http1.FieldID) ([]byte, bool) {
+	return appendKnownFields(dst, &r.head.Head, r.buf[r.base:], id)
+}
+
 func appendFields(dst []byte, h *http1.Head, text []byte, name string) ([]byte, bool) {
-	if len(h.Fields) == 0 {
-		return dst, false
+	if id := http1.FieldByName([]byte(name)); id != http1.FieldOther {
+		return appendKnownFields(dst, h, text, id)
 	}
-	id := http1.FieldByName([]byte(name))
-	i := h.Lookup(id)
-	if id == http1.FieldOther {
-		i = h.FindNext(text, []byte(name), 0)
-	}
-	if i < 0 {
-		return dst, false
-	}
-	dst = append(dst, h.Fields[i].Value.Of(text)...)
-	for i++; i < len(h.Fields); i++ {
+	found := false
+	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.ID != id || id == http1.FieldOther && !equalLower(f.Name.Of(text), name) {
+		if f.ID != http1.FieldOther || !equalLower(f.Name.Of(text), name) {
+			continue
+		}
+		if found {
+			dst = append(dst, ", "...)
+		}
+		dst, found = append(dst, f.Value.Of(text)...), true
+	}
+	return dst, found
+}
+
+func appendKnownFields(dst []byte, h *http1.Head, text []byte, id http1.FieldID) ([]byte, bool) {
+	first := h.Lookup(id)
+	if first < 0 {
+		return dst, false
+	}
+	dst = append(dst, h.Fields[first].Value.Of(text)...)
+	if !h.Repeats(1 << id) {
+		return dst, true
+	}
+	for i := first + 1; i < len(h.Fields); i++ {
+		f := &h.Fields[i]
+		if f.ID != id {
 			continue
 		}
 		if id == http1.FieldCookie {

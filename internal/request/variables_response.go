@@ -72,7 +72,7 @@ func (r *Request) appendHeadField(dst []byte, name string) ([]byte, bool) {
 	passed := r.up.text != nil && r.loc.Proxy != nil
 	switch {
 	case name == "server" && !(passed && r.loc.Proxy.PassServer):
-		return append(dst, r.loc.ServerField...), true
+		return append(dst, serverField(r.loc.ServerLine)...), true
 	case name == "date" && !(passed && r.loc.Proxy.PassDate):
 		return append(dst, r.engine.Clock.HTTPDate()...), true
 	case name == "connection":

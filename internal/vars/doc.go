@@ -21,6 +21,9 @@
 // Compile; a running worker never sees a variable's name, except the part behind a family prefix
 // ($http_NAME), which is handed to the Source as arg.
 //
+// What is rendered with every request (access logs, header fields) is a Bound: the same program with the Source's functions in the place of the IDs, and what
+// never changes made part of the literals.
+//
 // # Escaping
 //
 // A log template escapes what a Source appends, and nothing else: the literals are the operator's.

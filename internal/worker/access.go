@@ -78,10 +78,12 @@ func realIP(c *conf.AccessSettings) *request.RealIP {
 func (b *builder) clientSettings(l *request.Location, c *conf.Settings) {
 	switch c.ServerTokens {
 	case "off":
+		l.ServerLine = request.ServerLine("weir")
+	case "":
 	case "on", "build":
-		l.ServerField = "weir/" + b.build
+		l.ServerLine = request.ServerLine("weir/" + b.build)
 	default:
-		l.ServerField = string(c.ServerTokens)
+		l.ServerLine = request.ServerLine(string(c.ServerTokens))
 	}
 	if t := c.KeepaliveHeaderTimeout; t > 0 {
 		l.KeepAliveField = "Keep-Alive: timeout=" + strconv.Itoa(int(t/time.Second)) + "\r\n"

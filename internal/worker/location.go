@@ -31,7 +31,6 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		Linger:             request.Linger(c.LingeringClose),
 		LingerTimeMs:       c.LingeringTime.Milliseconds(),
 		LingerTimeoutMs:    c.LingeringTimeout.Milliseconds(),
-		ServerField:        "weir",
 	}
 	redirects(l, &c.RewriteSettings)
 	b.clientSettings(l, c)

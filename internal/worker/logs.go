@@ -42,9 +42,11 @@ func (b *builder) accessLog(c *conf.AccessLog, cache *conf.LogFileCache) (log re
 	if err != nil {
 		return log, err
 	}
-	if log.Template, err = b.logTemplate(c.Format); err != nil {
+	format, err := b.logTemplate(c.Format)
+	if err != nil {
 		return log, err
 	}
+	log.Template = request.Prepare(format)
 	if c.If != "" {
 		log.If, err = b.compile(string(c.If))
 	}

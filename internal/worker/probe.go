@@ -28,7 +28,7 @@ func (w *worker) probeBind() (*request.Bind, error) {
 	}
 	answer := request.ReturnRules(&request.Return{Code: 200, Text: text})
 	server := &request.Server{
-		Default: &request.Location{ServerField: "weir", Rules: answer, SendTimeoutMs: probeHeadMs}, Rules: answer,
+		Default: &request.Location{ServerLine: request.ServerLine("weir"), Rules: answer, SendTimeoutMs: probeHeadMs}, Rules: answer,
 		HeaderTimeoutMs: probeHeadMs, Limits: http1.DefaultLimits(),
 		RequestPool: w.memory.buffers, ConnectionPool: w.memory.buffers, // the one pool that every config has
 	}
