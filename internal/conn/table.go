@@ -95,9 +95,9 @@ func (c *Conn) setPeer(peer netip.AddrPort) {
 	c.peerLen = uint8(len(peer.Addr().AppendTo(c.peerText[:0])))
 }
 
-// At is the connection in a place of the table, 0 to Size-1; nil when there is none. It is for the rare looks at all of them.
+// At is the connection in a place of the table, 0 to Size-1, with a socket or without; nil when there is none. It is for the rare looks at all of them.
 func (t *Table) At(i int) *Conn {
-	if c := &t.conns[i]; c.fd >= 0 {
+	if c := &t.conns[i]; c.fd >= 0 || c.bare {
 		return c
 	}
 	return nil

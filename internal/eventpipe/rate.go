@@ -11,8 +11,11 @@ type Rate struct {
 	After          int64 // bytes that are free of it at first
 }
 
-// RateMax is the highest rate: what is above is taken for it.
-const RateMax = 1 << 40
+// RateMax is the highest rate: what is above is taken for it. What a rate leaves free is no more than afterMax, to which what it allows in a month can be added.
+const (
+	RateMax  = 1 << 40
+	afterMax = 1 << 62
+)
 
 // burstsPerSecond is in how many pieces the bytes of a second go: nginx has one, which a client sees as stops of a second.
 const burstsPerSecond = 10
@@ -26,7 +29,7 @@ type meter struct {
 
 func (m *meter) set(r Rate, nowMs, moved int64) {
 	r.BytesPerSecond = min(r.BytesPerSecond, RateMax)
-	r.After = max(0, r.After-moved)
+	r.After = min(max(0, r.After-moved), afterMax)
 	*m = meter{rate: r, startMs: nowMs, base: moved}
 }
 

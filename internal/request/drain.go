@@ -142,7 +142,7 @@ func (e *Engine) CloseLate() (nextMs int64) {
 		}
 		switch o := c.Owner().(type) {
 		case *Request:
-			if c != o.client || o.goodbye != goodbyeNone {
+			if c != o.client || o.goodbye != goodbyeNone || o.sub != nil && o.sub.parent != nil { // who waits for a subrequest ends it
 				continue
 			}
 			if at := e.lateAt(o); at > now {
@@ -184,6 +184,7 @@ func (r *Request) cut() {
 		r.stopWaiting()
 		r.abandonOrigin()
 		r.gate.reset() // what is still asked about this location is not to let it into the error page's
+		r.file.close() // nor is the list of a folder that is still read to be its answer
 		if r.bodyOpen {
 			r.body.Close()
 		}

@@ -188,6 +188,7 @@ func (r *Request) begin() {
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
 	r.out = outgoing{}
+	r.file.outside = 0
 	r.gate.reset()
 	r.sub = nil
 	r.authenticate = nil

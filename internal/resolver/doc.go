@@ -22,7 +22,8 @@
 //   - An answer is believed only when it comes from the server that was asked (the socket is connected to it), to the port that it was asked from,
 //     with the identifier and the question: the port is the kernel's choice and new for each attempt, the identifier is random.
 //   - Nothing blocks, and each query ends within Options.TimeoutMs.
-//   - A name is asked for once, however many wait for it. At most queriesMax questions are on their way; others wait for their turn.
+//   - A name is asked for once, however many wait for it. At most queriesMax questions are on their way; others wait for their turn. At most entriesMax
+//     names are known or on their way: when all of them are on their way, no further one is asked for (ErrCrowded).
 //   - Everything that is waited for ends: each Entry that is pending has a query.
 //
 // # On failure

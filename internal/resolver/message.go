@@ -20,6 +20,7 @@ var (
 	ErrNotImplemented = errors.New("4: Unimplemented")
 	ErrRefused        = errors.New("5: Operation refused")
 	ErrTimeout        = errors.New("110: Operation timed out")
+	ErrCrowded        = errors.New("too many names are being looked up")
 )
 
 // errIgnored is why a message is taken for none: it is malformed, or the answer to something else.

@@ -125,7 +125,9 @@ func (r *Resolver) lookup(name string, isService bool, deadline int64) *Entry {
 	if e := r.entries[key]; e != nil && (e.Pending() || e.err == nil && r.clock.Ms() < e.expires) {
 		return e
 	}
-	r.makeRoom()
+	if !r.makeRoom() {
+		return &Entry{resolver: r, err: ErrCrowded}
+	}
 	e := &Entry{resolver: r, deadline: deadline, aliasTTL: 1<<31 - 1}
 	r.entries[key] = e
 	if isService {
@@ -140,10 +142,10 @@ func (r *Resolver) lookup(name string, isService bool, deadline int64) *Entry {
 	return e
 }
 
-// makeRoom forgets names that are known, those that have expired first.
-func (r *Resolver) makeRoom() {
+// makeRoom forgets names that are known, those that have expired first. False: all that there is room for are being looked up.
+func (r *Resolver) makeRoom() bool {
 	if len(r.entries) < entriesMax {
-		return
+		return true
 	}
 	now := r.clock.Ms()
 	for key, e := range r.entries {
@@ -153,12 +155,13 @@ func (r *Resolver) makeRoom() {
 	}
 	for key, e := range r.entries {
 		if len(r.entries) < entriesMax {
-			return
+			return true
 		}
 		if !e.Pending() {
 			delete(r.entries, key)
 		}
 	}
+	return len(r.entries) < entriesMax
 }
 
 // onAddresses takes the answer to one of the questions about a name.

@@ -228,3 +228,26 @@ func TestMany(t *testing.T) {
 	r.await(r.Lookup("gone.example", ""))
 	require.LessOrEqual(t, len(r.entries), entriesMax)
 }
+
+// TestTooManyNames: who asks for ever more names, that no server answers, takes no more memory than for those that there is room for, and others are found again afterwards.
+func TestTooManyNames(t *testing.T) {
+	s := dnstest.New(t)
+	s.Behave(dnstest.Behaviour{Silent: true})
+	r := newRig(t, func(o *Options) { o.TimeoutMs = 300 }, s)
+	var last *Entry
+	for i := range entriesMax + 10 {
+		e := r.Lookup(fmt.Sprintf("n%d.example", i), "")
+		require.Equal(t, i < entriesMax, e.Pending())
+		if e.Pending() {
+			last = e
+		} else {
+			require.Equal(t, ErrCrowded.Error(), text(e))
+		}
+	}
+	require.Len(t, r.entries, entriesMax)
+	r.await(last)
+	s.Behave(dnstest.Behaviour{})
+	s.SetAddrs("again.example", 5, "127.0.0.1")
+	require.Equal(t, "127.0.0.1", text(r.await(r.Lookup("again.example", ""))))
+	require.LessOrEqual(t, len(r.entries), entriesMax)
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The trailer section of a response that is compressed on its way stands behind its last chunk, as without compression.
+func TestGzipWithTrailers(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // nginx's gzip comes behind the trailers that are passed on as well, but 1.22 passes none on
+	page := strings.Repeat("some text. ", 5000)
+	o := answering(t, func(*request) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTrailer: X-End\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-End: reached\r\n\r\n", len(page), page)
+	})
+	p := start(t, site{origin: o.addr, location: "gzip = true\nproxy_pass_trailers = true"})
+	c := p.dial()
+	for range 2 { // the connection goes on
+		c.send("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nAccept-Encoding: gzip\r\n\r\n")
+		r := c.read("GET")
+		if text := unpack(t, r.body); text != page || r.trailer.get("X-End") != "reached" {
+			t.Errorf("%d bytes of body, %d of them unpacked are right, trailer %q", len(r.body), len(text), r.trailer)
+		}
+	}
+}
+
+// What one request has asked of a file is not in the answer to another.
+func TestContentRangeIsOfItsRequest(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"a.txt": "0123456789"})
+	p := start(t, site{proxyPass: "-", http: fmt.Sprintf("root = %q", dir), more: location("= /none", "return = 416")})
+	c := p.dial()
+	c.send("GET /a.txt HTTP/1.1\r\nHost: h\r\nRange: bytes=50-\r\n\r\n")
+	if r := c.read("GET"); r.status != 416 || r.fields.get("Content-Range") != "bytes */10" {
+		t.Errorf("status %d, Content-Range %q", r.status, r.fields.get("Content-Range"))
+	}
+	if r := c.get("/none", 416); r.fields.has("Content-Range") {
+		t.Errorf("another request's Content-Range: %q", r.fields.get("Content-Range"))
+	}
+}
+
+// A mirrored request whose origin is silent keeps no worker beyond worker_shutdown_timeout.
+func TestMirrorDoesNotHoldAWorker(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	never := make(chan struct{})
+	o := newOrigin(t, func(c *originConn) {
+		for r := c.request(); r != nil; r = c.request() {
+			if r.target == "/copy" {
+				c.await(never)
+				return
+			}
+			c.write(ok("here"))
+		}
+	})
+	p := start(t, site{origin: o.addr, main: `worker_shutdown_timeout = "200ms"`, location: `mirror = ["/copy"]`, more: location("= /copy", `proxy_pass = "http://app"`)})
+	p.dial().get("/", 200)
+	eventually(t, ioDeadline, "the copy at the origin", func() bool {
+		for _, r := range o.seen() {
+			if r.target == "/copy" {
+				return true
+			}
+		}
+		return false
+	})
+	p.signal(syscall.SIGQUIT)
+	p.wait(stopDeadline)
+	if strings.Contains(p.stderr.String(), "killed") {
+		t.Errorf("the worker had to be killed:\n%s", p.stderr)
+	}
+}
