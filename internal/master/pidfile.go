@@ -33,8 +33,8 @@ const (
 	newSuffix = ".new"
 )
 
-// lockPidFile takes the pid file, or says which process has it. The file keeps its content until write. An empty
-// path means that there is none.
+// lockPidFile takes the pid file, or says which process has it. A file that is there keeps its content until write; one that is not gets
+// its name then, so that who waits for a pid file to connect, as one does with nginx, finds sockets that listen. An empty path means that there is none.
 func lockPidFile(path string) (*pidFile, error) {
 	if path == "" {
 		return &pidFile{}, nil
@@ -45,17 +45,24 @@ func lockPidFile(path string) (*pidFile, error) {
 	removeUnlocked(path + oldSuffix)
 	removeUnlocked(path + newSuffix)
 	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
+		file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		if errors.Is(err, os.ErrNotExist) {
+			p, err := lockNewPidFile(path)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+				return p, nil // and nobody takes the name from now on: it leads over the other one
+			}
+			p.remove()
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		if errno := sys.FlockTry(int(file.Fd())); errno != 0 {
-			owner := readPid(file)
+		if err := lockFile(file, path); err != nil {
 			file.Close()
-			if errno == sys.EAGAIN {
-				return nil, fmt.Errorf("weir is running already%s: pid file %s is locked", owner.text(), path)
-			}
-			return nil, fmt.Errorf("flock(%s): %w", path, errno)
+			return nil, err
 		}
 		p := &pidFile{path: path, file: file, own: ownFileAt(path), stale: int(readPid(file))}
 		held, err1 := file.Stat()
@@ -64,6 +71,18 @@ func lockPidFile(path string) (*pidFile, error) {
 			return p, nil
 		}
 		file.Close() // it was removed by its owner, who was just leaving
+	}
+}
+
+// lockFile takes the lock of an open file, or says who has it.
+func lockFile(file *os.File, path string) error {
+	switch errno := sys.FlockTry(int(file.Fd())); errno {
+	case 0:
+		return nil
+	case sys.EAGAIN:
+		return fmt.Errorf("weir is running already%s: pid file %s is locked", readPid(file).text(), path)
+	default:
+		return fmt.Errorf("flock(%s): %w", path, errno)
 	}
 }
 
@@ -112,18 +131,26 @@ func (p *pidFile) put() error {
 	return p.file.Truncate(int64(len(text)))
 }
 
-// lockNewPidFile makes the pid file of a new master, which takes the name of the old one's when it is written: there is no moment without one.
+// lockNewPidFile makes a pid file that takes its name, also over that of an old master, when it is written: there is no moment in which a new master has the name and does not serve,
+// and none without one in an upgrade.
 func lockNewPidFile(path string) (*pidFile, error) {
 	p := &pidFile{path: path, pending: path + newSuffix}
 	removeUnlocked(p.pending)
 	var err error
-	if p.file, err = os.OpenFile(p.pending, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644); err != nil {
+	if p.file, err = os.OpenFile(p.pending, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644); errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("weir is starting already: pid file %s is locked", p.pending)
+	}
+	if err != nil {
 		return nil, err
 	}
 	p.own = ownFileAt(p.pending)
-	if errno := sys.FlockTry(int(p.file.Fd())); errno != 0 {
-		p.remove()
-		return nil, fmt.Errorf("flock(%s): %w", p.pending, errno)
+	if err := lockFile(p.file, p.pending); err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	if !p.own.there() { // another start took it for one that was left behind
+		p.file.Close()
+		return nil, fmt.Errorf("weir is starting already: pid file %s was taken away", p.pending)
 	}
 	if err := p.put(); err != nil { // a full disk is found out before the upgrade is decided
 		p.remove()

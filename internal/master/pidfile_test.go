@@ -30,6 +30,9 @@ func TestPidFileChangesHands(t *testing.T) {
 	}
 	old, err := lockPidFile(path)
 	require.NoError(t, err)
+	require.NoFileExists(t, path, "who sees a new pid file may connect")
+	_, err = lockPidFile(path)
+	require.ErrorContains(t, err, "weir is starting already")
 	require.NoError(t, old.write())
 	own := inode(path)
 
@@ -77,6 +80,13 @@ func TestPidFileChangesHands(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+oldSuffix, []byte("1\n"), 0o644)) // left behind by a master that was killed
 	again, err := lockPidFile(path)
 	require.NoError(t, err)
+	require.Equal(t, []string{"weir.pid.new"}, files())
+	require.NoError(t, again.write())
 	require.Equal(t, []string{"weir.pid"}, files())
+	again.unlock() // killed: its file stays
+	again, err = lockPidFile(path)
+	require.NoError(t, err)
+	require.Equal(t, os.Getpid(), again.stale)
 	again.remove()
+	require.Empty(t, files())
 }

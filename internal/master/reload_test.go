@@ -95,6 +95,7 @@ func TestAFailedReloadChangesNothing(t *testing.T) {
 			if strings.HasPrefix(c.settings, "pid") {
 				other, err := lockPidFile(w.path("other.pid"))
 				require.NoError(t, err)
+				require.NoError(t, other.write())
 				defer other.remove()
 			}
 			w.configure(c.mode, c.settings)
