@@ -12,6 +12,13 @@ func (k *checker) checkSlowStart(p *path, u *Upstream, s *UpstreamServer) {
 	}
 }
 
+// checkMaxConns checks that what is counted of all groups' origins, and those who wait for them, has room in one zone.
+func (k *checker) checkMaxConns() {
+	if size := k.cfg.MaxConnsBytes(); size > MaxConnsBytesMost {
+		k.faultAt((*path)(nil).key("http").key("upstream"), "max_conns and queue of all groups take %d bytes of shared memory, at most %d are possible: make the queues smaller", size, MaxConnsBytesMost)
+	}
+}
+
 // checkRoute checks that a route can stand in a cookie.
 func (k *checker) checkRoute(p *path, route string) {
 	for i := range len(route) {

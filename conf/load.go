@@ -69,6 +69,7 @@ func decode(root *node, prefix string) (cfg *Config, warnings, faults Faults) {
 	k.check()
 	if len(c.faults) == 0 {
 		k.resolve()
+		k.checkMaxConns()
 	}
 	c.warnings.sort()
 	c.faults.sort()

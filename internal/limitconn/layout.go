@@ -12,7 +12,7 @@ import (
 
 const (
 	kind       = "limit_conn"
-	kindLayout = 3
+	kindLayout = 4
 
 	// KeyMax is the longest key that is stored as it is: see package zonekey.
 	KeyMax = zonekey.Max
@@ -34,7 +34,8 @@ type header struct {
 	calls   shm.Offset // 36: callLists; nil until somebody waits for the first time
 	waiting uint32     // 40: waiters in lines
 	called  uint32     // 44: waiters that have been called and have not come yet
-	_       [16]byte   // 48
+	size    uint64     // 48: Zone.SizeBytes; only Grow changes it
+	_       [8]byte    // 56
 
 	counters counters        // 64
 	waits    waitCounters    // 120

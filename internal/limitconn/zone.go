@@ -6,6 +6,7 @@ package limitconn
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"weir/internal/rbtree"
 	"weir/internal/shm"
@@ -48,8 +49,10 @@ func Create(o Options, owner *shmtx.Owner) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	slab.Format(segment)
-	z := over(segment, mutex, NoSlot)
+	z, err := format(segment, mutex, o)
+	if err != nil {
+		return nil, errors.Join(err, z.Close())
+	}
 	tx := z.mutex.Lock()
 	lists, ok := z.pool.Alloc(tx, shm.PageBytes)
 	if ok {
@@ -61,6 +64,57 @@ func Create(o Options, owner *shmtx.Owner) (*Zone, error) {
 		return nil, errors.Join(fmt.Errorf("zone %q: no page for the slot lists", o.Name), z.Close())
 	}
 	return z, nil
+}
+
+// format makes the allocator of a new zone. With an error the zone is only good for closing.
+func format(segment *shm.Zone, mutex *shmtx.Mutex, o Options) (*Zone, error) {
+	if o.MostBytes == 0 {
+		slab.Format(segment)
+	} else if _, err := slab.FormatPart(segment, o.SizeBytes); err != nil {
+		return over(segment, mutex, NoSlot), err
+	}
+	z := over(segment, mutex, NoSlot)
+	z.h.size = uint64(o.SizeBytes &^ (shm.PageBytes - 1))
+	return z, nil
+}
+
+// SizeBytes is the size of the zone. Of one that can grow it is what it has grown to.
+func (z *Zone) SizeBytes() int64 {
+	most := z.Handle.SizeBytes()
+	if !z.shm.Part() {
+		return most
+	}
+	return int64(min(atomic.LoadUint64(&z.h.size), uint64(most)))
+}
+
+// Grow makes a zone that was made with MostBytes as large as one of sizeBytes, while all who have it go on; a zone that is as large already stays as it is. It is for the
+// master. The error says that there is no memory for it, or that the zone is damaged.
+func (z *Zone) Grow(sizeBytes int64) error {
+	if most := z.Handle.SizeBytes(); sizeBytes > most {
+		return fmt.Errorf("zone %q: size %d is too large: at most %d", z.Name(), sizeBytes, most)
+	}
+	if err := z.pool.Reserve(sizeBytes); err != nil {
+		return err
+	}
+	if z.grow(sizeBytes) == Damaged {
+		return fmt.Errorf("zone %q: growing: %w", z.Name(), ErrDamaged)
+	}
+	return nil
+}
+
+func (z *Zone) grow(sizeBytes int64) (verdict Verdict) {
+	var tx *shmtx.Tx
+	defer z.guard(&tx, &verdict)
+	tx = z.mutex.Lock()
+	if z.h.state == stateRebuilding {
+		z.mutex.Unlock()
+		return Damaged
+	}
+	if z.pool.Grow(tx, sizeBytes) {
+		tx.Put64(&z.h.size, uint64(sizeBytes&^(shm.PageBytes-1)))
+	}
+	z.mutex.Unlock()
+	return Passed
 }
 
 // Attach maps a zone made by another process. A worker gives its slot; a process that takes no connections, NoSlot. The zone then owns fd;

@@ -3,7 +3,15 @@
 
 package master
 
-import "weir/internal/sight"
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"weir/internal/ipc"
+	"weir/internal/logfile"
+	"weir/internal/sight"
+)
 
 // made is the zones that were made for a change, or why one of them could not be.
 type made struct {
@@ -15,23 +23,30 @@ type made struct {
 // makeZones makes the zones that a change asks for and that the present generation does not have, in another goroutine: meanwhile the loop does what it has to do
 // for those who serve. When they are there, onMade goes on.
 func (m *master) makeZones(c *change) {
-	var wanted []zoneOptions
+	var wanted, kept []zoneOptions
+	var present []*zone // of those that are kept
 	for _, o := range wantedZones(c.gen.config) {
-		if present := m.presentGeneration().zone(o.name); present == nil || !present.matches(&o) {
+		if z := m.presentZone(&o); z != nil && z.matches(&o) {
+			kept, present = append(kept, o), append(present, z)
+		} else {
 			wanted = append(wanted, o)
 		}
 	}
 	c.making = true
 	origins := sight.PeerNames(c.gen.config)
 	restore := m.freshPeers
-	if m.freshPeers = false; len(wanted) == 0 && len(origins) == 0 && !restore {
-		m.onMade(made{change: c})
-		return
-	}
+	m.freshPeers = false
+	used := m.zones.use() // while they grow
 	go func() {
+		defer m.zones.done(used)
 		result := made{change: c, err: m.keeper.registerPeers(origins)}
 		if restore && result.err == nil {
 			m.keeper.restoreOrders(c.gen.config)
+		}
+		for i := range present {
+			if result.err == nil {
+				result.err = m.keeper.grow(present[i], &kept[i])
+			}
 		}
 		for _, o := range wanted {
 			if result.err != nil {
@@ -65,4 +80,22 @@ func (m *master) onMade(result made) {
 	}
 	m.openZones(c.gen, result.zones)
 	m.startWorkers(c)
+}
+
+// presentZone is the zone that a new generation goes on with, if it matches; nil: there is none. That of max_conns stays when a config has no use for it: older generations may.
+func (m *master) presentZone(o *zoneOptions) *zone {
+	if o.kind == ipc.KindMaxConns {
+		return m.zones.ofKind(o.kind)
+	}
+	return m.presentGeneration().zone(o.name)
+}
+
+// grow makes a zone as large as a config wants it, if it can grow.
+func (k *keeper) grow(z *zone, o *zoneOptions) error {
+	before := z.SizeBytes()
+	grown, err := z.grow(o)
+	if grown && err == nil {
+		k.log(logfile.LevelNotice, fmt.Sprintf("zone %q has grown", o.name), zap.Int64("size", z.SizeBytes()), zap.Int64("size_before", before))
+	}
+	return err
 }

@@ -141,7 +141,9 @@ func (k *keeper) ordersOf(config *conf.Config) []savedOrder {
 		}
 		list = append(list, savedOrder{n.Group, n.Address, a.String()})
 	}
-	slices.SortFunc(list, func(a, b savedOrder) int { return bytes.Compare([]byte(a.Upstream+"\x00"+a.Peer), []byte(b.Upstream+"\x00"+b.Peer)) })
+	slices.SortFunc(list, func(a, b savedOrder) int {
+		return bytes.Compare([]byte(a.Upstream+"\x00"+a.Peer), []byte(b.Upstream+"\x00"+b.Peer))
+	})
 	return list
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/conf"
 	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
@@ -41,8 +42,10 @@ type content interface {
 	Mutex() *shmtx.Mutex
 	Check() []error
 
-	// matches says whether the zone can go on serving a config that asks for o.
+	// matches says whether the zone can go on serving a config that asks for o, once it has grown.
 	matches(o *zoneOptions) bool
+	// grow makes it as large as o says, if it can grow and is not. It takes its time, and the lock.
+	grow(o *zoneOptions) (grown bool, err error)
 	// numbers are the present ones; with try, false when somebody has the lock.
 	numbers(try bool) (zoneNumbers, bool)
 	// reap gives back what a dead worker held.
@@ -75,7 +78,11 @@ func createContent(o *zoneOptions, owner *shmtx.Owner) (content, error) {
 		z, err := limitreq.Create(limitreq.Options{Name: o.name, Key: o.key, SizeBytes: o.sizeBytes, Mutex: o.mutex}, owner)
 		return rates{z}, err
 	}
-	z, err := limitconn.Create(limitconn.Options{Name: o.name, Key: o.key, SizeBytes: o.sizeBytes, Mutex: o.mutex}, owner)
+	options := limitconn.Options{Name: o.name, Key: o.key, SizeBytes: o.sizeBytes, Mutex: o.mutex}
+	if o.kind == ipc.KindMaxConns {
+		options.MostBytes = conf.MaxConnsBytesMost
+	}
+	z, err := limitconn.Create(options, owner)
 	return connections{z}, err
 }
 
@@ -102,7 +109,17 @@ func attachContent(kind string, fd int, owner *shmtx.Owner) (content, zoneOption
 type connections struct{ *limitconn.Zone }
 
 func (c connections) matches(o *zoneOptions) bool {
+	if o.kind == ipc.KindMaxConns { // there is one, for as long as weir runs
+		return true
+	}
 	return o.kind != ipc.KindLimitReq && c.Matches(limitconn.Options{Name: o.name, Key: o.key, SizeBytes: o.sizeBytes, Mutex: o.mutex})
+}
+
+func (c connections) grow(o *zoneOptions) (bool, error) {
+	if o.kind != ipc.KindMaxConns || c.SizeBytes() >= o.sizeBytes {
+		return false, nil
+	}
+	return true, c.Grow(o.sizeBytes)
 }
 
 func (c connections) numbers(try bool) (zoneNumbers, bool) {
@@ -148,6 +165,8 @@ type rates struct{ *limitreq.Zone }
 func (r rates) matches(o *zoneOptions) bool {
 	return o.kind == ipc.KindLimitReq && r.Matches(limitreq.Options{Name: o.name, Key: o.key, SizeBytes: o.sizeBytes, Mutex: o.mutex})
 }
+
+func (r rates) grow(*zoneOptions) (bool, error) { return false, nil }
 
 func (r rates) numbers(try bool) (zoneNumbers, bool) {
 	var s limitreq.Status

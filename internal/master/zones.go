@@ -117,6 +117,18 @@ func (s *zones) use() []*zone {
 	return slices.Clone(s.open)
 }
 
+// ofKind is the only zone of a kind of which there is one; nil: there is none.
+func (s *zones) ofKind(kind string) *zone {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, z := range s.open {
+		if z.options.kind == kind {
+			return z
+		}
+	}
+	return nil
+}
+
 // done ends the use of zones.
 func (s *zones) done(used []*zone) {
 	s.mu.Lock()
@@ -240,7 +252,7 @@ func (m *master) closeAcceptMutex(g *generation) {
 // openZones gives a generation its zones: those of the present one that it can go on with, and those that were made for it.
 func (m *master) openZones(g *generation, made []*zone) {
 	for _, o := range wantedZones(g.config) {
-		present := m.presentGeneration().zone(o.name)
+		present := m.presentZone(&o)
 		z := present
 		if present == nil || !present.matches(&o) {
 			z, made = made[0], made[1:]
@@ -317,7 +329,7 @@ func (m *master) leaveZones() {
 		})
 	}
 	left := m.zones.retain(func(z *zone) bool {
-		return m.current.zone(z.options.name) == z || // it may have drained
+		return z.options.kind == ipc.KindMaxConns || m.current.zone(z.options.name) == z || // it may have drained
 			slices.ContainsFunc(m.countingGenerations(), func(g *generation) bool { return g.countsIn(z) })
 	})
 	for _, z := range left {

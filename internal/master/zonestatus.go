@@ -4,6 +4,7 @@
 package master
 
 import (
+	"weir/internal/ipc"
 	"weir/internal/limitconn"
 	"weir/internal/shmtx"
 	"weir/internal/slab"
@@ -110,6 +111,9 @@ func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
 		if m.current.zone(z.options.name) == z {
 			v.state, v.generation = m.current.state, m.current.number
 			own = append(own, v)
+			continue
+		}
+		if v.generation == 0 && z.options.kind == ipc.KindMaxConns { // it stays for who may want it again
 			continue
 		}
 		others = append(others, v)

@@ -49,7 +49,7 @@ func Create(slots int, lock shmtx.Kind, owner *shmtx.Owner) (*Zone, error) {
 // Attach maps a zone made by another process. A worker gives its slot; a process that sends no requests, NoSlot. The zone then owns fd; when an error is
 // returned, fd is still the caller's.
 func Attach(fd int, owner *shmtx.Owner, slot int) (*Zone, error) {
-	segment, err := shm.AttachPart(fd, kind, kindLayout)
+	segment, err := shm.Attach(fd, kind, kindLayout)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ const (
 )
 
 // Layout is the version of the bytes described in this package, shmtx, slab and rbtree.
-const Layout = 1
+const Layout = 2
 
 // magic says "weirzone" when read as bytes.
 const magic = 0x656e6f7a72696577

@@ -19,7 +19,8 @@ type Zone struct {
 	limit uint32 // 8-byte words behind LockArea
 	fault Fault  // what At panics with
 	mem   []byte
-	fd    int // -1: private memory
+	part  bool // a part of it may not be reserved
+	fd    int  // -1: private memory
 }
 
 // Options say what Create makes.
@@ -84,23 +85,14 @@ func (o *Options) check() error {
 // Attach maps a zone made by another process and checks that it is one of the wanted kind and layout. The zone then owns fd;
 // when an error is returned, fd is still the caller's.
 func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
-	return attach(fd, kind, kindLayout, false)
-}
-
-// AttachPart is Attach for a zone that was made with ReservedBytes.
-func AttachPart(fd int, kind string, kindLayout uint32) (*Zone, error) {
-	return attach(fd, kind, kindLayout, true)
-}
-
-func attach(fd int, kind string, kindLayout uint32, part bool) (*Zone, error) {
-	size, err := sys.SharedFileSize(fd)
+	size, whole, err := sys.SharedFileSize(fd)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
 	if size < MinBytes || size > MaxBytes {
 		return nil, fmt.Errorf("zone at descriptor %d: %d bytes: a zone has %d to %d", fd, size, MinBytes, int64(MaxBytes))
 	}
-	z, err := mapZone(fd, size, part)
+	z, err := mapZone(fd, size, !whole)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
@@ -148,7 +140,9 @@ func mapZone(fd int, size int64, part bool) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	return over(mem, fd), nil
+	z := over(mem, fd)
+	z.part = part
+	return z, nil
 }
 
 func over(mem []byte, fd int) *Zone {
@@ -221,18 +215,33 @@ func (z *Zone) SamePIDNamespace() bool {
 	return own == created || own == 0 || created == 0
 }
 
+// Part says whether a part of the zone may not be reserved: it was made with ReservedBytes.
+func (z *Zone) Part() bool { return z.part }
+
+// Range is a piece of a zone.
+type Range struct {
+	From  Offset
+	Bytes int64
+}
+
 // Fork makes a zone of the same size in private memory, filled with zeros, for a copy to look at leisure. The caller copies with
-// CopyRange, and closes it. Its pages are all there already, so that copying, done under the lock, meets no page fault.
-func (z *Zone) Fork() (*Zone, error) {
-	mem, err := sys.MapAnonymous(len(z.mem))
+// CopyRange, and closes it. The pages of the ranges, which the caller means to copy, are there already, so that copying, done under the lock, meets no page fault.
+func (z *Zone) Fork(ranges ...Range) (*Zone, error) {
+	enter := sys.MapAnonymous
+	if z.part {
+		enter = sys.MapSparse
+	}
+	mem, err := enter(len(z.mem))
 	if err != nil {
 		return nil, err
 	}
-	for i := 0; i < len(mem); i += PageBytes {
-		mem[i] = 0
+	for _, r := range ranges {
+		for i := int64(r.From) &^ (PageBytes - 1); i < min(int64(r.From)+r.Bytes, int64(len(mem))); i += PageBytes {
+			mem[i] = 0
+		}
 	}
 	private := over(mem, -1)
-	private.fault.Zone = z.fault.Zone
+	private.part, private.fault.Zone = z.part, z.fault.Zone
 	return private, nil
 }
 

@@ -105,7 +105,7 @@ func TestSealed(t *testing.T) {
 func TestAttachRefuses(t *testing.T) {
 	for want, spoil := range map[string]func(z *Zone){
 		"not a zone":                     func(z *Zone) { z.identity().magic++ },
-		"layout 2, want 1":               func(z *Zone) { z.identity().layout = 2 },
+		"layout 3, want 2":               func(z *Zone) { z.identity().layout = 3 },
 		"size 5, mapped":                 func(z *Zone) { z.identity().size = 5 },
 		"the name has 0 bytes":           func(z *Zone) { z.identity().nameLen = 0 },
 		"the kind has 99 bytes":          func(z *Zone) { z.identity().kindLen = 99 },
@@ -181,7 +181,7 @@ func TestFork(t *testing.T) {
 	z := create(t, MinBytes)
 	*At[uint64](z, DataArea) = 1
 	*At[uint64](z, DataArea+PageBytes) = 2
-	private, err := z.Fork()
+	private, err := z.Fork(Range{0, z.SizeBytes()})
 	require.NoError(t, err)
 	z.CopyRange(private, 0, int(DataArea)+8)
 	require.Equal(t, "test", private.Name())

@@ -29,9 +29,9 @@ func (p *Pool) Check() (faults []error) {
 			faults = append(c.faults, err) // what comes after it cannot be reached
 		}
 	}()
-	first, pages := split(p.zone.SizeBytes())
-	if p.h.pages != pages || p.h.firstPage != first || p.h.firstDesc != shm.DataArea {
-		c.report("slab: %d pages from %#x, want %d from %#x", p.h.pages, p.h.firstPage, pages, first)
+	first, pages := p.pagesFor()
+	if p.h.pages != pages || p.h.again != pages || p.h.firstPage != first || p.h.firstDesc != shm.DataArea {
+		c.report("slab: %d pages (%d) from %#x, want %d from %#x", p.h.pages, p.h.again, p.h.firstPage, pages, first)
 		return c.faults
 	}
 	c.walkList("free runs", p.h.freeRuns)

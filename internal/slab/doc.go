@@ -30,5 +30,5 @@
 //
 // A call that can only come from a damaged zone or a bug (a second Free, an offset inside a slot) panics with a *shm.Fault, before it has changed anything.
 //
-// What is not here: nginx's calloc (callers fill what they get), and growing: a zone has its size for life.
+// What is not here: nginx's calloc (callers fill what they get), and giving memory back: a zone may grow (grow.go), and never shrinks.
 package slab

@@ -18,7 +18,7 @@ const (
 
 // header stands at shm.AllocArea. It is changed through the transaction, under the zone's lock, but for what is said to be a plain counter.
 type header struct {
-	pages     uint32     // 0: pages in the pool; never changes
+	pages     uint32     // 0: pages in the pool; only Grow changes it
 	freePages uint32     // 4: of those, in free runs
 	firstDesc shm.Offset // 8: descriptors, one per page; never changes
 	firstPage shm.Offset // 12: never changes
@@ -27,6 +27,8 @@ type header struct {
 	requests  uint64     // 24: for runs of pages; plain counter
 	fails     uint64     // 32: of those, refused; plain counter
 	classes   [numClasses]class
+	again     uint32 // 328: pages once more, for RestoreHeader
+	_         uint32
 }
 
 // class is the pages cut into slots of one size.

@@ -18,9 +18,14 @@ type Pool struct {
 
 // Format makes the whole data area of a new zone one free run of pages. Nobody else has the zone yet, so there is no transaction.
 func Format(z *shm.Zone) *Pool {
+	_, pages := split(z.SizeBytes())
+	return format(z, pages)
+}
+
+func format(z *shm.Zone, pages uint32) *Pool {
 	p := Open(z)
-	first, pages := split(z.SizeBytes())
-	*p.h = header{pages: pages, freePages: pages, firstDesc: shm.DataArea, firstPage: first, freeRuns: shm.DataArea}
+	first, _ := split(z.SizeBytes())
+	*p.h = header{pages: pages, again: pages, freePages: pages, firstDesc: shm.DataArea, firstPage: first, freeRuns: shm.DataArea}
 	for i := range pages {
 		*p.desc(p.descAt(i)) = desc{}
 	}

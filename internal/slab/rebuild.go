@@ -13,8 +13,8 @@ import (
 // RestoreHeader writes anew what never changes in the header: the first step to rebuild a damaged pool.
 func (p *Pool) RestoreHeader(tx *shmtx.Tx) {
 	tx.Step()
-	p.h.firstPage, p.h.pages = split(p.zone.SizeBytes())
-	p.h.firstDesc = shm.DataArea
+	p.h.firstPage, p.h.pages = p.pagesFor()
+	p.h.firstDesc, p.h.again = shm.DataArea, p.h.pages
 }
 
 // Each calls visit with every allocated slot and its size, as far as the pages themselves tell: lists and totals are not asked, runs are

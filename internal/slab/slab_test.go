@@ -43,6 +43,21 @@ func newFixture(t tb, sizeBytes int64) *fixture {
 	return &fixture{zone: zone, mutex: mutex, pool: Format(zone)}
 }
 
+// newPart is a fixture whose zone has room for more than the pages of one of sizeBytes.
+func newPart(t tb, sizeBytes, mostBytes int64) *fixture {
+	t.Helper()
+	runtime.LockOSThread()
+	zone, err := shm.Create(shm.Options{Name: "test", Kind: "slab", SizeBytes: mostBytes, ReservedBytes: shm.MinBytes})
+	require.NoError(t, err)
+	owner, err := shmtx.NewOwner()
+	require.NoError(t, err)
+	mutex, err := shmtx.Open(zone, owner)
+	require.NoError(t, err)
+	pool, err := FormatPart(zone, sizeBytes)
+	require.NoError(t, err)
+	return &fixture{zone: zone, mutex: mutex, pool: pool}
+}
+
 func (f *fixture) close(t tb) {
 	require.NoError(t, f.zone.Close())
 	runtime.UnlockOSThread()
@@ -78,7 +93,14 @@ func (f *fixture) killedAt(k int, step func(tx *shmtx.Tx)) (killed bool) {
 // TestModel compares with a map, over random sizes, orders, and transactions that are killed at a random store.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := newFixture(t, shm.MinBytes+int64(rapid.IntRange(0, 40).Draw(t, "pages"))*shm.PageBytes)
+		bytes := shm.MinBytes + int64(rapid.IntRange(0, 40).Draw(t, "pages"))*shm.PageBytes
+		const most = shm.MinBytes + 100*shm.PageBytes
+		var f *fixture
+		if part := rapid.Bool().Draw(t, "part"); part {
+			f = newPart(t, bytes, most)
+		} else {
+			f = newFixture(t, bytes)
+		}
 		defer f.close(t)
 		live := map[shm.Offset]int{} // size by offset
 		size := rapid.OneOf(rapid.IntRange(1, 70), rapid.IntRange(1, 2048), rapid.IntRange(2049, 30000), rapid.SampledFrom([]int{8, 16, 32, 64, 128, 2048, 4096}))
@@ -109,6 +131,19 @@ func TestModel(t *testing.T) {
 				if !f.killedAt(k, func(tx *shmtx.Tx) { f.pool.Free(tx, off) }) {
 					delete(live, off)
 				}
+			},
+			"grow": func(t *rapid.T) {
+				if !f.zone.Part() {
+					t.Skip()
+				}
+				more, k := bytes+int64(rapid.IntRange(-2, 20).Draw(t, "more"))*shm.PageBytes, rapid.IntRange(1, 20).Draw(t, "kill")
+				require.NoError(t, f.pool.Reserve(more))
+				before, grown := f.pool.Stats(), false
+				if !f.killedAt(k, func(tx *shmtx.Tx) { grown = f.pool.Grow(tx, more) }) && grown {
+					bytes = more
+				}
+				require.Equal(t, Pages(bytes), f.pool.Stats().Pages)
+				require.Equal(t, Pages(bytes)-before.Pages, f.pool.Stats().FreePages-before.FreePages)
 			},
 			"two at once": func(t *rapid.T) { // all or nothing
 				n, k := size.Draw(t, "size"), rapid.IntRange(1, 300).Draw(t, "kill")
@@ -185,6 +220,30 @@ func wantApart(t tb, f *fixture, live map[shm.Offset]int, off shm.Offset, n int)
 	}
 	for other, m := range live {
 		require.False(t, off < other+shm.Offset(m) && other < off+shm.Offset(n), "%#x+%d and %#x+%d overlap", off, n, other, m)
+	}
+}
+
+// TestGrowEnds: a zone has no more pages than there is room for, and a damaged number of them is found and mended.
+func TestGrowEnds(t *testing.T) {
+	f := newPart(t, shm.MinBytes, 2*shm.MinBytes)
+	defer f.close(t)
+	f.killedAt(0, func(tx *shmtx.Tx) {
+		require.False(t, f.pool.Grow(tx, 3*shm.MinBytes))
+		require.False(t, f.pool.Grow(tx, shm.MinBytes))
+		require.NoError(t, f.pool.Reserve(2*shm.MinBytes-shm.PageBytes))
+		require.True(t, f.pool.Grow(tx, 2*shm.MinBytes-shm.PageBytes))
+	})
+	require.Empty(t, f.pool.Check())
+	for _, damage := range []uint32{1, 1 << 30} {
+		pages := f.pool.h.pages
+		f.pool.h.pages = damage
+		require.NotEmpty(t, f.pool.Check())
+		f.killedAt(0, func(tx *shmtx.Tx) {
+			f.pool.RestoreHeader(tx)
+			f.pool.Rebuild(tx, func(shm.Offset, int) bool { return true })
+		})
+		require.Empty(t, f.pool.Check())
+		require.Equal(t, pages, f.pool.h.pages)
 	}
 }
 

@@ -64,7 +64,7 @@ func Create(name string, slots int) (*Segment, error) {
 
 // Attach maps the counters made by another process. The segment then owns fd; when an error is returned, fd is still the caller's.
 func Attach(fd int) (*Segment, error) {
-	zone, err := shm.AttachPart(fd, kind, kindLayout)
+	zone, err := shm.Attach(fd, kind, kindLayout)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,12 @@ func MapAnonymous(lengthBytes int) ([]byte, error) {
 	return b, wrapf(err, "mmap(%d bytes)", lengthBytes)
 }
 
+// MapSparse is MapAnonymous for much more than will ever be touched: the kernel does not ask whether there is memory for all of it. MAP_NORESERVE.
+func MapSparse(lengthBytes int) ([]byte, error) {
+	b, err := unix.Mmap(-1, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	return b, wrapf(err, "mmap(%d bytes)", lengthBytes)
+}
+
 // Unmap gives back what MapShared or MapAnonymous returned: the whole slice, once. munmap(2).
 func Unmap(b []byte) error {
 	return wrapf(unix.Munmap(b), "munmap(%d bytes)", len(b))

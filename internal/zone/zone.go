@@ -18,6 +18,9 @@ type Options struct {
 	Key       string     // the text of the key's template, at most 256 bytes
 	SizeBytes int64      // shm.MinBytes to shm.MaxBytes
 	Mutex     shmtx.Kind // shared_mutex
+
+	// MostBytes is the size to which the zone can grow, if its kind can; 0: it has its size for life.
+	MostBytes int64
 }
 
 // Handle is a process's handle on a zone.
@@ -31,9 +34,7 @@ func Of(segment *shm.Zone, mutex *shmtx.Mutex) Handle { return Handle{segment, m
 
 // Create makes a segment for a kind of zone, and opens its lock. The errors are shm.Create's and shmtx.Open's.
 func Create(kind string, kindLayout uint32, o Options, owner *shmtx.Owner) (*shm.Zone, *shmtx.Mutex, error) {
-	segment, err := shm.Create(shm.Options{
-		Name: o.Name, Kind: kind, Key: o.Key, KindLayout: kindLayout, Features: shmtx.Features(o.Mutex), SizeBytes: o.SizeBytes,
-	})
+	segment, err := shm.Create(o.segment(kind, kindLayout))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,6 +43,15 @@ func Create(kind string, kindLayout uint32, o Options, owner *shmtx.Owner) (*shm
 		return nil, nil, closeAfter(err, segment)
 	}
 	return segment, mutex, nil
+}
+
+// segment is what shm.Create makes of them. Of one that can grow the allocator reserves what it hands out.
+func (o *Options) segment(kind string, kindLayout uint32) shm.Options {
+	s := shm.Options{Name: o.Name, Kind: kind, Key: o.Key, KindLayout: kindLayout, Features: shmtx.Features(o.Mutex), SizeBytes: o.SizeBytes}
+	if o.MostBytes > 0 {
+		s.SizeBytes, s.ReservedBytes = max(o.MostBytes, o.SizeBytes), shm.MinBytes
+	}
+	return s
 }
 
 // Attach maps a zone made by another process, which then owns fd, and opens its lock. When an error is returned, fd is still the caller's.
@@ -95,7 +105,7 @@ func (h *Handle) Matches(o Options) bool {
 // CheckCopy has check walk a private copy of the zone, while the others go on: the lock is held for as long as it takes to copy what is in use, about
 // a millisecond for 10 MB. It returns every fault, and the lock's recoveries when the copy was made.
 func (h *Handle) CheckCopy(pool *slab.Pool, check func(private *shm.Zone) []error) (faults []error, recoveries uint64) {
-	private, err := h.segment.Fork()
+	private, err := h.segment.Fork(pool.Ranges()...)
 	if err == nil {
 		if recoveries, err = h.copyTo(private, pool); err == nil {
 			faults = check(private)
