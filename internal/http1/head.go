@@ -37,7 +37,6 @@ type Head struct {
 	Refusal       Refusal // why the head is Bad
 
 	stage   stage
-	blank   uint8               // empty lines before the request line
 	close   bool                // Connection names close
 	keep    bool                // Connection names keep-alive
 	upgrade bool                // Connection names upgrade
@@ -66,7 +65,7 @@ func (h *Head) reset() {
 	h.Fields = h.Fields[:0]
 	h.ContentLength, h.Len = 0, 0
 	h.Minor, h.Chunked, h.KeepAlive, h.Upgrade, h.Refusal = 0, false, false, false, RefusedNone
-	h.stage, h.blank, h.close, h.keep, h.upgrade = stageFirst, 0, false, false, false
+	h.stage, h.close, h.keep, h.upgrade = stageFirst, false, false, false
 	h.line, h.scan, h.seen, h.again, h.odd, h.others = 0, 0, 0, 0, 0, 0
 }
 

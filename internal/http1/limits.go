@@ -26,17 +26,11 @@ func DefaultLimits() Limits {
 const (
 	// maxFields is the most that the index of first fields can name.
 	maxFields = 1<<16 - 1
-	// maxBlankLines is how many empty lines may come before a request line (RFC 9112 section 2.2 asks for one at least).
-	maxBlankLines = 4
 	// maxConnectionOptions bounds the work of marking the fields that Connection names: options times fields.
 	maxConnectionOptions = 64
 
-	// maxChunkDigits is the most digits of a chunk size, leading zeros included; RFC 9112 section 7.1 wants a limit, and this
-	// is what other parsers have.
-	maxChunkDigits = 16
-
-	// MaxChunkLine is the longest chunk-size line in bytes, extensions included.
-	MaxChunkLine = 1 << 10
+	// MaxChunkLine is the longest chunk-size line in bytes, leading zeros and extensions included.
+	MaxChunkLine = 4 << 10
 	// MaxChunkExcess is how many bytes of chunk framing more than the payload justifies a body may have; a chunk justifies
 	// 16 bytes and two for each byte of its payload.
 	MaxChunkExcess = 16 << 10

@@ -44,7 +44,11 @@ type RequestHead struct {
 	Form      TargetForm
 	HasQuery  bool // there is a '?', maybe with nothing behind it
 	PlainPath bool // NormalizePath(Path) is Path: nothing escaped, no empty segment, no dot segment
-	Expect100 bool // "Expect: 100-continue" in HTTP/1.1; other expectations are ignored, as RFC 9110 section 10.1.1 allows
+
+	// WholeServer marks an OPTIONS request about the server as a whole: "*", or an absolute form with neither path nor query, which is the
+	// same (RFC 9112 section 3.2.4).
+	WholeServer bool
+	Expect100   bool // "Expect: 100-continue" in HTTP/1.1; other expectations are ignored, as RFC 9110 section 10.1.1 allows
 }
 
 // Reset makes the head ready for the next request and keeps the capacity of Fields.
@@ -57,7 +61,7 @@ func (h *RequestHead) Reset() {
 func (h *RequestHead) clear() {
 	h.reset()
 	h.Method, h.Target, h.Path, h.Query, h.Authority, h.Host = Span{}, Span{}, Span{}, Span{}, Span{}, Span{}
-	h.MethodID, h.Form, h.HasQuery, h.PlainPath, h.Expect100 = MethodOther, OriginForm, false, false, false
+	h.MethodID, h.Form, h.HasQuery, h.PlainPath, h.WholeServer, h.Expect100 = MethodOther, OriginForm, false, false, false, false
 }
 
 // HasBody says that the request has a body (RFC 9112 section 6.3), which may still turn out to be of no bytes if chunked.
@@ -87,8 +91,6 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 				return h.refuse(why)
 			}
 			h.stage = stageFields
-		} else if h.blank++; h.blank > maxBlankLines {
-			return h.refuse(RefusedRequestLine)
 		}
 		h.line = h.scan
 	}

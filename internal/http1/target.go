@@ -19,7 +19,7 @@ func (h *RequestHead) parseTarget(buf []byte, i int) (end int, why Refusal) {
 		if h.MethodID != MethodOptions {
 			return i, RefusedTarget
 		}
-		h.Form, h.PlainPath = AsteriskForm, true
+		h.Form, h.PlainPath, h.WholeServer = AsteriskForm, true, true
 		h.Path = span(i, i+1)
 		end = i + 1
 	default:
@@ -105,7 +105,9 @@ func (h *RequestHead) parseAbsolute(buf []byte, i int) (end int, why Refusal) {
 	}
 	// An empty path is "/" (RFC 9110 section 4.2.3), and there is one to point at: the second slash of "//".
 	h.Path, h.PlainPath = span(start-1, start), true
+	h.WholeServer = h.MethodID == MethodOptions
 	if i < len(buf) && buf[i] == '?' {
+		h.WholeServer = false
 		end = targetEnd(buf, i+1)
 		h.Query, h.HasQuery = span(i+1, end), true
 		return end, RefusedNone
@@ -143,8 +145,11 @@ func checkAuthority(b []byte) (hostLen int, ok bool) {
 	return hostLen, hostLen > 0 && checkPort(b[i:])
 }
 
-// checkLiteral checks an IPv6 address in brackets, by its characters, and its port. A zone or a future version is refused.
+// checkLiteral checks an address in brackets, by its characters, and its port: IPv6 without a zone, or "v" and digits of a version to come.
 func checkLiteral(b []byte) (hostLen int, ok bool) {
+	if len(b) > 1 && b[1]|0x20 == 'v' {
+		return checkFuture(b)
+	}
 	i, colons := 1, 0
 	for ; i < len(b) && b[i] != ']'; i++ {
 		switch c := b[i]; {
@@ -155,6 +160,26 @@ func checkLiteral(b []byte) (hostLen int, ok bool) {
 		}
 	}
 	if i == len(b) || colons < 2 {
+		return 0, false
+	}
+	return i + 1, checkPort(b[i+1:])
+}
+
+// checkFuture checks "[v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) "]" (IPvFuture of RFC 3986 section 3.2.2), and its port.
+func checkFuture(b []byte) (hostLen int, ok bool) {
+	i := 2
+	for i < len(b) && chars[b[i]]&charHex != 0 {
+		i++
+	}
+	if i == 2 || i == len(b) || b[i] != '.' {
+		return 0, false
+	}
+	i++
+	start := i
+	for i < len(b) && (chars[b[i]]&charHost != 0 || b[i] == ':') {
+		i++
+	}
+	if i == start || i == len(b) || b[i] != ']' {
 		return 0, false
 	}
 	return i + 1, checkPort(b[i+1:])

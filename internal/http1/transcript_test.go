@@ -119,6 +119,9 @@ func readRequest(h *RequestHead, buf []byte, cuts []int, lim *Limits) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "done %d: %s(%d) %q minor=%d", h.Len, h.Method.Of(buf), h.MethodID, h.Target.Of(buf), h.Minor)
 	fmt.Fprintf(&b, "\n path=%q plain=%t", h.Path.Of(buf), h.PlainPath)
+	if h.WholeServer {
+		b.WriteString(" server")
+	}
 	if h.HasQuery {
 		fmt.Fprintf(&b, " query=%q", h.Query.Of(buf))
 	}

@@ -106,7 +106,7 @@ func (r *Request) answer(status int) verdict {
 	a := &r.answerPage
 	a.reset()
 	if status == 405 {
-		if a.allow = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"; r.state == StatePhases && r.phase == phaseContent && r.loc.Proxy == nil {
+		if a.allow = allMethods; r.state == StatePhases && r.phase == phaseContent && r.loc.Proxy == nil {
 			a.allow = "GET, HEAD"
 		}
 	}

@@ -333,7 +333,7 @@ func (r *Request) passInterim() {
 }
 
 // interimsMax bounds the interim responses to one request.
-const interimsMax = 16
+const interimsMax = 256
 
 // pushEarly sends an interim response now, or keeps the rest of it for when the client takes more. There must be none yet.
 func (r *Request) pushEarly(b *buffer.Block) {

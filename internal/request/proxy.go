@@ -61,7 +61,13 @@ func (r *Request) startProxy() verdict {
 		r.logError("a request body that was sent on while it was read cannot be sent again")
 		return r.answer(502)
 	}
+	if r.methodID == http1.MethodOptions && r.sub == nil && !r.mayForward() {
+		return r.answerOptions()
+	}
 	if !r.readsBody() || r.bodyOpen {
+		if r.head.Expect100 && !r.hasBody && r.early == nil && r.sub == nil {
+			r.sendContinue() // nothing will follow; as nginx, for clients that wait all the same
+		}
 		return r.become(StatePick)
 	}
 	return r.become(StateReadBody)

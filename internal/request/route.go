@@ -9,11 +9,11 @@ import "weir/internal/http1"
 func (r *Request) route() verdict {
 	head := &r.head
 	if head.MethodID == http1.MethodTrace {
+		r.closeClient = true // as nginx
 		return r.answer(405)
 	}
-	if head.Form == http1.AsteriskForm {
-		// RFC 9110 section 9.3.7: about the server as a whole. weir itself is what it is about.
-		return r.answerEmpty(200, "")
+	if head.WholeServer {
+		return r.answerOptions()
 	}
 	r.args = nil
 	if head.HasQuery {

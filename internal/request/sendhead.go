@@ -116,7 +116,8 @@ func (r *Request) appendClientFields(dst []byte) []byte {
 	p, h, text := r.loc.Proxy, &r.head, r.buf[r.base:]
 	skip := p.Overridden | notForwarded
 	particular := skip
-	if len(p.OverriddenOther) > 0 {
+	options := r.methodID == http1.MethodOptions
+	if len(p.OverriddenOther) > 0 || options {
 		particular.Add(http1.FieldOther)
 	}
 	exceptions := h.Exceptions(uint64(particular))
@@ -129,8 +130,11 @@ func (r *Request) appendClientFields(dst []byte) []byte {
 		if i >= len(h.Fields) {
 			return dst
 		}
-		f := &h.Fields[i]
-		if !f.Hop && !skip.Has(f.ID) && !(f.ID == http1.FieldOther && r.overriddenOther(f.Name.Of(text))) {
+		switch f := &h.Fields[i]; {
+		case f.Hop || skip.Has(f.ID) || f.ID == http1.FieldOther && r.overriddenOther(f.Name.Of(text)):
+		case options:
+			dst = r.appendForwards(dst, f, text)
+		default:
 			dst = appendOriginal(dst, f, text)
 		}
 	}

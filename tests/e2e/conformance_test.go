@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// dialogue is bytes on one connection, and what comes of them.
+type dialogue struct {
+	name   string
+	send   string
+	answer string // the origin's; "": 200
+	want   string // statuses in their order, interim ones too, and "closed" where the connection ends; else it must serve on
+	seen   string // the request lines that the origin gets, with "|" between
+	check  func(t *testing.T, last *response, o *origin)
+}
+
+// hold has every dialogue with one proxy, each on its own connection.
+func hold(t *testing.T, s site, all []dialogue) {
+	t.Helper()
+	answer := ""
+	o := answering(t, func(r *request) string {
+		if answer == "" || r.target == "/served-on" {
+			return ok("ok")
+		}
+		return answer
+	})
+	s.origin = o.addr
+	p := start(t, s)
+	for _, d := range all {
+		t.Run(d.name, func(t *testing.T) {
+			answer = d.answer
+			before := len(o.seen())
+			c := dialTo(t, p.addr)
+			c.send(d.send)
+			d.read(t, c, o)
+			var lines []string
+			for _, r := range o.seen()[before:] {
+				lines = append(lines, strings.TrimSuffix(r.line, " HTTP/1.1"))
+			}
+			lines = strings.Split(strings.TrimSuffix(strings.Join(lines, "|"), "GET /served-on"), "|")
+			if got := strings.Trim(strings.Join(lines, "|"), "|"); got != d.seen {
+				t.Errorf("the origin got %q, want %q", got, d.seen)
+			}
+		})
+	}
+}
+
+func (d *dialogue) read(t *testing.T, c *client, o *origin) {
+	t.Helper()
+	var last *response
+	var got []string
+	method, _, _ := strings.Cut(strings.TrimLeft(d.send, "\r\n"), " ")
+	want := strings.Fields(d.want)
+	ends := want[len(want)-1] == "closed"
+	for range strings.Count(d.want, " ") + 1 {
+		if len(got) == len(want) || ends && len(got) == len(want)-1 {
+			break
+		}
+		last = c.read(method)
+		for _, h := range last.interim {
+			got = append(got, strings.Fields(h.line)[1])
+		}
+		got = append(got, fmt.Sprint(last.status))
+		method = "GET"
+	}
+	if ends {
+		c.wantClosed(ioDeadline)
+		got = append(got, "closed")
+	}
+	if text := strings.Join(got, " "); text != d.want {
+		t.Fatalf("answers %q, want %q", text, d.want)
+	}
+	if d.check != nil {
+		d.check(t, last, o)
+	}
+	if !ends {
+		c.get("/served-on", 200)
+	}
+}
+
+// request texts
+func get(target string, lines ...string) string { return ask("GET", target, lines...) }
+
+func ask(method, target string, lines ...string) string {
+	text := method + " " + target + " HTTP/1.1\r\nHost: h\r\n"
+	for _, line := range lines {
+		text += line + "\r\n"
+	}
+	return text + "\r\n"
+}
+
+// OPTIONS, TRACE and CONNECT: RFC 9110 sections 7.6.2, 9.3.6 to 9.3.8.
+func TestMethodsOfTheServer(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // nginx refuses "OPTIONS *", and passes Max-Forwards as it is
+	forwards := func(want string) func(*testing.T, *response, *origin) {
+		return func(t *testing.T, _ *response, o *origin) {
+			if got := o.last().fields.get("Max-Forwards"); got != want {
+				t.Errorf("the origin got Max-Forwards %q, want %q", got, want)
+			}
+		}
+	}
+	allows := func(t *testing.T, r *response, _ *origin) {
+		if r.fields.get("Allow") == "" {
+			t.Error("no Allow")
+		}
+	}
+	hold(t, site{}, []dialogue{
+		{name: "OPTIONS *", send: ask("OPTIONS", "*"), want: "200", check: allows},
+		{name: "OPTIONS of a server", send: ask("OPTIONS", "http://other"), want: "200", check: allows},
+		{name: "OPTIONS of a path", send: ask("OPTIONS", "http://other/"), want: "200", seen: "OPTIONS /"},
+		{name: "OPTIONS of a query", send: ask("OPTIONS", "http://other?a"), want: "200", seen: "OPTIONS /?a"},
+		{name: "no further", send: ask("OPTIONS", "/", "Max-Forwards: 0"), want: "200", check: allows},
+		{name: "one further", send: ask("OPTIONS", "/", "Max-Forwards: 1"), want: "200", seen: "OPTIONS /", check: forwards("0")},
+		{name: "five further", send: ask("OPTIONS", "/", "max-forwards: 5"), want: "200", seen: "OPTIONS /", check: forwards("4")},
+		{name: "not a number", send: ask("OPTIONS", "/", "Max-Forwards: x"), want: "200", seen: "OPTIONS /", check: forwards("x")},
+		{name: "not OPTIONS", send: get("/", "Max-Forwards: 0"), want: "200", seen: "GET /", check: forwards("0")},
+		{name: "TRACE", send: ask("TRACE", "/") + get("/dropped"), want: "405 closed", check: allows},
+		{name: "CONNECT", send: ask("CONNECT", "h:80") + get("/dropped"), want: "405 closed", check: allows},
+	})
+}
+
+// What may be odd in a message that is good: RFC 9112 sections 2.2, 7.1; RFC 9110 section 10.1.1.
+func TestOddButGood(t *testing.T) {
+	t.Parallel()
+	chunks := func(body string) string { return ask("POST", "/b", "Transfer-Encoding: chunked") + body }
+	body := func(want string) func(*testing.T, *response, *origin) {
+		return func(t *testing.T, _ *response, o *origin) {
+			if got := string(o.last().body); got != want {
+				t.Errorf("the origin got %q, want %q", got, want)
+			}
+		}
+	}
+	zeros := strings.Repeat("0", 60)
+	hold(t, site{}, []dialogue{
+		{name: "empty lines", send: strings.Repeat("\r\n", 20) + get("/"), want: "200", seen: "GET /"},
+		{name: "space behind sizes", send: chunks("5 \r\nhello\r\n0\t\r\n\r\n"), want: "200", seen: "POST /b", check: body("hello")},
+		{name: "zeros before sizes", send: chunks(zeros + "5\r\nhello\r\n" + zeros + "\r\n\r\n"), want: "200", seen: "POST /b", check: body("hello")},
+		{name: "a long extension", send: chunks("5;a=" + strings.Repeat("x", 3000) + "\r\nhello\r\n0\r\n\r\n"), want: "200", seen: "POST /b", check: body("hello")},
+		{name: "a host of a version to come", send: "GET / HTTP/1.1\r\nHost: [v1.a]:80\r\n\r\n", want: "200", seen: "GET /"},
+		{name: "expectation without a body", send: ask("POST", "/", "Expect: 100-continue", "Content-Length: 0"), want: "100 200", seen: "POST /"},
+		{name: "expectation of HTTP/1.0", send: "GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", want: "200 closed", seen: "GET /"},
+		{
+			name: "many interim answers", send: get("/"), answer: strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100) + ok("ok"),
+			want: strings.Repeat("102 ", 100) + "200", seen: "GET /",
+		},
+	})
+}
