@@ -163,7 +163,7 @@ func (p *Pipe) pushTail() {
 		return
 	}
 	text := p.Tail.AppendTrailer(b.Data[:0:len(b.Data)])
-	if len(text) == 0 || len(text)+len("\r\n") > len(b.Data) {
+	if len(text) == 0 || len(text)+len("\r\n") > len(b.Data) || cap(text) != len(b.Data) { // the last: it has outgrown the block for a moment, and is elsewhere
 		p.shared.pool.Release(b)
 		return
 	}

@@ -130,12 +130,18 @@ func enter(dir int, name []byte, links Links, last bool) (int, syscall.Errno) {
 	if errno != 0 {
 		return -1, errno
 	}
-	if errno = sys.StatFile(fd, &led); errno == 0 && !own.Same(&led) && (links == LinksRefused || own.UID != led.UID) {
-		errno = sys.ELOOP // a link, perhaps one that has come since the look
+	if errno = sys.StatFile(fd, &led); errno == 0 && !mayLead(links, &own, &led) {
+		errno = sys.ELOOP
 	}
 	if errno != 0 {
 		sys.Close(fd)
 		return -1, errno
 	}
 	return fd, 0
+}
+
+// mayLead says whether what was opened may be what a name led to that was looked at before: itself, or what a link leads to that is allowed. In the place of what
+// was no link another one may have come since, which nobody has looked at.
+func mayLead(links Links, own, led *sys.FileInfo) bool {
+	return own.Same(led) || links == LinksOfOwners && own.IsLink() && own.UID == led.UID
 }

@@ -138,3 +138,32 @@ func BenchmarkOpen(b *testing.B) {
 		f.Close()
 	}
 }
+
+// TestMayLead: what has been looked at as no link leads nowhere else, whoever's that is, also where links of owners are allowed; the file may have been exchanged for a
+// link, of somebody else's, to another one of the same owner's.
+func TestMayLead(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/plain", nil, 0o644))
+	require.NoError(t, os.WriteFile(dir+"/secret", nil, 0o644))
+	require.NoError(t, os.Symlink("secret", dir+"/link"))
+	look := func(name string) *sys.FileInfo {
+		var info sys.FileInfo
+		require.Zero(t, sys.StatName(sys.AtCwd, nul(dir+name), false, &info))
+		return &info
+	}
+	for _, c := range []struct {
+		own, led        string
+		refused, owners bool
+	}{
+		{"/plain", "/plain", true, true},
+		{"/plain", "/secret", false, false},
+		{"/link", "/secret", false, true},
+	} {
+		own, led := look(c.own), look(c.led)
+		require.Equal(t, c.refused, mayLead(LinksRefused, own, led), c)
+		require.Equal(t, c.owners, mayLead(LinksOfOwners, own, led), c)
+	}
+	own, led := look("/link"), look("/secret")
+	led.UID++
+	require.False(t, mayLead(LinksOfOwners, own, led))
+}

@@ -132,6 +132,7 @@ type Request struct {
 	answerPage  answer // what this process answers by itself
 	file        served // the file that it answers with
 	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	trailerLost bool   // there was no memory for it
 	sentTrailer []byte // that of the answer, likewise
 	accel       accel  // what is left of the answer that had X-Accel-Redirect
 	out         outgoing
@@ -188,7 +189,7 @@ func (r *Request) begin() {
 	r.goodbye = goodbyeNone
 	r.pausing = [2]bool{}
 	r.out = outgoing{}
-	r.file.outside = 0
+	r.file.outside, r.trailerLost = 0, false
 	r.gate.reset()
 	r.sub = nil
 	r.authenticate = nil

@@ -9,13 +9,25 @@ import (
 	"weir/internal/http1"
 )
 
-// TakeTrailer keeps the trailer section of an origin's response. See eventpipe.Tail.
+// TakeTrailer keeps the trailer section of an origin's response. Its memory doubles when it is full: the section may come byte by byte. Without memory for all of it the
+// response has no trailer fields. See eventpipe.Tail.
 func (r *Request) TakeTrailer(b []byte) {
-	kept := append(append(r.arena.Begin(len(r.trailer)+len(b)), r.trailer...), b...)
-	if kept = r.arena.End(kept); kept != nil { // without memory for it the response has no trailer fields
-		r.trailer = kept
+	if r.trailerLost {
+		return
 	}
+	if need := len(r.trailer) + len(b); need > cap(r.trailer) {
+		room := r.arena.Alloc(max(need, 2*cap(r.trailer), trailerRoom))
+		if room == nil {
+			r.trailer, r.trailerLost = nil, true
+			return
+		}
+		r.trailer = append(room[:0], r.trailer...)
+	}
+	r.trailer = append(r.trailer, b...)
 }
+
+// trailerRoom is room for a trailer section as most are.
+const trailerRoom = 128
 
 // AppendTrailer passes on the trailer fields of an origin's response, written anew, less those that are not for the client and those that frame a
 // message, and adds those of add_trailer. See eventpipe.Tail.
