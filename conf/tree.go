@@ -38,7 +38,37 @@ func parseTree(file string, text []byte) (*node, *Fault) {
 		}
 		return nil, f
 	}
-	return newNode(file, values, indexText(text), 1), nil
+	places := indexText(text)
+	if key, line := lostKey(values, places); key != "" {
+		return nil, &Fault{File: file, Line: line, Text: fmt.Sprintf("the key %s cannot be written like this behind a table in which what is before its dot is a list: write one pair of braces with all such keys", quote(key))}
+	}
+	return newNode(file, values, places, 1), nil
+}
+
+// lostKey finds a key that stands in the text and is not among the values: BurntSushi/toml 1.6 keeps only the last of several dotted keys of a table ("a.b = 1", "a.c = 2") where
+// an earlier table of the same name has an array for what is before the dot.
+func lostKey(value any, p *place) (string, int) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, key := range p.keys {
+			kid, ok := v[key]
+			if !ok {
+				return key, p.kids[key].line
+			}
+			if lost, line := lostKey(kid, p.kids[key]); lost != "" {
+				return lost, line
+			}
+		}
+	case []map[string]any:
+		for i, elem := range v {
+			if at := p.elem(i); at != nil {
+				if lost, line := lostKey(elem, at); lost != "" {
+					return lost, line
+				}
+			}
+		}
+	}
+	return "", 0
 }
 
 // newNode joins a value with its place. Where the place is not known, line is the best guess.

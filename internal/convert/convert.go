@@ -109,7 +109,7 @@ func (c *converter) convert(tree []*directive) *document {
 	c.placeChecks()
 	c.lead()
 	c.fitBlocks()
-	doc := &document{}
+	doc := &document{arrays: map[string]bool{}}
 	doc.line(nil, "", "# Converted from an nginx.conf by weir-convert.")
 	doc.line(nil, "", "")
 	doc.block(c.root)

@@ -100,7 +100,8 @@ func (b *block) lead(e *entry) {
 // document is a TOML text being written, with where each line comes from.
 type document struct {
 	strings.Builder
-	by []*directive // of each line
+	by     []*directive    // of each line
+	arrays map[string]bool // the keys that have been written as arrays of named values, with their indents: see entry
 }
 
 func (d *document) line(by *directive, indent, text string) {
@@ -155,7 +156,7 @@ func (d *document) entry(e *entry, indent string) {
 	switch {
 	case e.shape == scalar:
 		d.line(first, indent, e.key+" = "+e.items[0].text+tail)
-	case e.shape == names && e.distinct():
+	case e.shape == names && e.distinct() && !d.arrays[indent+e.key]: // behind an array of that key the parser of TOML keeps only the last of such lines
 		for _, it := range e.items {
 			text := it.text
 			if len(it.fields) > 0 {
@@ -164,6 +165,9 @@ func (d *document) entry(e *entry, indent string) {
 			d.line(it.by, indent, e.key+"."+key(it.name)+" = "+text)
 		}
 	default:
+		if e.shape == names {
+			d.arrays[indent+e.key] = true
+		}
 		texts := make([]string, len(e.items))
 		oneLine := true
 		for i, it := range e.items {
