@@ -75,6 +75,7 @@ type Location struct {
 	// Outer are the expressions of the locations around that have named groups, the outermost first.
 	Outer  []*route.Pattern
 	Except *LimitExcept // may be nil
+	phases uint8        // those with something to do (bits 1<<phase): see findPhases
 	// Internal says that only requests that come from within may enter it.
 	Internal bool
 	Proxy    *Proxy // where requests are passed; may be nil

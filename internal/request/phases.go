@@ -5,6 +5,7 @@ package request
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
 	"strconv"
 
@@ -21,7 +22,7 @@ import (
 //	  |                 '-- changed path -'                                        |
 //	  '------------------------------- internal redirect ---------------------------'
 //
-// A phase whose features the location does not have costs it one nil check.
+// A phase whose features the location does not have is left out: see findPhases.
 type phase uint8
 
 // The phases. What holds a request up sets the phase that it goes on with, and leaves the others alone.
@@ -86,8 +87,34 @@ func (r *Request) passPhases() verdict {
 		if !pass {
 			return v
 		}
-		r.phase++
+		r.phase = r.loc.phaseAfter(r.phase)
 	}
+}
+
+// findPhases finds the phases that have something to do in the location: what passPhases asks it for.
+func (l *Location) findPhases() {
+	used := [...]bool{
+		phaseFindLocation: true,
+		phaseRewrite:      l.Rules != nil,
+		phaseRates:        l.RealIP != nil || l.Rates != nil,
+		phaseLimits:       l.Limits != nil,
+		phaseAccess:       l.Access != nil,
+		phasePrecontent:   l.TryFiles != nil || l.Mirror != nil,
+		phaseContent:      true,
+	}
+	for phase, is := range used {
+		if is {
+			l.phases |= 1 << phase
+		}
+	}
+}
+
+// phaseAfter is the next phase that has something to do.
+func (l *Location) phaseAfter(p phase) phase {
+	if l.phases == 0 { // its first request
+		l.findPhases()
+	}
+	return p + 1 + phase(bits.TrailingZeros8(l.phases>>((p+1)&7)))
 }
 
 // findLocation finds the location for the path.

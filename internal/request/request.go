@@ -239,10 +239,11 @@ func (r *Request) bodyUnread() bool {
 
 // acquire takes a block, or queues the request for one: nil, and OnBlock brings it back.
 func (r *Request) acquire(class buffer.Class) *buffer.Block {
-	b := r.spare
-	if r.spare = nil; b == nil {
-		b = r.engine.Pool.Acquire(class)
+	if b := r.spare; b != nil {
+		r.spare = nil
+		return b
 	}
+	b := r.engine.Pool.Acquire(class)
 	if b == nil {
 		r.waitForBlock(class, nil)
 	}
@@ -286,7 +287,9 @@ func (r *Request) OnBlock(_ *buffer.Waiter, b *buffer.Block) {
 
 // stopWaiting leaves the queue for a block, and gives back one that came and was not used.
 func (r *Request) stopWaiting() {
-	r.engine.Pool.Cancel(&r.waiter)
+	if r.waiter.Waiting() {
+		r.engine.Pool.Cancel(&r.waiter)
+	}
 	if r.spare != nil {
 		r.engine.Pool.Release(r.spare)
 		r.spare = nil

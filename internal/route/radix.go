@@ -109,8 +109,11 @@ func (r *radix) match(path []byte) radixMatch {
 			}
 			return m
 		}
-		slot := strings.IndexByte(node.firsts, rest[0])
-		if slot < 0 {
+		slot := 0
+		for slot < len(node.firsts) && node.firsts[slot] != rest[0] { // most nodes have few: a call would take longer
+			slot++
+		}
+		if slot == len(node.firsts) {
 			return m
 		}
 		child := &r.nodes[node.children[slot]]

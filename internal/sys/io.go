@@ -49,7 +49,7 @@ func wrapf(err error, format string, args ...any) error {
 // It repeats the call when a signal interrupted it. n is 0 at end of file.
 func Read(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, errno := syscall.RawSyscall6(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
 		if errno != EINTR {
 			if errno != 0 {
 				return 0, errno
@@ -63,7 +63,7 @@ func Read(fd int, b []byte) (int, syscall.Errno) {
 // processes ignore SIGPIPE.
 func Write(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, errno := syscall.RawSyscall6(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
 		if errno != EINTR {
 			if errno != 0 {
 				return 0, errno
