@@ -46,7 +46,10 @@ func (u *origin) begin(peer *upstream.Peer) {
 
 // startProxy prepares a request for its origin.
 func (r *Request) startProxy() verdict {
-	r.abandonOrigin() // of the round before an internal redirect
+	if r.asked {
+		r.abandonOrigin() // of the round before an internal redirect
+	}
+	r.asked = true
 	r.proxyStartMs = r.nowMs()
 	r.round, r.staleTrials = len(r.trials), 0
 	r.wait.untilMs = 0
@@ -260,7 +263,9 @@ func (r *Request) closeOrigin() {
 	if r.nameWait.Waiting() {
 		r.nameWait.Leave()
 	}
-	r.abandonLine()
+	if r.wait.id != 0 {
+		r.abandonLine()
+	}
 	r.closeAttempt()
 }
 

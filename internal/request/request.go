@@ -42,55 +42,31 @@ type Request struct {
 	bind   *Bind
 	server *Server
 	loc    *Location
-
-	methodID    http1.Method
-	method      []byte // in the place of the head's, after an internal redirect
-	withoutBody bool   // the request goes on without its body, for the same reason
+	fresh
 
 	arena    buffer.Arena // what lasts as long as this request (nginx's r->pool)
 	useArena buffer.Arena // what lasts as long as this use, pipelined requests included (c->pool)
 	crowded  bool         // a head of this use has more fields than fieldsKept
 
-	path           []byte // $uri: normalized, in buf or in arena
-	args           []byte // $args: likewise
-	host           []byte // the host in lower case, in hostText or in arena
-	hostText       [lastHostMax]byte
-	captures       captures
-	values         []value // of the variables that the config defines
-	valued         bool    // some of values are set
-	phase          phase
-	changes        uint8 // how often path or location have changed: see countChange
-	internal       bool  // not the path that the client asked for: locations with internal are open to it
-	redirected     bool  // path and args are not the client's
-	wholePath      bool  // path is what a rule with break made of it: proxy_pass replaces nothing of it
-	program        program
-	escapeGroups   bool // groups of expressions are escaped where they are put: see renderEscaped
-	limitRateSet   bool // a rule has set $limit_rate
+	host         []byte // the host in lower case, in hostText or in arena
+	hostText     [lastHostMax]byte
+	captures     captures
+	values       []value // of the variables that the config defines
+	valued       bool    // some of values are set
+	phase        phase
+	program      program
+	escapeGroups bool // groups of expressions are escaped where they are put: see renderEscaped
+
 	limitRateBytes int64
-	fixed          bool // an error page is being made: its own errors go out as they are
 
-	startMs int64 // when the first byte came
-	startNs int64 // the same in nanoseconds
-	length  int64 // bytes of head and body: $request_length
-
-	wait        waiting          // in line for a place
 	holds       []limitconn.Hold // places under limits
-	limitStatus string           // $limit_conn_status; empty: no limit was met
-
-	sub          *subrequest    // nil: the request is a client's
-	gate         gate           // how far the checks of who may come in are
-	authenticate []byte         // value of WWW-Authenticate, in arena; nil: none
-	original     netip.AddrPort // the connection's own address, while it has another one: see findClient
-	hasOriginal  bool
-
-	rateStatus    string // $limit_req_status; empty: no rate was asked
-	resumeMs      int64  // when a delayed request goes on
-	retryAfterSec int    // what a client over a limit is told; 0: it is not over one
+	gate        gate             // how far the checks of who may come in are
+	original    netip.AddrPort   // the connection's own address, while it has another one: see findClient
+	hasOriginal bool
+	resumeMs    int64 // when a delayed request goes on
 
 	body     eventpipe.Pipe // client to origin
-	hasBody  bool
-	bodyOpen bool   // body has been opened
-	bodyText []byte // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
+	bodyText []byte         // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
 
 	group    *upstream.Group // that the request is passed to
 	nameWait event.Waiter    // for its peers
@@ -99,45 +75,81 @@ type Request struct {
 	trials   []upstream.Trial
 	tried    upstream.Tried
 
-	relayPipe   eventpipe.Pipe // origin (or this process) to client
-	early       *buffer.Block  // an interim response not yet written
-	earlyCut    bool           // a part of it has been
-	interims    int            // interim responses so far
-	staleTrials int            // trials that only showed that a kept connection had been closed
-	progress    [2]int64       // what had been moved when the client's and the origin's deadline were set: see armIfMoved
-	pausing     [2]bool        // the deadline of that side is the end of a pause: see armPause
-	status      int            // of the response
-	headSent    bool           // the head of the final response has been handed to the pipe
-	headBytes   int64          // its size
-	complete    bool           // the response was written to its end
+	relayPipe eventpipe.Pipe // origin (or this process) to client
+	early     *buffer.Block  // an interim response not yet written
+	progress  [2]int64       // what had been moved when the client's and the origin's deadline were set: see armIfMoved
+
+	silentByMs int64 // tunnel: when it will have been idle for too long
+	takeByMs   int64 // tunnel: when the origin will have taken nothing for too long; 0: the tunnel begins
+	taken      int64 // tunnel: what it had taken when that was set
+
+	webSocket bool      // the tunnel is one, and frames follows it
+	frames    [2]frames // by direction
+
+	pipelined   bool   // $pipe
+	answerPage  answer // what this process answers by itself
+	file        served // the file that it answers with
+	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	sentTrailer []byte // that of the answer, likewise
+	accel       accel  // what is left of the answer that had X-Accel-Redirect
+
+	id requestID
+}
+
+// fresh is the part of a request that is nothing when it begins.
+type fresh struct {
+	methodID    http1.Method
+	method      []byte // in the place of the head's, after an internal redirect
+	withoutBody bool   // the request goes on without its body, for the same reason
+
+	path         []byte // $uri: normalized, in buf or in arena
+	args         []byte // $args: likewise
+	changes      uint8  // how often path or location have changed: see countChange
+	internal     bool   // not the path that the client asked for: locations with internal are open to it
+	redirected   bool   // path and args are not the client's
+	wholePath    bool   // path is what a rule with break made of it: proxy_pass replaces nothing of it
+	limitRateSet bool   // a rule has set $limit_rate: to limitRateBytes
+	fixed        bool   // an error page is being made: its own errors go out as they are
+
+	startMs int64 // when the first byte came
+	startNs int64 // the same in nanoseconds
+	length  int64 // bytes of head and body: $request_length
+
+	wait          waiting     // in line for a place
+	limitStatus   string      // $limit_conn_status; empty: no limit was met
+	rateStatus    string      // $limit_req_status; empty: no rate was asked
+	retryAfterSec int         // what a client over a limit is told; 0: it is not over one
+	sub           *subrequest // nil: the request is a client's
+	authenticate  []byte      // value of WWW-Authenticate, in arena; nil: none
+
+	hasBody     bool
+	bodyOpen    bool    // body has been opened
+	asked       bool    // an origin has been asked, or looked for
+	earlyCut    bool    // a part of Request.early has been written
+	interims    int     // interim responses so far
+	staleTrials int     // trials that only showed that a kept connection had been closed
+	pausing     [2]bool // the deadline of that side is the end of a pause: see armPause
 
 	round        int   // the trials before an internal redirect
 	proxyStartMs int64 // when this round of trials began
 	errorStatus  int   // the status that error_page gives to the answer of another location; 0: its own
-	upDone       bool  // tunnel: the client has closed its side, and the origin knows
-	downDone     bool  // tunnel: the other way round
-	silentByMs   int64 // tunnel: when it will have been idle for too long
-	takeByMs     int64 // tunnel: when the origin will have taken nothing for too long; 0: the tunnel begins
-	taken        int64 // tunnel: what it had taken when that was set
-	aborted      bool  // the response could not be completed
 
-	webSocket bool      // the tunnel is one, and frames follows it
-	frames    [2]frames // by direction
-	goodbye   goodbye
+	status    int   // of the response
+	headSent  bool  // the head of the final response has been handed to the pipe
+	headBytes int64 // its size
+	complete  bool  // the response was written to its end
+	out       outgoing
 
-	pipelined   bool // $pipe
+	trailerLost bool // there was no memory for Request.trailer
+
+	upDone   bool // tunnel: the client has closed its side, and the origin knows
+	downDone bool // tunnel: the other way round
+	goodbye  goodbye
+	aborted  bool // the response could not be completed
+
 	closeClient bool // the connection ends with this response
 	lingered    bool // lingering is over, or must not be
 	lingerEndMs int64
-	answerPage  answer // what this process answers by itself
-	file        served // the file that it answers with
-	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
-	trailerLost bool   // there was no memory for it
-	sentTrailer []byte // that of the answer, likewise
-	accel       accel  // what is left of the answer that had X-Accel-Redirect
-	out         outgoing
-
-	id requestID
 }
 
 func newRequest(e *Engine) *Request {
@@ -164,35 +176,17 @@ func (r *Request) open(c *conn.Conn) {
 
 // begin readies the object for a request whose head starts at buf[base].
 func (r *Request) begin() {
+	r.fresh = fresh{}
 	r.head.Reset()
 	r.server = r.bind.Default
 	r.loc = r.server.Default
-	r.path, r.args = nil, nil
-	r.methodID, r.method, r.withoutBody = http1.MethodOther, nil, false
 	r.forgetValues()
-	r.changes, r.internal, r.redirected, r.fixed = 0, false, false, false
-	r.wholePath, r.limitRateSet = false, false
 	r.program.reset()
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
-	r.interims, r.earlyCut, r.staleTrials = 0, false, 0
-	r.startMs, r.length = 0, 0
-	r.limitStatus, r.rateStatus, r.retryAfterSec = "", "", 0
-	r.wait = waiting{}
-	r.hasBody, r.bodyOpen = false, false
 	r.trials = r.trials[:0]
 	r.tried.Reset()
-	r.status, r.headSent, r.headBytes, r.complete = 0, false, 0, false
-	r.relayPipe.Wire = 0
-	r.closeClient, r.lingered, r.lingerEndMs = false, false, 0
-	r.round, r.errorStatus = 0, 0
-	r.upDone, r.downDone, r.aborted = false, false, false
-	r.goodbye = goodbyeNone
-	r.pausing = [2]bool{}
-	r.out = outgoing{}
-	r.file.outside, r.trailerLost = 0, false
+	r.file.outside = 0
 	r.gate.reset()
-	r.sub = nil
-	r.authenticate = nil
 	r.id.reset()
 	r.state = StateReadHead
 }

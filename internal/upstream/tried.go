@@ -98,5 +98,7 @@ func (t *Tried) Leave() {
 		p.Row.Active.Dec()
 	}
 	t.at = nil
-	limitconn.Release(t.hold[:])
+	if t.hold[0].Zone() != nil {
+		limitconn.Release(t.hold[:])
+	}
 }
