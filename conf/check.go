@@ -118,6 +118,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	}
 	k.settleBuffering(p, s)
 	k.checkAccess(p, &s.AccessSettings)
+	k.checkJudge(p, &s.JudgeSettings)
 	k.checkResolver(p, s.Resolver)
 	k.checkProxy(p, &s.ProxySettings)
 	if at := p.key("proxy_ignore_headers"); k.written(at) {

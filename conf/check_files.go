@@ -22,8 +22,8 @@ func (c *Config) HasSettings(f func(*Settings) bool) bool {
 		if f(&s.Settings) {
 			return true
 		}
-		for j := range s.Locations {
-			if f(&s.Locations[j].Settings) {
+		for l := range s.Blocks() {
+			if f(&l.Settings) {
 				return true
 			}
 		}

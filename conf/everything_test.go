@@ -115,6 +115,14 @@ add_trailer_inherit = "off"
 ignore_invalid_headers = false
 underscores_in_headers = true
 max_headers = 7
+random_index = true
+valid_referers = ["none", "*.example.com", "~^a"]
+secure_link = "$arg_md5,$arg_expires"
+secure_link_md5 = "$secure_link_expires$uri"
+modern_browser = ["msie 5.5", "unlisted"]
+ancient_browser = "Lynx"
+modern_browser_value = "new"
+ancient_browser_value = "old"
 access = ["allow 10.0.0.0/8", "allow unix:", "allow 2001:db8::1", "deny all"]
 satisfy = "any"
 auth_basic = "who is $remote_addr"
@@ -233,6 +241,9 @@ path = "= /status"
 worker_shutdown_timeout = "10m"
 stub_status = true
 [[http.server]]
+secure_link = ""
+secure_link_md5 = ""
+secure_link_secret = "word"
 listen = { address = "127.0.0.1:8000", so_keepalive = false }
 proxy_set_header = {}
 `

@@ -71,8 +71,8 @@ func TestDefaults(t *testing.T) {
 		ClientSettings:   ClientSettings{ChunkedTransferEncoding: true},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		RewriteSettings:  RewriteSettings{UninitializedVariableWarn: true, AbsoluteRedirect: true, PortInRedirect: true},
-		EncodingSettings: defaultEncoding,
-		FileSettings:     defaultFiles,
+		JudgeSettings:    JudgeSettings{ModernBrowserValue: "1", AncientBrowserValue: "1"}, EncodingSettings: defaultEncoding,
+		FileSettings: defaultFiles,
 	}
 	types := c.HTTP.Servers[0].Types
 	c.HTTP.Servers[0].Types = nil
@@ -122,7 +122,7 @@ func TestDefaultConfig(t *testing.T) {
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
 	examples := map[string]bool{"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "add_trailer": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true, "auth_request_set": true,
-		"proxy_method": true, "proxy_set_body": true, "proxy_cookie_flags": true}
+		"valid_referers": true, "secure_link": true, "secure_link_md5": true, "modern_browser": true, "ancient_browser": true, "proxy_method": true, "proxy_set_body": true, "proxy_cookie_flags": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)
 	if len(lines) < 40 {
 		t.Fatalf("only %d keys found", len(lines))
@@ -284,7 +284,7 @@ func TestEverySettingIsSet(t *testing.T) {
 	}
 	differ := func(name string, a, b any) {
 		for _, f := range s.of(reflect.TypeOf(a)).fields {
-			if atDefault(f, a, b) && f.tag.Get("key") != "true" {
+			if atDefault(f, a, b) && f.tag.Get("key") != "true" && f.key != "secure_link_secret" { // which takes the place of secure_link
 				t.Errorf("%s.%s is at its default", name, f.key)
 			}
 		}

@@ -43,6 +43,9 @@ type FileSettings struct {
 	// The form of a list.
 	AutoindexFormat IndexFormat `toml:"autoindex_format" default:"html"`
 
+	// Whether a folder is answered with one of its files, by chance; before index is looked for.
+	RandomIndex bool `toml:"random_index" default:"false"`
+
 	// Whether a file that is not there is an error in the log.
 	LogNotFound bool `toml:"log_not_found" default:"true"`
 

@@ -219,6 +219,7 @@ type Settings struct {
 	ProxySettings
 	RewriteSettings
 	EncodingSettings
+	JudgeSettings
 	FilterSettings
 }
 

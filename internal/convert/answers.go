@@ -41,3 +41,8 @@ func (c *converter) addHeader(l *level, d *directive) {
 	}
 	c.add(l, d, d.name, names, it)
 }
+
+// modernBrowser converts modern_browser BROWSER VERSION, or unlisted.
+func (c *converter) modernBrowser(l *level, d *directive) {
+	c.add(l, d, d.name, list, item{text: quote(strings.Join(d.args, " "))})
+}

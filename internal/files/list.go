@@ -47,6 +47,9 @@ func (l *Lister) List(folder string, look static.Listing, r Reader) *Listing {
 	return j
 }
 
+// Format is what is made of the folder.
+func (j *Listing) Format() static.Format { return j.look.Format }
+
 // Forget has the reader not told any more.
 func (j *Listing) Forget() { j.reader = nil }
 

@@ -93,8 +93,9 @@ type Location struct {
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
-	EmptyGIF   bool  // empty_gif
-	Gzip       *Gzip // which answers are compressed; nil: none
+	Judge      *Judge // may be nil
+	EmptyGIF   bool   // empty_gif
+	Gzip       *Gzip  // which answers are compressed; nil: none
 	// Packed is when a file x.gz is sent in the place of x (gzip_static); nil: never. PackedAlways: to all, and the conditions do not matter.
 	Packed       *Gzip
 	PackedAlways bool

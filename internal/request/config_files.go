@@ -20,7 +20,8 @@ type Files struct {
 	Since     static.Since // if_modified_since
 	MaxRanges int          // max_ranges; 0: no ranges
 	// Autoindex is how folders without an index file are shown; nil: not at all.
-	Autoindex *static.Listing
+	RandomIndex bool // random_index
+	Autoindex   *static.Listing
 
 	Links   files.Links    // disable_symlinks
 	Trusted *vars.Template // the part of the way that may have links; nil: none

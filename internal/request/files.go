@@ -6,6 +6,7 @@ package request
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 
@@ -140,8 +141,16 @@ func (r *Request) logFile(level logfile.Level, format string, name []byte) {
 	}
 }
 
-// answerFolder answers for a path that ends with a slash: with an index file, with a list, or not at all.
+// answerFolder answers for a path that ends with a slash: with one of the files by chance, with an index file, with a list, or not at all.
 func (r *Request) answerFolder() verdict {
+	if r.loc.Files.RandomIndex {
+		return r.list(static.Listing{Format: static.FormatOne, Chance: rand.Uint32()})
+	}
+	return r.answerIndex()
+}
+
+// answerIndex answers with an index file, with a list, or not at all.
+func (r *Request) answerIndex() verdict {
 	f := r.loc.Files
 	looked := false
 	for i := range f.Index {
@@ -177,7 +186,7 @@ func (r *Request) answerFolder() verdict {
 		}
 	}
 	if f.Autoindex != nil && r.methodID != http1.MethodPost {
-		return r.list()
+		return r.list(*f.Autoindex)
 	}
 	name := r.fileName(r.path)
 	if v, ok := r.checkName(name); !ok {
@@ -218,12 +227,11 @@ func (r *Request) checkFolder() (v verdict, ok bool) {
 }
 
 // list has the folder read, on a thread.
-func (r *Request) list() verdict {
+func (r *Request) list(look static.Listing) verdict {
 	name := r.fileName(r.path)
 	if v, ok := r.checkName(name); !ok {
 		return v
 	}
-	look := *r.loc.Files.Autoindex
 	look.Path = string(r.path)
 	if look.Format == static.FormatJSONP {
 		callback, _ := appendArg(nil, r.args, "callback")
@@ -241,15 +249,31 @@ func (r *Request) list() verdict {
 
 // OnListed answers with the list of a folder. See files.Reader.
 func (r *Request) OnListed(page []byte, errno syscall.Errno) {
+	one := r.file.listing.Format() == static.FormatOne
 	r.file.listing = nil
-	if errno == 0 {
+	switch {
+	case errno != 0:
+		r.fileFault("opendir", r.fileName(r.path), errno)
+	case one:
+		r.answerOne(page)
+	default:
 		r.status = 200
 		r.answerPage.body = page
 		r.sendAnswer()
-	} else {
-		r.fileFault("opendir", r.fileName(r.path), errno)
 	}
 	r.drive()
+}
+
+// answerOne answers with a file of the folder that chance has chosen; without one as if random_index was off.
+func (r *Request) answerOne(file []byte) verdict {
+	if len(file) == 0 {
+		return r.answerIndex()
+	}
+	path := r.endScratch(append(append(r.engine.takeScratch(), r.path...), file...))
+	if path == nil {
+		return r.noMemory()
+	}
+	return r.redirectPath(path, r.args)
 }
 
 // tryFiles looks for files, and has the path be that of the first that is there. It is the phase precontent.

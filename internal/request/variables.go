@@ -25,6 +25,7 @@ func newVariables() *variables {
 	t.addRealIP()
 	t.addProxied()
 	t.addFiles()
+	t.addJudge()
 	return t
 }
 

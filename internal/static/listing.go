@@ -20,6 +20,7 @@ const (
 	FormatJSON
 	FormatJSONP
 	FormatXML
+	FormatOne // no page: the name of one of the files, or nothing (random_index)
 )
 
 // EntryKind is what an entry of a folder is.
@@ -51,6 +52,7 @@ type Listing struct {
 	UTF8     bool           // names are counted by characters, as the page says that it is UTF-8
 	Path     string         // of the folder, as the client has it
 	Callback string         // of FormatJSONP; empty: FormatJSON
+	Chance   uint32         // which file it is, of FormatOne
 }
 
 // ContentType is the type of the page.
@@ -69,6 +71,9 @@ func (l *Listing) ContentType() string {
 // Append appends the page with the entries, in nginx's order (folders first, then by name) and, but for the name of the callback, byte for byte
 // as nginx writes it. It sorts entries.
 func (l *Listing) Append(dst []byte, entries []Entry) []byte {
+	if l.Format == FormatOne {
+		return l.one(dst, entries)
+	}
 	slices.SortFunc(entries, func(a, b Entry) int {
 		if (a.Kind == KindDir) != (b.Kind == KindDir) {
 			if a.Kind == KindDir {
@@ -294,4 +299,13 @@ func IsCallback(text []byte) bool {
 		}
 	}
 	return true
+}
+
+// one appends the name of one of the files.
+func (l *Listing) one(dst []byte, entries []Entry) []byte {
+	files := slices.DeleteFunc(entries, func(e Entry) bool { return e.Kind != KindFile })
+	if len(files) == 0 {
+		return dst
+	}
+	return append(dst, files[uint64(l.Chance)*uint64(len(files))>>32].Name...)
 }

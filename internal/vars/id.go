@@ -28,6 +28,12 @@ const (
 	URI
 	Args
 	IsArgs
+	InvalidReferer
+	SecureLink
+	SecureLinkExpires
+	ModernBrowser
+	AncientBrowser
+	MSIE
 	RequestLength
 	RequestTime
 	RequestCompletion

@@ -195,6 +195,9 @@ func (b *builder) server(c *conf.Server) (*request.Server, error) {
 	if s.Default, err = b.location(&c.Settings); err != nil {
 		return nil, err
 	}
+	if s.Default.Judge, err = b.judge(&c.JudgeSettings, c); err != nil {
+		return nil, err
+	}
 	s.Default.ShutdownMs = b.config.WorkerShutdownTimeout.Milliseconds()
 	if s.Default.TryFiles, err = b.tryFiles(c.TryFiles); err != nil {
 		return nil, err

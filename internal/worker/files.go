@@ -17,7 +17,7 @@ import (
 
 // lister reads folders, on a thread of its own; nil where no list can be asked for.
 func (w *worker) lister() *files.Lister {
-	if !w.config.HasSettings(func(s *conf.Settings) bool { return s.Autoindex }) {
+	if !w.config.HasSettings(func(s *conf.Settings) bool { return s.Autoindex || s.RandomIndex }) {
 		return nil
 	}
 	return files.NewLister(w.calls.NewThread())
@@ -40,6 +40,7 @@ func (b *builder) files(c *conf.Settings, root conf.Template, skip int) (*reques
 		}
 		f.Index = append(f.Index, candidate)
 	}
+	f.RandomIndex = c.RandomIndex
 	if c.Autoindex {
 		f.Autoindex = &static.Listing{Format: static.Format(c.AutoindexFormat), Rounded: !c.AutoindexExactSize}
 		if c.AutoindexLocaltime {

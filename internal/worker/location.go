@@ -109,6 +109,9 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 	if err != nil {
 		return nil, err
 	}
+	if l.Judge, err = b.judge(&c.JudgeSettings, server); err != nil {
+		return nil, err
+	}
 	l.Path = c.Path.Text
 	l.ShutdownMs = b.shutdownMs(c)
 	l.Prefix = c.Path.Modifier == conf.Prefix || c.Path.Modifier == conf.PrefixFinal || c.Path.Modifier == conf.Exact

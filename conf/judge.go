@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The weir authors
+
+package conf
+
+import (
+	"weir/internal/lookup"
+	"weir/internal/route"
+)
+
+// checkJudge checks the settings of variables that judge a request which are written at one level.
+func (k *checker) checkJudge(p *path, s *JudgeSettings) {
+	if at := p.key("valid_referers"); k.written(at) {
+		hosts := 0
+		for i, word := range s.ValidReferers {
+			if word != "none" && word != "blocked" {
+				hosts++
+			}
+			if _, err := route.NewReferers([]string{word}, nil); err != nil {
+				k.faultAt(at.at(i), "%v", err)
+			}
+		}
+		if hosts == 0 && len(s.ValidReferers) > 0 {
+			k.faultAt(at, "the \"none\" or \"blocked\" referers are specified without any valid referer")
+		}
+	}
+	for _, list := range []struct {
+		key             string
+		modern, ancient []string
+	}{{"modern_browser", s.ModernBrowser, nil}, {"ancient_browser", nil, s.AncientBrowser}} {
+		if at := p.key(list.key); k.written(at) {
+			if _, err := lookup.NewBrowsers(list.modern, list.ancient); err != nil {
+				k.faultAt(at, "%v", err)
+			}
+		}
+	}
+	if at := p.key("secure_link_secret"); k.written(at) && s.SecureLinkSecret != "" && (s.SecureLink != "" || s.SecureLinkMD5 != "") {
+		k.faultAt(at, "\"secure_link_secret\" cannot be mixed with \"secure_link\" and \"secure_link_md5\"")
+	}
+}
