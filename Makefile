@@ -33,7 +33,7 @@ BULK := ^Test(LargeBodies|TenThousandBodies|RequestBodies|ResponseBodies|Uploads
 TEXT := ^TestNginxConf
 
 # tests/e2e has the machine for itself, after the other packages; of tests/interop, `make test` runs a quick part. internal/lint reads the source, whatever it is built with: `make lint`.
-UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/tests/interop$$' -e '/internal/lint$$')
+UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/tests/interop$$' -e '/tests/torture$$' -e '/internal/lint$$')
 SHORT := $(if $(FULL),,-short)
 SKIP_RACE := $(LOADED)$(if $(FULL),,|$(POINTS)|$(WAITS)|$(BULK)|$(TEXT))
 SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
@@ -41,7 +41,7 @@ SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
 PATIENCE := -timeout 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt vet lint race invariants fuzz bench interop docs clean
+.PHONY: help build run test check fmt vet lint race invariants torture fuzz bench interop docs clean
 
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -59,10 +59,12 @@ test: build ## build and pass every test
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(UNITS) ./internal/lint
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/e2e
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/interop
+	CGO_ENABLED=0 $(GO) test $(PATIENCE) ./tests/torture
 
 check: fmt vet lint ## format, vet, lint, every test with the race detector and with -tags invariants: half an hour
 	$(MAKE) --no-print-directory race FULL=1
 	$(MAKE) --no-print-directory invariants FULL=1
+	$(MAKE) --no-print-directory torture
 
 fmt: ## fail when a file is not formatted
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path './tmp/*')); \
@@ -85,6 +87,9 @@ race: ## tests with the race detector, in the binaries that tests/e2e runs too (
 invariants: ## tests with the expensive checks compiled in, in the binaries that tests/e2e runs too; FULL=1 for the long ones
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(SHORT) -tags invariants $(UNITS)
 	CGO_ENABLED=0 WEIR_E2E_BUILDFLAGS=-tags=invariants $(GO) test $(PATIENCE) -tags invariants -skip '$(SKIP_INVARIANTS)' ./tests/e2e
+
+torture: ## everything against weir at once, RUNS=20 times for SECONDS=6 each (tests/torture); SEED=... repeats one
+	WEIR_TORTURE_RUNS=$(or $(RUNS),20) WEIR_TORTURE_SECONDS=$(or $(SECONDS),6) WEIR_TORTURE_SEED=$(SEED) CGO_ENABLED=0 $(GO) test $(PATIENCE) -count=1 -v ./tests/torture
 
 fuzz: ## every fuzz target in turn, TIME=30s each
 	GO="$(GO)" .ci/fuzz $(TIME)

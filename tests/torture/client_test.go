@@ -24,15 +24,16 @@ const patience = 15 * time.Second
 
 // client makes connections one after the other, and does something on each, until the run is over.
 func (w *world) client(rng *rand.Rand) {
-	kinds := []func(*session){(*session).polite, (*session).polite, (*session).polite, (*session).bytewise, (*session).aborts, (*session).aborts, (*session).stops,
-		(*session).halfClose, (*session).pipelines, (*session).uploads, (*session).uploads, (*session).garbage, (*session).webSocket, (*session).idles}
+	polite, aborts, pipelines, uploads := (*session).polite, (*session).aborts, (*session).pipelines, (*session).uploads
+	kinds := []func(*session){polite, polite, polite, polite, polite, polite, aborts, aborts, aborts, pipelines, pipelines, uploads, uploads,
+		(*session).bytewise, (*session).stops, (*session).halfClose, (*session).garbage, (*session).webSocket, (*session).idles}
 	for !w.ended() {
-		c, err := net.DialTimeout("tcp", w.proxy.addr, patience)
+		c, err := w.dial()
 		if err != nil {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		s := &session{w: w, rng: rng, c: c.(*net.TCPConn)}
+		s := &session{w: w, rng: rng, c: c}
 		s.br = bufio.NewReader(s)
 		if rng.IntN(4) == 0 {
 			_ = s.c.SetReadBuffer(2048)
@@ -42,7 +43,7 @@ func (w *world) client(rng *rand.Rand) {
 		if s.stuck {
 			w.fault("a client of kind %d got %d bytes, and no more for %v: %s", kind, s.got, patience, s.last)
 		}
-		c.Close()
+		w.hangUp(c)
 	}
 }
 
@@ -92,7 +93,7 @@ func (s *session) request(body bool) *ask {
 		if name == "" {
 			name = "x"
 		}
-		path := fmt.Sprintf("/%s/%s/%d/%d?k=%d", name, a.mode, a.length, a.id, rng.IntN(6))
+		path := fmt.Sprintf("/%s/%s/%d/%d?k=%d", name, a.mode, a.length, a.id, rng.IntN(s.w.setting.keys))
 		if place == "files" {
 			path = pick(rng, "/files/big", "/files/small", "/files/", "/files/none", "/files/..%2f..", "/files/page.html")
 			a.mode = "file"

@@ -19,6 +19,7 @@ type setting struct {
 	descriptors int // 0: what there are
 	chaos       bool
 	clients     int
+	keys        int // of the limits
 	config      string
 }
 
@@ -32,6 +33,7 @@ func draw(rng *rand.Rand) setting {
 		descriptors: pick(rng, 0, 0, 160),
 		chaos:       rng.IntN(3) > 0,
 		clients:     pick(rng, 20, 60),
+		keys:        pick(rng, 6, 60),
 	}
 	size := pick(rng, "4k", "4k", "16k")
 	var b strings.Builder

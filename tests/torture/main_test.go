@@ -4,6 +4,7 @@
 package torture
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -33,12 +34,8 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binaries = dir
-	flags := os.Getenv("WEIR_TORTURE_BUILDFLAGS")
-	if flags == "" {
-		flags = "-tags=invariants"
-	}
 	for name, pkg := range map[string]string{"weir": "../../cmd/master", "weir-worker": "../../cmd/worker"} {
-		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=torture"}, strings.Fields(flags)...)
+		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=torture"}, strings.Fields(buildFlags())...)
 		if out, err := exec.Command("go", append(args, "-o", filepath.Join(dir, name), pkg)...).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
 			return 1
@@ -46,6 +43,9 @@ func buildAndRun(m *testing.M) int {
 	}
 	return m.Run()
 }
+
+// buildFlags are those of the binaries.
+func buildFlags() string { return cmp.Or(os.Getenv("WEIR_TORTURE_BUILDFLAGS"), "-tags=invariants") }
 
 // number is a setting in the environment.
 func number(name string, otherwise uint64) uint64 {
@@ -58,7 +58,7 @@ func number(name string, otherwise uint64) uint64 {
 
 // TestTorture makes some runs: two short ones, if nothing else is asked for.
 func TestTorture(t *testing.T) {
-	seconds := time.Duration(number("WEIR_TORTURE_SECONDS", 2)) * time.Second
+	seconds := time.Duration(number("WEIR_TORTURE_SECONDS", 1)) * time.Second
 	seed := number("WEIR_TORTURE_SEED", 0)
 	runs := number("WEIR_TORTURE_RUNS", 2)
 	if seed != 0 {

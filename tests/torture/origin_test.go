@@ -26,8 +26,11 @@ func pattern(b []byte, id uint64, offset int) {
 	}
 }
 
-// modes of an answer of an origin, with the chance of each. Those that begin with a capital letter are misbehaviour.
-var modes = []string{"len", "len", "len", "chunk", "chunk", "close", "dribble", "early", "status", "accel", "interim", "Cut", "CutChunk", "Reset", "ResetHead", "Garbage", "Hang", "Extra", "BigHead", "Nothing"}
+// modes of an answer of an origin, as often as each is drawn. Those that begin with a capital letter are misbehaviour.
+var modes = []string{
+	"len", "len", "len", "len", "len", "len", "len", "len", "chunk", "chunk", "chunk", "chunk", "chunk", "close", "dribble", "dribble", "early", "status", "status", "accel", "accel", "interim",
+	"Cut", "CutChunk", "Reset", "ResetHead", "Garbage", "Hang", "Extra", "BigHead", "Nothing",
+}
 
 // origin is a server that answers as the path says: /NAME/MODE/LENGTH/ID.
 type origin struct {

@@ -6,6 +6,7 @@ package torture
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,8 +26,9 @@ type world struct {
 	answers  [6]atomic.Int64
 	broken   atomic.Int64
 
-	mu     sync.Mutex
-	faults []string
+	mu      sync.Mutex
+	faults  []string
+	clients map[net.Conn]bool
 }
 
 // fault notes what must not be.
@@ -41,7 +43,7 @@ func (w *world) fault(format string, args ...any) {
 // torture is one run: everything at once for some time, then a look at what is left.
 func torture(t *testing.T, seed uint64, lasts time.Duration) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	w := &world{t: t, rng: rng, setting: draw(rng), over: make(chan struct{})}
+	w := &world{t: t, rng: rng, setting: draw(rng), over: make(chan struct{}), clients: map[net.Conn]bool{}}
 	origins := []*origin{newOrigin(w), newOrigin(w)}
 	w.proxy = startProxy(t, w.setting, origins)
 	before := w.proxy.look()
@@ -57,6 +59,9 @@ func torture(t *testing.T, seed uint64, lasts time.Duration) {
 	}
 	time.Sleep(lasts)
 	close(w.over)
+	if lasts < patience/2 { // in a short run there is no time to wait for those that are slow
+		time.AfterFunc(time.Second, w.cut)
+	}
 	all.Wait()
 	for _, o := range origins {
 		o.end()
@@ -79,4 +84,33 @@ func (w *world) ended() bool {
 	default:
 		return false
 	}
+}
+
+// cut closes what clients still have open.
+func (w *world) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.clients {
+		c.Close()
+	}
+}
+
+// dial connects to weir.
+func (w *world) dial() (*net.TCPConn, error) {
+	c, err := net.DialTimeout("tcp", w.proxy.addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clients[c] = true
+	return c.(*net.TCPConn), nil
+}
+
+// hangUp closes a client's connection.
+func (w *world) hangUp(c net.Conn) {
+	c.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.clients, c)
 }
