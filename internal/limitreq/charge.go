@@ -91,18 +91,65 @@ func Charge(limits []Limit, nowNs uint64, dryRun bool) Outcome {
 	return out
 }
 
+// ChargeOne is Charge for a single limit.
+func ChargeOne(l *Limit, nowNs uint64, dryRun bool) Outcome {
+	out := Outcome{Index: -1}
+	if len(l.Key) > 0 {
+		if out = l.Zone.charge(l, nowNs, dryRun); out.Verdict < Rejected && out.DelayNs == 0 {
+			return Outcome{Index: -1}
+		}
+	}
+	return out
+}
+
 // CountBypassed counts a request that the bypass list lets through. It takes no lock.
 func (z *Zone) CountBypassed() { atomic.AddUint64(&z.h.counters.bypassed, 1) }
 
-func (z *Zone) charge(l *Limit, nowNs uint64, dryRun bool) (out Outcome) {
+// charge asks one limit. What happens most is tried first: nobody has the lock, and the request passes at once. Whatever is not so is left to chargeAny.
+func (z *Zone) charge(l *Limit, nowNs uint64, dryRun bool) Outcome {
 	key := l.Key
 	if len(key) > zonekey.Max {
 		key = zonekey.Shorten(key)
 	}
 	hash := zonekey.Hash(key)
-	var tx *shmtx.Tx
+	tx := z.mutex.LockFree()
+	if tx == nil || !z.again(tx, hash, key, l, nowNs) {
+		return z.chargeAny(tx, hash, key, l, nowNs, dryRun)
+	}
+	z.mutex.Unlock()
+	return Outcome{}
+}
+
+// again counts a request of a key that has a node, and that passes without a delay. False: that is not what there is to do, or what it meets is not sound.
+// It has changed nothing then, and it never panics.
+func (z *Zone) again(tx *shmtx.Tx, hash uint32, key []byte, l *Limit, nowNs uint64) bool {
+	at := z.tree.Meet(hash)
+	n := shm.Look[node](z.shm, at)
+	if n == nil || z.h.state != stateSound || n.keyLen() != len(key) || !z.shm.Same(at+nodeBytes, key) {
+		return false
+	}
+	from := max(n.freeNs, nowNs)
+	if backlog := from - nowNs; backlog > uint64(min(l.Burst, l.Delay))*l.PeriodNs {
+		return false
+	}
+	if z.h.newest != at {
+		if shm.Look[node](z.shm, n.newer) == nil || n.older != 0 && shm.Look[node](z.shm, n.older) == nil || shm.Look[node](z.shm, z.h.newest) == nil {
+			return false
+		}
+		z.touch(tx, at)
+	}
+	tx.Put64(&n.freeNs, from+l.PeriodNs)
+	tx.Step()
+	z.h.counters.passed++
+	return true
+}
+
+// chargeAny is charge in every case. tx is nil, or the transaction of a lock that is held already.
+func (z *Zone) chargeAny(tx *shmtx.Tx, hash uint32, key []byte, l *Limit, nowNs uint64, dryRun bool) (out Outcome) {
 	defer z.guard(&tx, &out.Verdict)
-	tx = z.mutex.Lock()
+	if tx == nil {
+		tx = z.mutex.Lock()
+	}
 	out = z.count(tx, hash, key, l, nowNs)
 	tx.Step()
 	z.h.counters.add(&out, dryRun)

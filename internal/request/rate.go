@@ -5,6 +5,7 @@ package request
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -24,11 +25,12 @@ type Rates struct {
 
 // Rate is one limit_req.
 type Rate struct {
-	Zone     *limitreq.Zone
-	Key      *vars.Template
-	PeriodNs uint64
-	Burst    uint32
-	Delay    uint32
+	Zone      *limitreq.Zone
+	Key       *vars.Template
+	ByAddress bool // Key is $binary_remote_addr and nothing else, the usual key
+	PeriodNs  uint64
+	Burst     uint32
+	Delay     uint32
 }
 
 // rater is the memory for asking under rates: one for the whole engine, since asking does not wait.
@@ -39,7 +41,16 @@ type rater struct {
 }
 
 // charge asks all rates to let a request through.
-func (a *rater) charge(rates *Rates, nowNs uint64, src vars.Source) limitreq.Outcome {
+func (a *rater) charge(rates *Rates, nowNs uint64, addr netip.Addr, src vars.Source) limitreq.Outcome {
+	if len(rates.List) == 1 {
+		r := &rates.List[0]
+		if r.ByAddress {
+			a.keys = appendBinary(a.keys[:0], addr)
+		} else {
+			a.keys = r.Key.Append(a.keys[:0], src)
+		}
+		return limitreq.ChargeOne(&limitreq.Limit{Zone: r.Zone, Key: a.keys, PeriodNs: r.PeriodNs, Burst: r.Burst, Delay: r.Delay}, nowNs, rates.DryRun)
+	}
 	a.ask, a.ends, a.keys = a.ask[:0], a.ends[:0], a.keys[:0]
 	for i := range rates.List { // all keys first: their memory may move while it grows
 		a.keys = rates.List[i].Key.Append(a.keys, src)
@@ -63,7 +74,7 @@ func (r *Request) limitRequests() (verdict, bool) {
 	if rates == nil || r.rateStatus != "" {
 		return again, true
 	}
-	out := r.engine.rater.charge(rates, uint64(r.engine.Clock.SharedNs()), r)
+	out := r.engine.rater.charge(rates, uint64(r.engine.Clock.SharedNs()), r.client.Peer.Addr(), r)
 	r.rateStatus = out.Verdict.String()
 	if out.Index >= 0 {
 		r.logRate(rates, &rates.List[out.Index], &out)

@@ -30,7 +30,7 @@ func (b *builder) rates(c *conf.Settings) (*request.Rates, error) {
 			return nil, err
 		}
 		rate := request.Rate{
-			Zone: zone, Key: key, PeriodNs: limitreq.Period(uint64(config.Rate.Requests), uint64(config.Rate.Per)),
+			Zone: zone, Key: key, ByAddress: key.String() == "$binary_remote_addr", PeriodNs: limitreq.Period(uint64(config.Rate.Requests), uint64(config.Rate.Per)),
 			Burst: uint32(limit.Burst), Delay: uint32(limit.Delay),
 		}
 		if limit.NoDelay {
