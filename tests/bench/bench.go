@@ -128,9 +128,9 @@ func (b *benchmark) startOrigin(ctx context.Context) error {
 
 // round starts every proxy afresh, gives each workload to each of them in turn, and stops them.
 func (b *benchmark) round(ctx context.Context, number int) error {
-	proxies := make([]runningServer, 0, len(b.proxies))
+	var proxies, mixed []runningServer
 	defer func() {
-		for _, p := range proxies {
+		for _, p := range append(proxies, mixed...) {
 			p.stop()
 		}
 	}()
@@ -140,17 +140,27 @@ func (b *benchmark) round(ctx context.Context, number int) error {
 				return err
 			}
 		}
-		p, err := b.startProxy(ctx, name, fmt.Sprintf("%s-%d", name, number), descriptors)
+		p, err := b.startProxy(ctx, name, fmt.Sprintf("%s-%d", name, number), descriptors, false)
 		if err != nil {
 			return err
 		}
 		proxies = append(proxies, p)
+		if b.does(mixWorkload) {
+			if p, err = b.startProxy(ctx, name, fmt.Sprintf("%s-%d", name, number), descriptors, true); err != nil {
+				return err
+			}
+			mixed = append(mixed, p)
+		}
 	}
 	for _, w := range workloads {
-		for _, p := range proxies {
-			if !b.does(w.name) {
-				continue
-			}
+		if !b.does(w.name) {
+			continue
+		}
+		through := proxies
+		if w.mixed {
+			through = mixed
+		}
+		for _, p := range through {
 			if err := b.measure(ctx, p, w); err != nil {
 				return fmt.Errorf("%s, %s: %w\n%s", p.name, w.name, err, p.output)
 			}
@@ -167,9 +177,18 @@ func (b *benchmark) round(ctx context.Context, number int) error {
 	return nil
 }
 
-// startProxy starts a proxy with a table of so many connections, in a folder of its own.
-func (b *benchmark) startProxy(ctx context.Context, name, folder string, connections int) (runningServer, error) {
-	return serverOf(name, b.binaries).start(ctx, name, filepath.Join(b.folder, folder), b.proxyCore, b.origin.port, connections)
+// startProxy starts a proxy with a table of so many connections, in a folder of its own. mixed: see site.
+func (b *benchmark) startProxy(ctx context.Context, name, folder string, connections int, mixed bool) (runningServer, error) {
+	s := serverOf(name, b.binaries)
+	s.mixed = mixed
+	return s.start(ctx, name, filepath.Join(b.folder, folderOf(folder, mixed)), b.proxyCore, b.origin.port, connections)
+}
+
+func folderOf(name string, mixed bool) string {
+	if mixed {
+		return name + "-mixed"
+	}
+	return name
 }
 
 // measure runs one workload against one proxy.
@@ -225,7 +244,7 @@ func (b *benchmark) measureIdle(ctx context.Context, name string) error {
 
 // residentWith is the resident set of a fresh worker after a second of load, with so many idle connections open.
 func (b *benchmark) residentWith(ctx context.Context, name string, table, connections int) (int64, error) {
-	p, err := b.startProxy(ctx, name, fmt.Sprintf("%s-idle-%d", name, connections), table)
+	p, err := b.startProxy(ctx, name, fmt.Sprintf("%s-idle-%d", name, connections), table, false)
 	if err != nil {
 		return 0, err
 	}

@@ -75,8 +75,8 @@ func copyFile(to, from string) (err error) {
 }
 
 // startCounted starts a proxy whose worker runs under callgrind.
-func (b *benchmark) startCounted(ctx context.Context, name string) (runningServer, *callgrind, error) {
-	counts := filepath.Join(b.folder, name+"-callgrind")
+func (b *benchmark) startCounted(ctx context.Context, name string, mixed bool) (runningServer, *callgrind, error) {
+	counts := filepath.Join(b.folder, folderOf(name+"-callgrind", mixed))
 	if err := os.MkdirAll(counts, 0o755); err != nil {
 		return runningServer{}, nil, err
 	}
@@ -99,7 +99,8 @@ func (b *benchmark) startCounted(ctx context.Context, name string) (runningServe
 			return valgrindCommand(b.valgrind, counts, "haproxy", "-db", "-f", config)
 		}
 	}
-	p, err := s.start(ctx, name, filepath.Join(b.folder, name+"-counted"), b.proxyCore, b.origin.port, callgrindTable)
+	s.mixed = mixed
+	p, err := s.start(ctx, name, filepath.Join(b.folder, folderOf(name+"-counted", mixed)), b.proxyCore, b.origin.port, callgrindTable)
 	if err != nil {
 		return p, nil, err
 	}
@@ -109,14 +110,19 @@ func (b *benchmark) startCounted(ctx context.Context, name string) (runningServe
 // countAll counts the user instructions of a request of each workload that is counted, as often as there are rounds. It opens the
 // connections, and asks on each, before it counts; what is counted is whole requests and nothing else.
 func (b *benchmark) countAll(ctx context.Context, name string) error {
-	p, counter, err := b.startCounted(ctx, name)
+	return errors.Join(b.countWorkloads(ctx, name, false), b.countWorkloads(ctx, name, true))
+}
+
+// countWorkloads is countAll for those that are mixed, or for the others.
+func (b *benchmark) countWorkloads(ctx context.Context, name string, mixed bool) error {
+	p, counter, err := b.startCounted(ctx, name, mixed)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
 	for range b.rounds {
 		for _, w := range workloads {
-			if w.counted == 0 {
+			if w.counted == 0 || w.mixed != mixed {
 				continue
 			}
 			instructions, err := counter.perRequest(ctx, p.address(w), w)

@@ -255,6 +255,8 @@ weir beside nginx and HAProxy: the same machine, the same run, the same features
 * "cost to weir's" divides the cost of a request (instructions, user and kernel; processor time where they are not counted) by weir's: above 1 costs more.
 * "with limit_conn": the same through a second server of the same worker, in which a zone keyed by the client's address lets 1,000 requests in at a time:
   ` + "`limit_conn`" + ` in weir and nginx, a stick table with ` + "`conn_cur`" + ` in HAProxy.
+* "with metrics, limit_req and least_conn": through a worker of its own, with four addresses of the origin to choose from, in weir with everything counted
+  that ` + "`metrics`" + ` shows (by server and by origin, latencies too). nginx has ` + "`stub_status`" + ` on, HAProxy a stick table with ` + "`http_req_rate`" + ` and leastconn.
 * User instructions are counted by ` + "`perf stat`" + ` where the machine has hardware counters. Where it has none, by callgrind (valgrind): a worker of its
   own, 64 clients at once, whole requests only, connections opened before. It is exact, and so much slower that the worker finds more to do in each turn
   of its loop than it would otherwise. Where callgrind is not to be had either, by single-stepping the worker's loop (%d clients, the small request only).

@@ -153,6 +153,7 @@ type budget struct {
 // budgets are what weir may cost. Read-only.
 var budgets = [...]budget{
 	{mainWorkload, 9e3, 26e3},
+	{mixWorkload, 9e3, 26e3},
 	{"28 bytes, a new connection per request", 12e3, 54e3},
 	{"100 KiB", 20e3, 90e3},
 	{"10 MiB", 0.4e6, 4.1e6},

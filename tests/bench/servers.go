@@ -30,7 +30,24 @@ type site struct {
 	OriginPort  int
 	Connections int // its table of connections, to both sides
 	Clients     int // HAProxy sizes its tables by the clients alone
+	// Mixed has the proxy count for its metrics (weir: all that it knows; nginx has stub_status and HAProxy always counts), ask limit_req of every
+	// request, and choose one of four addresses of the origin by least_conn.
+	Mixed bool
 }
+
+// Origins are the addresses of the origin that the proxy has.
+func (s site) Origins() []string {
+	if !s.Mixed {
+		return originAddresses[:1]
+	}
+	return originAddresses[:]
+}
+
+// OriginAddresses are all that the origin listens on.
+func (s site) OriginAddresses() []string { return originAddresses[:] }
+
+// originAddresses are where the origin listens. Read-only.
+var originAddresses = [...]string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"}
 
 const originConfig = `worker_processes 1;
 pid {{.Folder}}/nginx.pid;
@@ -49,7 +66,10 @@ http {
   fastcgi_temp_path {{.Folder}}/fastcgi;
   uwsgi_temp_path {{.Folder}}/uwsgi;
   scgi_temp_path {{.Folder}}/scgi;
-  server { listen 127.0.0.1:{{.Port}} backlog=4096; root {{.Folder}}/files; }
+  server {
+    root {{.Folder}}/files;{{range .OriginAddresses}}
+    listen {{.}}:{{$.Port}} backlog=4096;{{end}}
+  }
 }
 `
 
@@ -67,8 +87,9 @@ http {
   fastcgi_temp_path {{.Folder}}/fastcgi;
   uwsgi_temp_path {{.Folder}}/uwsgi;
   scgi_temp_path {{.Folder}}/scgi;
-  upstream origin {
-    server 127.0.0.1:{{.OriginPort}};
+  upstream origin { {{if .Mixed}}
+    least_conn;{{end}}{{range .Origins}}
+    server {{.}}:{{$.OriginPort}};{{end}}
     keepalive 1024;
     keepalive_requests 1000000000;
   }
@@ -76,8 +97,11 @@ http {
   proxy_set_header Connection "";
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   limit_conn_zone $binary_remote_addr zone=addr:10m;
+  limit_req_zone $binary_remote_addr zone=rate:10m rate=1000000r/s;
   server {
-    listen 127.0.0.1:{{.Port}} backlog=4096;
+    listen 127.0.0.1:{{.Port}} backlog=4096;{{if .Mixed}}
+    limit_req zone=rate burst=100000 nodelay;
+    location = /status { stub_status; }{{end}}
     location / { proxy_pass http://origin; }
   }
   server {
@@ -109,6 +133,11 @@ defaults
   timeout server 60s
 frontend f
   bind 127.0.0.1:{{.Port}} backlog 4096
+{{- if .Mixed}}
+  stick-table type ip size 100k expire 60s store http_req_rate(1s)
+  http-request track-sc0 src
+  http-request deny deny_status 503 if { sc0_http_req_rate gt 1000000 }
+{{- end}}
   default_backend b
 frontend limited
   bind 127.0.0.1:{{.LimitPort}} backlog 4096
@@ -116,8 +145,9 @@ frontend limited
   http-request track-sc0 src
   http-request deny deny_status 503 if { sc0_conn_cur gt 1000 }
   default_backend b
-backend b
-  server origin 127.0.0.1:{{.OriginPort}} pool-max-conn 1024
+backend b{{if .Mixed}}
+  balance leastconn{{end}}{{range .Origins}}
+  server origin-{{.}} {{.}}:{{$.OriginPort}} pool-max-conn 1024{{end}}
 `
 
 // weirUser is the line of weirConfig that names the workers' user.
@@ -139,13 +169,26 @@ access_log = [{ path = "access.log", format = "combined", buffer = "32k", flush 
 key = "$binary_remote_addr"
 size = "10m"
 
+[http.limit_req_zone.rate]
+key = "$binary_remote_addr"
+size = "10m"
+rate = "1000000r/s"
+
 [http.upstream.origin]
 keepalive = 1024
 keepalive_requests = 1000000000
-server = [{ address = "127.0.0.1:{{.OriginPort}}" }]
+least_conn = {{.Mixed}}
+server = [{{range .Origins}}{ address = "{{.}}:{{$.OriginPort}}" }, {{end}}]
 
 [[http.server]]
 listen = [{ address = "127.0.0.1:{{.Port}}", backlog = 4096 }]
+{{- if .Mixed}}
+limit_req = [{ zone = "rate", burst = 100000, nodelay = true }]
+
+  [[http.server.location]]
+  path = "= /metrics"
+  metrics = true
+{{- end}}
 
   [[http.server.location]]
   path = "/"
@@ -169,6 +212,7 @@ type server struct {
 	command func(folder, config string) []string
 	version []string // prints the version
 	alone   bool     // one process, without a master
+	mixed   bool     // site.Mixed
 }
 
 // serverOf describes a proxy, or the origin. binaries is the folder with weir's binaries.
@@ -210,7 +254,7 @@ func (s server) start(ctx context.Context, name, folder string, core, originPort
 	var text bytes.Buffer
 	parsed := template.Must(template.New(name).Parse(s.config))
 	values := site{Folder: folder, Port: running.port, LimitPort: running.limitPort, OriginPort: originPort,
-		Connections: connections, Clients: min(connections, maxClients)}
+		Connections: connections, Clients: min(connections, maxClients), Mixed: s.mixed}
 	if err := parsed.Execute(&text, values); err != nil {
 		return running, err
 	}

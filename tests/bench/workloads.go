@@ -14,6 +14,7 @@ type workload struct {
 	idle    int    // connections that are open and silent meanwhile
 	closes  bool   // Connection: close in every request
 	limited bool   // through the proxy's server with limit_conn
+	mixed   bool   // through a proxy of its own: see site.Mixed
 	weight  int    // its share of the time
 	counted int    // requests whose user instructions callgrind counts; 0: none
 }
@@ -25,6 +26,7 @@ var plainWorkload = workload{file: "small", busy: 64}
 var workloads = [...]workload{
 	{name: mainWorkload, file: "small", busy: 64, weight: 3, counted: 3200},
 	{name: limitWorkload, file: "small", busy: 64, limited: true, weight: 3, counted: 3200},
+	{name: mixWorkload, file: "small", busy: 64, mixed: true, weight: 2, counted: 3200},
 	{name: "28 bytes, 1 connection", file: "small", busy: 1, weight: 1},
 	{name: "28 bytes, 1,000 connections", file: "small", busy: 1000, weight: 2},
 	{name: "28 bytes, 10,000 connections", file: "small", busy: 64, idle: idleConnections - 64, weight: 2},
@@ -37,4 +39,5 @@ var workloads = [...]workload{
 const (
 	mainWorkload  = "28 bytes, 64 connections"
 	limitWorkload = "28 bytes with limit_conn, 64 connections"
+	mixWorkload   = "28 bytes with metrics, limit_req and least_conn, 64 connections"
 )
