@@ -137,6 +137,13 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		r.lingered = true
 		r.resetTimedOut()
 		return r.become(StateFinish)
+	case ret.URL == nil && ret.Text == nil && ret.Code >= 300:
+		return r.answer(ret.Code)
+	}
+	if v, ok := r.refuseBody(); !ok {
+		return v
+	}
+	switch {
 	case ret.URL != nil:
 		a.reset()
 		return r.answerRedirect(ret.Code, ret.URL)
@@ -149,10 +156,7 @@ func (r *Request) answerReturn(ret *Return) verdict {
 		a.contentType = r.loc.Types.Of(r.path)
 		return r.sendAnswer()
 	}
-	if ret.Code < 300 {
-		return r.answerEmpty(ret.Code, r.loc.Types.Of(r.path))
-	}
-	return r.answer(ret.Code)
+	return r.answerEmpty(ret.Code, r.loc.Types.Of(r.path))
 }
 
 // answerRedirect sends the client to another address. One that begins with a slash gets scheme and host of this request, as nginx's
@@ -219,7 +223,9 @@ func (r *Request) sendAnswer() verdict {
 	if r.errorStatus != 0 {
 		r.status, r.errorStatus = r.errorStatus, 0
 	}
-	r.skipBody()
+	if r.skipBody() != 0 {
+		r.closeClient = true
+	}
 	r.decideKeepAlive()
 	return r.become(StateAnswer)
 }
@@ -455,7 +461,7 @@ func (r *Request) spread(b *buffer.Block, head []byte) bool {
 func (r *Request) decideKeepAlive() {
 	c, loc := r.client, r.loc
 	if r.closeClient || !r.head.KeepAlive || r.engine.lastAnswer(c) || loc.KeepaliveTimeoutMs == 0 ||
-		c.Requests >= loc.KeepaliveRequests || r.nowMs()-c.OpenedMs >= loc.KeepaliveTimeMs || r.bodyUnread() ||
+		c.Requests >= loc.KeepaliveRequests || r.nowMs()-c.OpenedMs >= loc.KeepaliveTimeMs || r.bodyUnread() && !r.mayDiscard() ||
 		r.bodyOpen && r.body.LostExtra() {
 		r.closeClient = true
 	}

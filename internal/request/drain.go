@@ -174,7 +174,7 @@ func (r *Request) cut() {
 	switch {
 	case r.state == StateReadHead:
 		r.headTimeout()
-	case r.state == StateLinger:
+	case r.state == StateLinger || r.state == StateDiscard:
 		r.closeAll()
 	case r.state == StateTunnel:
 		r.sayGoodbye()

@@ -136,8 +136,7 @@ func pageRedirect(response int) int {
 // toGet makes the request one for another path: GET, unless it is HEAD, and without its body.
 func (r *Request) toGet() {
 	r.withoutBody = r.withoutBody || r.hasBody
-	r.skipBody()
-	if r.bodyUnread() {
+	if r.skipBody() != 0 || r.bodyUnread() && !r.mayDiscard() {
 		r.closeClient = true
 	}
 	if r.methodID != http1.MethodHead {

@@ -88,6 +88,9 @@ func (r *Request) isTrue(condition *vars.Template) bool {
 
 // keepClient has the connection go on: with the next request, if some of it is there, or with waiting for one.
 func (r *Request) keepClient() verdict {
+	if r.hasBody && !r.bodyOpen {
+		return r.startDiscard()
+	}
 	if r.bodyOpen {
 		extra, lost := r.body.TakeExtra(), r.body.HasExtra()
 		r.body.Close()

@@ -161,9 +161,13 @@ func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 // content has the location answer the request.
 func (r *Request) content() verdict {
 	loc := r.loc
-	switch {
-	case loc.Proxy != nil:
+	if loc.Proxy != nil {
 		return r.startProxy()
+	}
+	if v, ok := r.refuseBody(); !ok {
+		return v
+	}
+	switch {
 	case loc.StubStatus:
 		return r.answerStatus()
 	case loc.Page != nil:

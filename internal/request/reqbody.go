@@ -195,33 +195,9 @@ func (r *Request) bodyFailed(o eventpipe.Outcome) verdict {
 // streamBlocks bounds the blocks of a request body that is sent on while it is read.
 const streamBlocks = 8
 
-// skipBody drops a request body that nobody wants, if all of it has come along with the head.
-func (r *Request) skipBody() {
-	if !r.hasBody || r.bodyOpen {
-		return
-	}
-	if n, ok := r.bodyThere(); ok {
-		r.next += n
-		r.hasBody = false
-	}
-}
-
 // bodyThere finds the end of a request body that came along with the head: its length, framing included, if all of it is there.
 func (r *Request) bodyThere() (int, bool) {
-	there := r.buf[r.next:r.w]
-	if !r.head.Chunked {
-		return int(r.head.ContentLength), r.head.ContentLength <= int64(len(there))
-	}
-	var decoder http1.Chunked
-	for at := 0; at < len(there); {
-		n, _, v := decoder.Next(there[at:])
-		at += n
-		switch v {
-		case http1.Done:
-			return at, true
-		case http1.Bad:
-			return 0, false
-		}
-	}
-	return 0, false
+	d := discarding{length: r.head.ContentLength}
+	n, v := r.dropFrom(&d, r.buf[r.next:r.w])
+	return n, v == http1.Done
 }

@@ -86,12 +86,13 @@ type Request struct {
 	webSocket bool      // the tunnel is one, and frames follows it
 	frames    [2]frames // by direction
 
-	pipelined   bool   // $pipe
-	answerPage  answer // what this process answers by itself
-	file        served // the file that it answers with
-	trailer     []byte // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
-	sentTrailer []byte // that of the answer, likewise
-	accel       accel  // what is left of the answer that had X-Accel-Redirect
+	pipelined   bool       // $pipe
+	answerPage  answer     // what this process answers by itself
+	file        served     // the file that it answers with
+	trailer     []byte     // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	sentTrailer []byte     // that of the answer, likewise
+	discarded   discarding // see StateDiscard
+	accel       accel      // what is left of the answer that had X-Accel-Redirect
 
 	id requestID
 }

@@ -30,13 +30,14 @@ const (
 	StateRelay                   // the response is sent to the client
 	StateTunnel                  // bytes pass both ways until one side has had enough
 	StateFinish                  // the response is over: log, release
+	StateDiscard                 // a body that nobody wants is read and dropped, for the next request to come
 	StateLinger                  // the client's bytes are dropped until it closes
 	StateSubrequest              // it is known what comes of a subrequest
 )
 
 // String names the state as reports have it.
 func (s State) String() string {
-	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "list", "answer", "relay", "tunnel", "finish", "linger", "subrequest"}[s]
+	return [...]string{"read head", "route", "phases", "delay", "queue", "read body", "resolve", "pick", "connect", "exchange", "respond", "list", "answer", "relay", "tunnel", "finish", "discard", "linger", "subrequest"}[s]
 }
 
 // verdict is what a step says to the driver.
@@ -98,6 +99,8 @@ func (r *Request) step() verdict {
 		return r.tunnel()
 	case StateFinish:
 		return r.finish()
+	case StateDiscard:
+		return r.discard()
 	case StateSubrequest:
 		return r.endSubrequest()
 	default:
@@ -169,6 +172,10 @@ func (r *Request) OnTimeout(c *conn.Conn) {
 }
 
 func (r *Request) clientTimeout() {
+	if r.state == StateDiscard {
+		r.closeAll()
+		return
+	}
 	if r.waiter.Waiting() && r.blockFor == nil && r.state != StateReadHead {
 		r.giveUpWaiting()
 		return
