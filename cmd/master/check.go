@@ -17,8 +17,11 @@ import (
 )
 
 // runCheck answers -t and -T: it reads the configuration, and does nothing else to the system. Faults and warnings go to stderr; for -T
-// all of stdout is TOML.
+// all of stdout is TOML, and an nginx.conf's files go to stderr as nginx -T prints them.
 func runCheck(c command, stdout, stderr io.Writer) int {
+	if c.action == actionPrint && c.converts() {
+		c.sources = &sources{}
+	}
 	code := c.checkConfig(stdout, stderr)
 	if c.converts() && (code != 0 || !c.quiet) { // what follows nginx -t looks for
 		if code == 0 {
@@ -26,6 +29,9 @@ func runCheck(c command, stdout, stderr io.Writer) int {
 		} else {
 			fmt.Fprintf(stderr, "weir: configuration file %s test failed\n", c.file())
 		}
+	}
+	if code == 0 && c.sources != nil {
+		c.sources.write(stderr)
 	}
 	return code
 }

@@ -94,7 +94,12 @@ func (c command) runConvert() (*wire.Result, error) {
 	if err := child.Start(); err != nil {
 		return nil, err
 	}
-	result, err := wire.Serve(io.LimitReader(out, maxConfigBytes*4), in, &wire.Disk{Base: c.prefix})
+	files := wire.Files(&wire.Disk{Base: c.prefix})
+	if c.sources != nil {
+		c.sources.Files, c.sources.path = files, c.path
+		files = c.sources
+	}
+	result, err := wire.Serve(io.LimitReader(out, maxConfigBytes*4), in, files)
 	if err != nil {
 		cancel() // whatever it does
 	}
@@ -110,6 +115,33 @@ func (c command) runConvert() (*wire.Result, error) {
 		return nil, fmt.Errorf("%w (%w)", err, ended)
 	}
 	return nil, err
+}
+
+// sources are the files of an nginx.conf that were read, for -T.
+type sources struct {
+	wire.Files
+	path  func(string) string
+	names []string // in the order of reading
+	texts map[string][]byte
+}
+
+// Read is wire.Files.Read.
+func (s *sources) Read(name string) ([]byte, error) {
+	text, err := s.Files.Read(name)
+	if full := s.path(name); err == nil && s.texts[full] == nil {
+		if s.texts == nil {
+			s.texts = map[string][]byte{}
+		}
+		s.names, s.texts[full] = append(s.names, full), append([]byte{}, text...)
+	}
+	return text, err
+}
+
+// write writes each file once, as nginx -T does.
+func (s *sources) write(w io.Writer) {
+	for _, name := range s.names {
+		fmt.Fprintf(w, "# configuration file %s:\n%s\n\n", name, s.texts[name])
+	}
 }
 
 // limited passes on so many bytes, and drops the rest.

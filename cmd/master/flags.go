@@ -31,7 +31,7 @@ const usage = `usage:
                            look at the origins; take one out of service
                            gently, back in, or out at once
   weir -v | -V             the version | and how it was built
-  weir -h                  this help
+  weir -h, -?              this help; letters may stand together, as in -tq
 
 options:
   -c FILE     configuration file; relative to the prefix. One that is not named
@@ -76,8 +76,37 @@ type command struct {
 	json      bool         // --json of status, zone and upstream
 	reset     bool         // --reset-zones of -s upgrade
 	read      *conf.Source // the configuration, if it has been read already
+	sources   *sources     // where the files of an nginx.conf are kept, for -T
 	zone      zoneOrder
 	upstream  upstreamOrder
+}
+
+// letters takes words with several of nginx's options apart, as nginx allows them: -tq, -tc FILE, -cFILE.
+func letters(args []string) []string {
+	const alone, valued = "?hvVtTq", "cpgse"
+	var out []string
+	for i, arg := range args {
+		if i > 0 && len(args[i-1]) > 1 && args[i-1][0] == '-' && strings.Contains(valued, args[i-1][len(args[i-1])-1:]) {
+			out = append(out, arg) // the value of an option
+			continue
+		}
+		rest, ok := strings.CutPrefix(arg, "-")
+		plain := strings.TrimLeft(rest, alone)
+		switch {
+		case !ok || len(rest) < 2 && rest != "?" || rest[0] == '-':
+			out = append(out, arg)
+			continue
+		case plain == "" || len(plain) == 1 && strings.Contains(valued, plain):
+			for _, letter := range rest {
+				out = append(out, "-"+strings.Replace(string(letter), "?", "h", 1))
+			}
+		case plain == rest && strings.Contains("cpe", rest[:1]) && strings.Contains("/.", rest[1:2]): // -c/etc/nginx/nginx.conf
+			out = append(out, "-"+rest[:1], rest[1:])
+		default:
+			out = append(out, arg)
+		}
+	}
+	return out
 }
 
 // signals are the values of -s.
@@ -106,7 +135,7 @@ func parseArgs(args []string) (command, error) {
 	fs.BoolVar(&short, "v", false, "")
 	fs.BoolVar(&long, "V", false, "")
 
-	words, err := parseMixed(fs, args)
+	words, err := parseMixed(fs, letters(args))
 	switch {
 	case errors.Is(err, flag.ErrHelp) || slices.Equal(words, []string{"help"}):
 		return command{}, errHelp

@@ -4,6 +4,7 @@
 package main
 
 import (
+	_ "embed" // for modules
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"weir/conf"
 	"weir/internal/invariant"
 	"weir/internal/master"
+	"weir/internal/vars"
 )
 
 // version is set by the linker (-X main.version=...). Master and workers must have the same.
@@ -114,10 +116,17 @@ func writeFaults(w io.Writer, err error) {
 	fmt.Fprintf(w, "weir: %v\n", err)
 }
 
+// modules are the words of nginx's configure that say which of its modules weir has, and which not. A test of package convert writes and checks the file.
+//
+//go:embed modules.txt
+var modules string
+
+// writeFeatures answers -V. The last two lines are for what parses `nginx -V`.
 func writeFeatures(w io.Writer) {
 	checks := "off"
 	if invariant.Enabled {
 		checks = "on"
 	}
 	fmt.Fprintf(w, "weir %s\nbuilt with %s for %s/%s\ninvariant checks: %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, checks)
+	fmt.Fprintf(w, "directives as of nginx version: nginx/%s\nconfigure arguments: %s", vars.NginxRelease, modules)
 }

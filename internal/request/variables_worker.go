@@ -19,7 +19,7 @@ func (t *variables) addWorker() {
 		return strconv.AppendInt(dst, int64(r.engine.PID), 10), true
 	}
 	t[vars.NginxVersion] = func(_ *Request, dst []byte, _ string) ([]byte, bool) {
-		return append(dst, nginxVersion...), true
+		return append(dst, vars.NginxRelease...), true
 	}
 	t[vars.WeirVersion] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return append(dst, r.engine.Version...), true
@@ -42,6 +42,3 @@ func (t *variables) addWorker() {
 		}
 	}
 }
-
-// nginxVersion is the nginx whose documentation weir follows.
-const nginxVersion = "1.31.0"

@@ -3,6 +3,9 @@
 
 package vars
 
+// NginxRelease is the nginx whose documentation weir follows.
+const NginxRelease = "1.31.0"
+
 // Variable is one entry of the catalogue.
 type Variable struct {
 	Name string // without "$"; a family's prefix, such as "http_"
