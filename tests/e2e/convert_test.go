@@ -105,7 +105,7 @@ func TestNginxConfCheck(t *testing.T) {
 		}
 	}
 	check("-t", 0, "weir: conf/nginx.conf: OK", "conf/nginx.conf:4: without effect: use (", "conf/nginx.conf:6: without effect: sendfile (")
-	check("-T", 0, "worker_connections = 256", `text = "version 1\n"`, "# configuration file "+p.path("conf", "nginx.conf")+":\n"+nginxConf("1"))
+	check("-T", 0, "worker_connections = 256", `text = "version 1\n"`, "# configuration file "+p.path("conf", "nginx.conf")+":\nworker_processes 2;\n")
 	if err := os.MkdirAll(p.path("conf", "conf.d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
