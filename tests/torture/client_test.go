@@ -27,6 +27,9 @@ func (w *world) client(rng *rand.Rand) {
 	polite, aborts, pipelines, uploads := (*session).polite, (*session).aborts, (*session).pipelines, (*session).uploads
 	kinds := []func(*session){polite, polite, polite, polite, polite, polite, aborts, aborts, aborts, pipelines, pipelines, uploads, uploads,
 		(*session).bytewise, (*session).stops, (*session).halfClose, (*session).garbage, (*session).webSocket, (*session).idles}
+	if w.setting.calm {
+		kinds = []func(*session){polite, polite, polite, pipelines, uploads, (*session).bytewise}
+	}
 	for !w.ended() {
 		c, err := w.dial()
 		if err != nil {
@@ -83,7 +86,7 @@ var places = []string{"", "lim", "gz", "auth", "mirror", "ep", "unbuf", "slow", 
 // request draws a request for one of the places.
 func (s *session) request(body bool) *ask {
 	rng := s.rng
-	a := &ask{method: "GET", id: s.w.ids.Add(1), mode: pick(rng, modes...), length: pick(rng, 0, 1, rng.IntN(300), rng.IntN(9000), rng.IntN(60000))}
+	a := &ask{method: "GET", id: 100 + s.w.ids.Add(1), mode: s.mode(), length: pick(rng, 0, 1, rng.IntN(300), rng.IntN(9000), rng.IntN(60000))}
 	switch place := pick(rng, places...); {
 	case rng.IntN(40) == 0:
 		a.length = rng.IntN(2 << 20)
@@ -105,6 +108,15 @@ func (s *session) request(body bool) *ask {
 	}
 	s.last = a.head
 	return a
+}
+
+// mode draws what the origin is to do.
+func (s *session) mode() string {
+	for {
+		if mode := pick(s.rng, modes...); !s.w.setting.calm || mode[0] >= 'a' && mode != "early" {
+			return mode
+		}
+	}
 }
 
 func (a *ask) write(rng *rand.Rand, path string, body bool) {
@@ -162,10 +174,11 @@ func chunks(rng *rand.Rand, body []byte) []byte {
 
 // read reads the answer to a request, and checks it. False: the connection is at its end.
 func (s *session) read(a *ask) bool {
+	begun := s.got - int64(s.br.Buffered())
 	for {
 		r, err := http.ReadResponse(s.br, &http.Request{Method: a.method})
 		if err != nil {
-			s.broken(a, err)
+			s.broken(a, begun, err)
 			return false
 		}
 		if s.w.answers[r.StatusCode/100%6].Add(1); r.StatusCode == 100 || r.StatusCode == 103 {
@@ -173,7 +186,7 @@ func (s *session) read(a *ask) bool {
 		}
 		text, err := io.ReadAll(r.Body)
 		if err != nil {
-			s.broken(a, err)
+			s.broken(a, begun, err)
 			return false
 		}
 		s.check(a, r, text)
@@ -182,11 +195,14 @@ func (s *session) read(a *ask) bool {
 }
 
 // broken notes an answer that cannot be read to its end. It may end early, but never be malformed.
-func (s *session) broken(a *ask, err error) {
+func (s *session) broken(a *ask, begun int64, err error) {
 	s.w.broken.Add(1)
 	var op *net.OpError
 	if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &op) {
 		s.w.fault("request %d: the answer is malformed: %v\n%s", a.id, err, a.head)
+	}
+	if s.w.setting.calm && s.got > begun && !errors.Is(err, net.ErrClosed) {
+		s.w.fault("request %d: the answer ends after %d bytes: %v\n%s", a.id, s.got-begun, err, a.head)
 	}
 }
 
@@ -323,7 +339,7 @@ func (s *session) uploads() {
 	if !s.send([]byte(a.head)) {
 		return
 	}
-	for b, stop := a.body, s.rng.IntN(3) == 0; len(b) > 0; {
+	for b, stop := a.body, s.rng.IntN(3) == 0 && !s.w.setting.calm; len(b) > 0; {
 		n := min(1+s.rng.IntN(20000), len(b))
 		if !s.send(b[:n]) {
 			break

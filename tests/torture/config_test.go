@@ -18,6 +18,7 @@ type setting struct {
 	connections int
 	descriptors int // 0: what there are
 	chaos       bool
+	calm        bool // clients and origins do what they should: each answer has to be whole
 	clients     int
 	keys        int // of the limits
 	config      string
@@ -35,6 +36,10 @@ func draw(rng *rand.Rand) setting {
 		clients:     pick(rng, 20, 60),
 		keys:        pick(rng, 6, 60),
 	}
+	wait, linger := "2s", pick(rng, "on", "off", "always")
+	if s.calm = rng.IntN(4) == 0; s.calm {
+		s.chaos, wait, linger = false, "60s", pick(rng, "on", "always")
+	}
 	size := pick(rng, "4k", "4k", "16k")
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -43,13 +48,14 @@ func draw(rng *rand.Rand) setting {
 	line("shared_mutex = %q\naccept_mutex = %v\naccept_mutex_delay = \"50ms\"", pick(rng, "atomic", "atomic", "flock"), pick(rng, false, false, true))
 	line("[buffers]\nsize = %q\nlimit = %d\nreserve = %d\ntemp_quota = %q\nsplice = %q\nmaxrewrite = \"256\"", size, pick(rng, 0, 16, 40), pick(rng, 1, 2), pick(rng, "0", "256k", "8m"), pick(rng, "auto", "off"))
 	line("[http]\naccess_log = [{ path = \"logs/access.log\", buffer = \"4k\", flush = \"1s\" }]")
-	line("client_header_timeout = \"2s\"\nclient_body_timeout = \"2s\"\nsend_timeout = \"2s\"\nkeepalive_timeout = \"3s\"\nlingering_time = \"2s\"\nlingering_timeout = \"1s\"")
-	line("proxy_connect_timeout = \"2s\"\nproxy_read_timeout = \"2s\"\nproxy_send_timeout = \"2s\"\nclient_max_body_size = \"3m\"")
+	line("client_header_timeout = %[1]q\nclient_body_timeout = %[1]q\nsend_timeout = %[1]q\nproxy_connect_timeout = %[1]q\nproxy_read_timeout = %[1]q\nproxy_send_timeout = %[1]q", wait)
+	line("keepalive_timeout = \"3s\"\nlingering_time = \"2s\"\nlingering_timeout = \"1s\"")
+	line("client_max_body_size = \"3m\"")
 	line("keepalive_requests = %d\nlarge_client_header_buffers = { number = 2, size = \"2k\" }", pick(rng, 3, 1000))
 	line("proxy_buffer_size = %q\nproxy_buffers = { number = %d, size = %q }", size, pick(rng, 2, 8), size)
 	line("client_body_buffer_size = %q\nproxy_max_temp_file_size = %q", pick(rng, "1k", "16k"), pick(rng, "0", "64k", "1g"))
 	line("proxy_pass_trailers = %v", pick(rng, true, false))
-	line("reset_timedout_connection = %v\nlingering_close = %q", pick(rng, true, false), pick(rng, "on", "off", "always"))
+	line("reset_timedout_connection = %v\nlingering_close = %q", pick(rng, true, false), linger)
 	line("proxy_next_upstream = [\"error\", \"timeout\", \"http_502\"]\nproxy_next_upstream_tries = 3")
 	line("limit_conn_zone.addr = { key = \"$arg_k\", size = \"64k\" }\nlimit_req_zone.rate = { key = \"$arg_k\", size = \"64k\", rate = \"200r/s\" }")
 	line("[http.upstream.app]\nkeepalive = %d\nkeepalive_total = %d\nkeepalive_requests = 20\nkeepalive_timeout = \"2s\"", pick(rng, 0, 2, 16), pick(rng, 0, 3))
@@ -104,7 +110,13 @@ func prepare(t *testing.T, config string, replace ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("WEIR_TORTURE_KEEP") != "" {
+			t.Logf("kept: %s", dir)
+			return
+		}
+		os.RemoveAll(dir)
+	})
 	for _, sub := range []string{"", "conf", "logs", "run", "tmp", "files", "files/files"} {
 		mode := os.FileMode(0o755)
 		if sub == "tmp" {

@@ -13,5 +13,5 @@
 // descriptors, blocks, room in temporary files, places under limits, requests in line, work without end; and at each zone, and at the logs.
 //
 // What a run does follows from its seed, which a failure prints; in which order things happen does not. WEIR_TORTURE_SEED repeats one, WEIR_TORTURE_SECONDS sets
-// how long each run takes, WEIR_TORTURE_RUNS how many there are, WEIR_TORTURE_BUILDFLAGS how the binaries are built; `make torture` runs long.
+// how long each run takes, WEIR_TORTURE_RUNS how many there are, WEIR_TORTURE_BUILDFLAGS how the binaries are built; with WEIR_TORTURE_KEEP=1 the folder of a run that has failed stays; `make torture` runs long.
 package torture

@@ -67,7 +67,7 @@ func torture(t *testing.T, seed uint64, lasts time.Duration) {
 		o.end()
 	}
 	w.books(before)
-	t.Logf("chaos %v, %d workers, %d requests at origins; answers by class %d %d %d %d %d, broken %d", w.setting.chaos, w.setting.workers, w.requests.Load(),
+	t.Logf("chaos %v, calm %v, %d workers, %d requests at origins; answers by class %d %d %d %d %d, broken %d", w.setting.chaos, w.setting.calm, w.setting.workers, w.requests.Load(),
 		w.answers[1].Load(), w.answers[2].Load(), w.answers[3].Load(), w.answers[4].Load(), w.answers[5].Load(), w.broken.Load())
 	for _, f := range w.faults {
 		t.Error(f)
