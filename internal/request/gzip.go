@@ -55,11 +55,7 @@ func (r *Request) decideGzip(contentType []byte, length int64) {
 	default:
 		return
 	}
-	if length >= 0 && length < g.MinLength || !g.Types.Has(contentType) || length == 0 {
-		return
-	}
-	r.out.vary = g.Vary
-	if !r.takesGzip(g) {
+	if !r.couldGzip(contentType, length) || !r.takesGzip(g) {
 		return
 	}
 	if r.methodID != http1.MethodHead {
@@ -71,9 +67,19 @@ func (r *Request) decideGzip(contentType []byte, length int64) {
 	r.out.gzip, r.out.unsized = true, true
 }
 
+// couldGzip says whether an answer with a type and a length is compressed for a client that takes gzip.
+func (r *Request) couldGzip(contentType []byte, length int64) bool {
+	g := r.loc.Gzip
+	if length >= 0 && length < g.MinLength || !g.Types.Has(contentType) || length == 0 {
+		return false
+	}
+	r.out.vary = g.Vary
+	return true
+}
+
 // takesGzip says whether the client takes gzip, and is to have it: ngx_http_gzip_ok.
 func (r *Request) takesGzip(g *Gzip) bool {
-	field := r.fieldOf(http1.FieldAcceptEncoding)
+	field := r.listOf(http1.FieldAcceptEncoding)
 	if field == nil || r.head.Minor < g.Minor || !static.AcceptsGzip(field) {
 		return false
 	}
@@ -145,7 +151,7 @@ var comma = []byte(",") // read-only
 // filterResponse decides what becomes of a response of the origin's, which has a body of a kind.
 func (r *Request) filterResponse(kind http1.BodyKind) {
 	r.newOut()
-	if r.loc.Gzip != nil && (kind != http1.BodyNone || r.methodID == http1.MethodHead) && len(r.originField(http1.FieldContentEncoding)) == 0 {
+	if r.loc.Gzip != nil && (kind != http1.BodyNone || r.methodID == http1.MethodHead) && len(r.originField(http1.FieldContentEncoding)) == 0 && !r.noTransform() {
 		length := int64(-1)
 		if kind == http1.BodyLength {
 			length = r.up.head.ContentLength
@@ -155,6 +161,18 @@ func (r *Request) filterResponse(kind http1.BodyKind) {
 	if kind == http1.BodyChunked || kind == http1.BodyUntilClose {
 		r.out.unsized = true
 	}
+}
+
+// noTransform says whether the origin forbids to change its answer (RFC 9111 section 5.2.2.6).
+func (r *Request) noTransform() bool {
+	h := &r.up.head
+	first := h.Lookup(http1.FieldCacheControl)
+	for i := first; i >= 0 && i < len(h.Fields); i++ {
+		if h.Fields[i].ID == http1.FieldCacheControl && hasWord(h.Fields[i].Value.Of(r.up.text), "no-transform") {
+			return true
+		}
+	}
+	return false
 }
 
 // pushBody hands a body in memory to the pipe, in blocks. False: there are none.

@@ -13,6 +13,7 @@ import (
 type outgoing struct {
 	gzip     bool              // it goes out as gzip
 	vary     bool              // it could have, for another client, and says so
+	weak     bool              // a 304: its tag is marked as that of what would go out as gzip
 	unsized  bool              // the length of what the client gets is not known
 	chunked  bool              // it gets it in chunks
 	trailers bool              // and add_trailer's fields behind them

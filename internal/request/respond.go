@@ -281,6 +281,9 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
 	dst = r.appendConnection(dst)
+	if r.status == 426 {
+		dst = r.appendRequired(dst)
+	}
 	if r.out.vary {
 		dst = append(dst, varyLine...)
 	}
@@ -293,6 +296,15 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 	}
 	dst = r.appendGzipFields(dst)
 	return append(dst, '\r', '\n')
+}
+
+// appendRequired passes on which protocol the origin requires: Upgrade is about one connection, but 426 says nothing without it (RFC 9110 section 15.5.22).
+func (r *Request) appendRequired(dst []byte) []byte {
+	if protocols := r.originField(http1.FieldUpgrade); protocols != nil {
+		dst = http1.AppendField(dst, "Upgrade", protocols)
+		dst = append(dst, "Connection: upgrade\r\n"...)
+	}
+	return dst
 }
 
 // appendOriginFields passes on the origin's fields. Lines that stand one behind the other, and are written as weir would write them,

@@ -35,6 +35,7 @@ func (r *Request) sendFile() verdict {
 	if c := r.conditions(); c.Any() {
 		switch status := c.Check(s.etag(), s.MtimeSec, f.Since); status {
 		case 304:
+			r.tagLikeGzip()
 			r.status = status
 			s.length = 0
 			return r.sendAnswer()
@@ -57,6 +58,13 @@ func (r *Request) gzipFile(status int) {
 		r.status = status
 		r.decideGzip([]byte(r.file.contentType), r.file.Size)
 		r.status = was
+	}
+}
+
+// tagLikeGzip has a 304 carry Vary and the tag that the file would have, also where it would go out compressed (RFC 9110 section 15.4.5).
+func (r *Request) tagLikeGzip() {
+	if g := r.loc.Gzip; g != nil && !r.file.packed && r.couldGzip([]byte(r.file.contentType), r.file.Size) {
+		r.out.weak = r.takesGzip(g)
 	}
 }
 
@@ -102,9 +110,18 @@ func (r *Request) fieldOf(id http1.FieldID) []byte {
 	return r.headOf(r.head.Fields[i].Value)
 }
 
+// listOf is the value of a field of the request that is a list, of all its lines; nil: it has none.
+func (r *Request) listOf(id http1.FieldID) []byte {
+	if !r.head.Repeats(1 << id) {
+		return r.fieldOf(id)
+	}
+	text, _ := r.appendFieldsOf(r.engine.takeScratch(), id)
+	return r.endScratch(text)
+}
+
 func (r *Request) conditions() static.Conditions {
 	return static.Conditions{
-		IfMatch: r.fieldOf(http1.FieldIfMatch), IfNoneMatch: r.fieldOf(http1.FieldIfNoneMatch),
+		IfMatch: r.listOf(http1.FieldIfMatch), IfNoneMatch: r.listOf(http1.FieldIfNoneMatch),
 		IfModifiedSince: r.fieldOf(http1.FieldIfModifiedSince), IfUnmodifiedSince: r.fieldOf(http1.FieldIfUnmodifiedSince),
 	}
 }
@@ -192,7 +209,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	}
 	if s.etagLen > 0 {
 		dst = append(dst, "ETag: "...)
-		if r.out.gzip {
+		if r.out.gzip || r.out.weak {
 			dst = append(dst, "W/"...)
 		}
 		dst = append(append(dst, s.etag()...), '\r', '\n')

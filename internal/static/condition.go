@@ -23,38 +23,29 @@ func (c *Conditions) Any() bool {
 	return c.IfMatch != nil || c.IfNoneMatch != nil || c.IfModifiedSince != nil || c.IfUnmodifiedSince != nil
 }
 
-// Check says what the conditions come to for a file with such a tag ("": none) and time of last change: 200, 304 or 412. As with nginx, a
-// request with both If-Modified-Since and If-None-Match gets 304 only if both allow it, so that no client keeps what has changed.
+// Check says what the conditions come to for a file with such a tag ("": none) and time of last change: 200, 304 or 412. The order is that of RFC
+// 9110 section 13.2.2: a condition on tags takes the place of the one on the time. A time that is none is ignored.
 func (c *Conditions) Check(etag []byte, mtimeSec int64, since Since) int {
-	if c.IfUnmodifiedSince != nil {
-		if t, ok := ParseDate(c.IfUnmodifiedSince); !ok || t < mtimeSec {
+	if c.IfMatch != nil {
+		if !matches(c.IfMatch, etag, false) {
+			return 412
+		}
+	} else if c.IfUnmodifiedSince != nil {
+		if t, ok := ParseDate(c.IfUnmodifiedSince); ok && t < mtimeSec {
 			return 412
 		}
 	}
-	if c.IfMatch != nil && !matches(c.IfMatch, etag, false) {
-		return 412
+	same := false
+	if c.IfNoneMatch != nil {
+		same = matches(c.IfNoneMatch, etag, true)
+	} else if c.IfModifiedSince != nil && since != SinceOff {
+		t, ok := ParseDate(c.IfModifiedSince)
+		same = ok && (t == mtimeSec || since == SinceBefore && t > mtimeSec)
 	}
-	if c.IfModifiedSince == nil && c.IfNoneMatch == nil {
-		return 200
+	if same {
+		return 304
 	}
-	if c.IfModifiedSince != nil && modified(c.IfModifiedSince, mtimeSec, since) {
-		return 200
-	}
-	if c.IfNoneMatch != nil && !matches(c.IfNoneMatch, etag, true) {
-		return 200
-	}
-	return 304
-}
-
-func modified(field []byte, mtimeSec int64, since Since) bool {
-	if since == SinceOff {
-		return true
-	}
-	t, ok := ParseDate(field)
-	if !ok {
-		return true
-	}
-	return t != mtimeSec && (since == SinceExact || t < mtimeSec)
+	return 200
 }
 
 // matches says whether etag is in a list of tags, or the list is "*". weak: a tag that is marked as weak counts as well (RFC 9110 section 8.8.3.2).

@@ -48,7 +48,8 @@ const (
 	Unsatisfiable                // 416
 )
 
-// ParseRange reads a field Range for a file of size bytes, as nginx does: of at most so many ranges, and of no more bytes than the file has.
+// ParseRange reads a field Range for a file of size bytes: of at most so many ranges, and of no more bytes than the file has, as nginx does. Empty elements
+// of the list are skipped (RFC 9110 section 5.6.1), and a number of any size is read.
 func ParseRange(field []byte, size int64, most int) (Ranges, Outcome) {
 	r := Ranges{size: size}
 	const unit = "bytes="
@@ -109,6 +110,9 @@ func (r *Ranges) Next(at int) (one Range, next int, ok bool) {
 func (r *Ranges) parse(at int) (one Range, next int, o Outcome) {
 	p := spanParser{text: r.spec, at: at}
 	p.blanks()
+	if p.ended() {
+		return Range{}, p.at + 1, Partial
+	}
 	suffix := p.take('-')
 	if !suffix {
 		if one.Start = p.number(); p.bad {
@@ -151,7 +155,7 @@ type spanParser struct {
 }
 
 func (p *spanParser) blanks() {
-	for p.at < len(p.text) && p.text[p.at] == ' ' {
+	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
 		p.at++
 	}
 }
@@ -167,14 +171,14 @@ func (p *spanParser) take(c byte) bool {
 // ended says whether the range ends here: with the text, or with a comma.
 func (p *spanParser) ended() bool { return p.at >= len(p.text) || p.text[p.at] == ',' }
 
-// number reads digits, at least one; bad: there are none, or the number is too large.
+// number reads digits, at least one; bad: there are none. A number that is too large is the largest.
 func (p *spanParser) number() (n int64) {
 	from := p.at
 	for ; p.at < len(p.text) && '0' <= p.text[p.at] && p.text[p.at] <= '9'; p.at++ {
 		d := int64(p.text[p.at] - '0')
 		if n > (math.MaxInt64-d)/10 {
-			p.bad = true
-			return 0
+			n = math.MaxInt64
+			continue
 		}
 		n = n*10 + d
 	}

@@ -59,7 +59,7 @@ func field(s string) []byte {
 	return []byte(s)
 }
 
-// What nginx 1.22 answers for a file of 2024-01-02 03:04:05 with the tag "65937d25-c".
+// A file of 2024-01-02 03:04:05 with the tag "65937d25-c": what nginx 1.22 answers, but where RFC 9110 section 13.2.2 has another order.
 func TestConditions(t *testing.T) {
 	const mtime, etag = 1704164645, `"65937d25-c"`
 	same, later, earlier := "Tue, 02 Jan 2024 03:04:05 GMT", "Tue, 02 Jan 2025 03:04:05 GMT", "Thu, 02 Jan 2020 03:04:05 GMT"
@@ -86,13 +86,18 @@ func TestConditions(t *testing.T) {
 		{"-", "-", earlier, "-", SinceBefore, 200},
 		{"-", "-", same, "-", SinceOff, 200},
 		{"-", "-", "nonsense", "-", SinceBefore, 200},
-		{"-", etag, earlier, "-", SinceExact, 200},
+		{"-", etag, earlier, "-", SinceExact, 304},
+		{"-", `"a"`, same, "-", SinceBefore, 200},
+		{"-", etag, same, "-", SinceOff, 304},
+		{etag, "-", "-", earlier, SinceExact, 200},
+		{etag, etag, earlier, earlier, SinceExact, 304},
+		{"-", etag, "-", earlier, SinceExact, 412},
 		{"-", `"a"`, same, "-", SinceExact, 200},
 		{"-", etag, same, "-", SinceExact, 304},
 		{"-", "-", "-", same, SinceExact, 200},
 		{"-", "-", "-", later, SinceExact, 200},
 		{"-", "-", "-", earlier, SinceExact, 412},
-		{"-", "-", "-", "nonsense", SinceExact, 412},
+		{"-", "-", "-", "nonsense", SinceExact, 200},
 		{`"a"`, etag, same, "-", SinceExact, 412},
 	} {
 		fields := Conditions{field(c.match), field(c.noneMatch), field(c.modified), field(c.unmodified)}
@@ -105,13 +110,14 @@ func TestConditions(t *testing.T) {
 	require.False(t, IfRange([]byte(`W/"x"`), []byte(`W/"x`), mtime))
 }
 
-// What nginx 1.22 does for a file of 12 bytes.
+// What nginx 1.22 does for a file of 12 bytes, but for empty elements and large numbers.
 func TestRanges(t *testing.T) {
 	for text, want := range map[string]string{
 		"0-3": "0-3", "0-0": "0-0", "-3": "9-11", "3-": "3-11", "0-100": "0-11", "50-60": "416", "5-2": "416", "0-1,3-4": "0-1 3-4", "-1,-2": "11-11 10-11",
-		"0-1,50-60": "0-1", "50-60,70-": "416", "0-11,0-1": "200", "0-5,6-11": "0-5 6-11", ",": "416", "0-1,,2-3": "416", "a-b": "416",
-		"0-99999999999999999999": "416", "-0": "416", "0-1, 4-5": "0-1 4-5", " 0 - 1 ": "0-1", "0-": "0-11", "-100": "0-11", "-": "416", "1": "416", "1-2x": "416",
-		"0-1,": "416", "11-": "11-11", "12-": "416",
+		"0-1,50-60": "0-1", "50-60,70-": "416", "0-11,0-1": "200", "0-5,6-11": "0-5 6-11", ",": "416", "0-1,,2-3": "0-1 2-3", ",\t,0-1": "0-1", "a-b": "416",
+		"0-99999999999999999999": "0-11", "99999999999999999999-": "416", "99999999999999999999-99999999999999999999": "416", "-99999999999999999999": "0-11",
+		"0-1,99999999999999999999-": "0-1", "-0": "416", "0-1, 4-5": "0-1 4-5", " 0 - 1 ": "0-1", "0-": "0-11", "-100": "0-11", "-": "416", "1": "416", "1-2x": "416",
+		"0-1,": "0-1", "11-": "11-11", "12-": "416",
 	} {
 		r, o := ParseRange([]byte("bytes="+text), 12, 100)
 		got := ""

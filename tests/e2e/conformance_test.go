@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -187,5 +188,47 @@ func TestUnwantedBodies(t *testing.T) {
 		{name: "too large later", send: post("/small", chunked, "5\r\nhello\r\n"), later: "6\r\nhello!\r\n0\r\n\r\n" + get("/next"), want: "200 closed"},
 		{name: "with an error page", send: post("/gone", length(5), ""), later: "hello" + get("/next"), want: "410 200", seen: "GET /page|GET /next"},
 		{name: "who waits for 100", send: ask("POST", "/no", length(5), "Expect: 100-continue"), want: "200 closed"},
+	})
+}
+
+// Conditions and ranges of files, and what is said of an answer that is changed on its way: RFC 9110 sections 7.7, 13.2.2, 14.1.1, 15.4.5, 15.5.22; RFC 9111 section 5.2.2.6.
+func TestConditionsInOrder(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // nginx asks for tag and time both, compresses what must not be transformed, and its 304 say nothing of what varies
+	dir := tree(t, map[string]string{"a.html": "0123456789", "b.css": "0123456789"})
+	const past, future = "Mon, 13 Nov 1995 22:13:20 GMT", "Wed, 15 Nov 2090 22:13:20 GMT"
+	files := site{http: fmt.Sprintf("root = %q\ngzip = true\ngzip_vary = true\ngzip_min_length = 1", dir), more: location("/b.css", "") + location("/a.html", "")}
+	tag := start(t, site{proxyPass: "-", http: files.http}).get("/b.css").fields.get("ETag")
+	has := func(name string, want ...string) func(*testing.T, *response, *origin) {
+		return func(t *testing.T, r *response, _ *origin) {
+			if got := r.fields.all(name); !slices.Equal(got, want) {
+				t.Errorf("%s %q, want %q", name, got, want)
+			}
+		}
+	}
+	html := func(lines ...string) string {
+		return ok(strings.Repeat("x", 300), append(lines, "Content-Type: text/html")...)
+	}
+	hold(t, files, []dialogue{
+		{name: "same tag, changed since", send: get("/b.css", "If-None-Match: "+tag, "If-Modified-Since: "+past), want: "304", check: has("ETag", tag)},
+		{name: "same tag, changed after", send: get("/b.css", "If-Match: "+tag, "If-Unmodified-Since: "+past), want: "200"},
+		{name: "other tag", send: get("/b.css", `If-Match: "x"`, "If-Unmodified-Since: "+future), want: "412"},
+		{name: "changed after, same tag", send: get("/b.css", "If-None-Match: "+tag, "If-Unmodified-Since: "+past), want: "412"},
+		{name: "a time that is none", send: get("/b.css", "If-Unmodified-Since: yesterday"), want: "200"},
+		{name: "tags on two lines", send: get("/b.css", `If-None-Match: "x"`, "If-None-Match: "+tag), want: "304"},
+		{name: "wanted tags on two lines", send: get("/b.css", `If-Match: "x"`, "If-Match: "+tag), want: "200"},
+		{name: "empty ranges", send: get("/b.css", "Range: bytes=,0-1,"), want: "206", check: has("Content-Range", "bytes 0-1/10")},
+		{name: "a far end", send: get("/b.css", "Range: bytes=8-99999999999999999999"), want: "206", check: has("Content-Range", "bytes 8-9/10")},
+		{name: "codings on two lines", send: get("/a.html", "Accept-Encoding: br", "Accept-Encoding: gzip"), want: "200", check: has("Content-Encoding", "gzip")},
+		{name: "not modified varies", send: get("/a.html", "If-None-Match: *"), want: "304", check: has("Vary", "Accept-Encoding")},
+		{name: "the tag of what is compressed", send: get("/a.html", "If-None-Match: *", "Accept-Encoding: gzip"), want: "304", check: func(t *testing.T, r *response, _ *origin) {
+			if got := r.fields.get("ETag"); !strings.HasPrefix(got, `W/"`) {
+				t.Errorf("ETag %q", got)
+			}
+		}},
+		{name: "compressed", send: get("/o", "Accept-Encoding: gzip"), answer: html(), want: "200", seen: "GET /o", check: has("Content-Encoding", "gzip")},
+		{name: "not to be transformed", send: get("/o", "Accept-Encoding: gzip"), answer: html("Cache-Control: max-age=1", "Cache-Control: private, No-Transform"), want: "200", seen: "GET /o", check: has("Content-Encoding")},
+		{name: "upgrade required", send: get("/o"), answer: reply(426, "Upgrade Required", "", "Upgrade: foo/2", "Connection: upgrade"), want: "426", seen: "GET /o", check: has("Upgrade", "foo/2")},
+		{name: "upgrade offered", send: get("/o"), answer: ok("", "Upgrade: foo/2", "Connection: upgrade"), want: "200", seen: "GET /o", check: has("Upgrade")},
 	})
 }
