@@ -50,3 +50,8 @@ func inherit(list, before, above []AddHeader, how HeaderInherit) []AddHeader {
 	}
 	return above
 }
+
+func (BodyInFile) names() []string { return []string{"off", "on", "clean"} }
+
+// String is the choice as written.
+func (b BodyInFile) String() string { return b.names()[b] }

@@ -119,11 +119,10 @@ func (d *decoder) unknownKey(key string, spec *tableSpec) string {
 
 // notHere are keys of nginx that weir has another way for, or none. Read-only.
 var notHere = map[string]string{
-	"allow":                    "not a key of weir, because the order counts: access = [\"allow 10.0.0.0/8\", \"deny all\"]",
-	"deny":                     "not a key of weir, because the order counts: access = [\"allow 10.0.0.0/8\", \"deny all\"]",
-	"client_body_temp_path":    "not a key of weir: all temporary files are in buffers.temp_path",
-	"proxy_temp_path":          "not a key of weir: all temporary files are in buffers.temp_path",
-	"client_body_in_file_only": "not possible: weir's temporary files have no names, and nobody else could read them",
+	"allow":                 "not a key of weir, because the order counts: access = [\"allow 10.0.0.0/8\", \"deny all\"]",
+	"deny":                  "not a key of weir, because the order counts: access = [\"allow 10.0.0.0/8\", \"deny all\"]",
+	"client_body_temp_path": "not a key of weir: all temporary files are in buffers.temp_path",
+	"proxy_temp_path":       "not a key of weir: all temporary files are in buffers.temp_path",
 }
 
 // begin sets every field of v to what it is when no key is written: embedded settings to those of the struct around v if that has

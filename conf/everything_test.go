@@ -41,6 +41,7 @@ limit_rate = "${arg_rate}"
 limit_rate_after = "10k"
 client_body_buffer_size = "128k"
 client_max_body_size = 0
+client_body_in_file_only = "clean"
 client_header_buffer_size = 1025
 large_client_header_buffers = { number = 1, size = "32k" }
 connection_pool_size = 256

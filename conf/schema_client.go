@@ -42,6 +42,16 @@ type ClientSettings struct {
 // ServerTokens is what is said of weir: "on" (name and version), "off" (the name), or another text. In TOML: true, false or a string.
 type ServerTokens string
 
+// BodyInFile is the choice of client_body_in_file_only.
+type BodyInFile uint8
+
+// Choices of client_body_in_file_only.
+const (
+	BodyInFileOff BodyInFile = iota
+	BodyInFileOn
+	BodyInFileClean
+)
+
 // HeaderInherit is the choice of add_header_inherit.
 type HeaderInherit uint8
 

@@ -92,6 +92,10 @@ type Settings struct {
 	// (proxy_request_buffering). What is more goes to a temporary file.
 	ClientBodyBufferSize Size `toml:"client_body_buffer_size" default:"16k" min:"1" max:"1g"`
 
+	// Whether every body that is read before an origin is asked is in a file of its own, under temp_path, whose name is $request_body_file: "on" leaves the files there,
+	// "clean" takes each away with its request.
+	ClientBodyInFileOnly BodyInFile `toml:"client_body_in_file_only" default:"off"`
+
 	// Largest request body. A larger one is answered with 413. 0: not checked.
 	ClientMaxBodySize Size `toml:"client_max_body_size" default:"1m"`
 

@@ -103,23 +103,22 @@ var recent = []string{"max_headers", "add_header_inherit", "add_trailer_inherit"
 
 // harmless are the arguments with which a directive asks for what weir does anyway.
 var harmless = map[string][]string{
-	"absolute_redirect":        {"on"},
-	"client_body_in_file_only": {"off"},
-	"gunzip":                   {"off"},
-	"http2":                    {"off"},
-	"http3":                    {"off"},
-	"limit_rate":               {"0"},
-	"limit_rate_after":         {"0"},
-	"merge_slashes":            {"on"},
-	"override_charset":         {"off"},
-	"port_in_redirect":         {"on"},
-	"proxy_cache":              {"off"},
-	"proxy_limit_rate":         {"0"},
-	"proxy_store":              {"off"},
-	"recursive_error_pages":    {"off"},
-	"server_name_in_redirect":  {"off"},
-	"ssi":                      {"off"},
-	"ssl":                      {"off"},
+	"absolute_redirect":       {"on"},
+	"gunzip":                  {"off"},
+	"http2":                   {"off"},
+	"http3":                   {"off"},
+	"limit_rate":              {"0"},
+	"limit_rate_after":        {"0"},
+	"merge_slashes":           {"on"},
+	"override_charset":        {"off"},
+	"port_in_redirect":        {"on"},
+	"proxy_cache":             {"off"},
+	"proxy_limit_rate":        {"0"},
+	"proxy_store":             {"off"},
+	"recursive_error_pages":   {"off"},
+	"server_name_in_redirect": {"off"},
+	"ssi":                     {"off"},
+	"ssl":                     {"off"},
 }
 
 // changesNothing says whether a directive asks for what weir does anyway.
@@ -136,7 +135,7 @@ const (
 // inert are the directives without which weir does the same.
 var inert = map[string]string{
 	"accept_mutex": insides, "accept_mutex_delay": insides, "aio": insides, "aio_write": insides, "connection_pool_size": insides,
-	"client_body_in_single_buffer": insides, "client_body_buffer_size": "weir's buffers are its blocks (buffers.size)", "debug_connection": insides,
+	"client_body_in_single_buffer": "$request_body always is the whole body", "client_body_buffer_size": "weir's buffers are its blocks (buffers.size)", "debug_connection": insides,
 	"debug_points": insides, "directio": insides, "directio_alignment": insides, "env": insides, "load_module": noModule, "lock_file": insides,
 	"map_hash_bucket_size": insides, "map_hash_max_size": insides, "referer_hash_bucket_size": insides, "referer_hash_max_size": insides, "multi_accept": insides, "output_buffers": insides,
 	"pcre_jit": insides, "postpone_output": insides, "proxy_headers_hash_bucket_size": insides, "proxy_headers_hash_max_size": insides,

@@ -64,6 +64,8 @@ type file interface {
 	Size() int64
 	FD() int
 	Errno() syscall.Errno
+	SetNamed()
+	KeepName() string
 	Close()
 }
 

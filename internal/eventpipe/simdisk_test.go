@@ -68,6 +68,8 @@ type simFile struct {
 	closed   bool
 }
 
+func (f *simFile) SetNamed()          {}
+func (f *simFile) KeepName() string   { return "" }
 func (f *simFile) Reserve(n int) bool { return f.reserve(n, f.disk.s.plan.quota/2) }
 func (f *simFile) Rescue(n int) bool  { return f.reserve(n, f.disk.s.plan.quota) }
 

@@ -140,11 +140,40 @@ func (p *Pipe) spill(rescue bool) spilling {
 	}
 }
 
+// SpillAll moves what is in memory of a body that has been read completely, and is kept, to the temporary file. Done: all of it is there. Wait: it is on its way, and
+// Owner.OnPipe is called. Full: that is not possible.
+func (p *Pipe) SpillAll() Outcome {
+	for p.spill(false) == spillDone {
+	}
+	if p.writer != nil {
+		return Wait
+	}
+	for _, c := range [...]*chain{&p.kept, &p.busy, &p.in} {
+		for d := c.first; d != nil; d = d.next {
+			if !d.has(inFile) && d.len() > 0 {
+				return Full
+			}
+		}
+	}
+	return Done
+}
+
+// KeepName is the name of the temporary file of a Named pipe, which it keeps from now on; "": there is no file. See tempfile.File.
+func (p *Pipe) KeepName() string {
+	if p.file == nil {
+		return ""
+	}
+	return p.file.KeepName()
+}
+
 // reserve makes sure that there is a file with room for n more bytes.
 func (p *Pipe) reserve(n int, rescue bool) bool {
 	s := p.shared
 	if p.file == nil {
 		p.file = s.files.create()
+		if p.Named {
+			p.file.SetNamed()
+		}
 	}
 	if p.file.Size()+int64(n) > p.SpillMax {
 		s.Stats.SpillBounded++

@@ -109,16 +109,17 @@ type Location struct {
 	// Page is what it answers with, where that is made by package worker; may be nil.
 	Page *Page
 
-	KeepaliveTimeoutMs int64  // keepalive_timeout; 0: connections are not kept
-	KeepaliveTimeMs    int64  // keepalive_time
-	KeepaliveRequests  uint32 // keepalive_requests
-	BodyTimeoutMs      int64  // client_body_timeout
-	BodyBlocks         int    // client_body_buffer_size, in blocks; at least 2
-	SendTimeoutMs      int64  // send_timeout
-	ShutdownMs         int64  // worker_shutdown_timeout; 0: no bound
-	LimitRate          Size   // limit_rate: bytes per second to the client; 0: no limit
-	LimitRateAfter     Size   // limit_rate_after
-	MaxBody            int64  // client_max_body_size; 0: not checked
+	KeepaliveTimeoutMs int64    // keepalive_timeout; 0: connections are not kept
+	KeepaliveTimeMs    int64    // keepalive_time
+	KeepaliveRequests  uint32   // keepalive_requests
+	BodyTimeoutMs      int64    // client_body_timeout
+	BodyBlocks         int      // client_body_buffer_size, in blocks; at least 2
+	BodyFile           BodyFile // client_body_in_file_only
+	SendTimeoutMs      int64    // send_timeout
+	ShutdownMs         int64    // worker_shutdown_timeout; 0: no bound
+	LimitRate          Size     // limit_rate: bytes per second to the client; 0: no limit
+	LimitRateAfter     Size     // limit_rate_after
+	MaxBody            int64    // client_max_body_size; 0: not checked
 
 	Linger          Linger // lingering_close
 	LingerTimeMs    int64  // lingering_time
@@ -148,6 +149,16 @@ type Size struct {
 	Bytes    int64          // unless there is a template
 	Template *vars.Template // gives a size such as "16k" for each request; nil: Bytes
 }
+
+// BodyFile says what becomes of the files of request bodies.
+type BodyFile uint8
+
+// The settings of client_body_in_file_only.
+const (
+	BodyFileNone  BodyFile = iota // bodies are in files as far as memory does not do, and those have no names
+	BodyFileKeep                  // all bodies are in files, which stay ("on")
+	BodyFileClean                 // all bodies are in files, which go with their requests
+)
 
 // Linger says when a client's connection is read to its end before it is closed.
 type Linger uint8

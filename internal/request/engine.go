@@ -24,17 +24,18 @@ import (
 
 // Options are what an Engine works with. All of it belongs to one worker's loop.
 type Options struct {
-	Loop    *event.Loop
-	Clock   *clock.Clock
-	Table   *conn.Table
-	Pool    *buffer.Pool
-	Calls   *offload.Queue     // for threads that check passwords, and look at files
-	Depot   *buffer.Depot      // large pieces of requests' memory
-	Splicer *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
-	Spill   *tempfile.Store    // temporary files; nil: there are none
-	Stats   *stats.Page        // this worker's
-	Segment *stats.Segment     // everybody's
-	Log     *logfile.ErrorLog
+	Loop      *event.Loop
+	Clock     *clock.Clock
+	Table     *conn.Table
+	Pool      *buffer.Pool
+	Calls     *offload.Queue     // for threads that check passwords, and look at files
+	Depot     *buffer.Depot      // large pieces of requests' memory
+	Splicer   *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
+	Spill     *tempfile.Store    // temporary files; nil: there are none
+	SpillPath string             // their directory, for people and origins
+	Stats     *stats.Page        // this worker's
+	Segment   *stats.Segment     // everybody's
+	Log       *logfile.ErrorLog
 	// OnDamaged is told of a limit zone that was found damaged, each time.
 	OnDamaged func(zone string)
 	Binds     []*Bind           // by conn.Listener.ID

@@ -35,6 +35,7 @@ func (r *Request) closeArena() {
 	r.path, r.args, r.host, r.up.text, r.authenticate = nil, nil, nil, nil, nil
 	r.answerPage.reset()
 	r.accel, r.trailer, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil
+	r.bodyFile = ""
 }
 
 // closeUse gives back the memory of one use.

@@ -24,7 +24,7 @@ func (r *Request) openBody() (verdict, bool) {
 		Framing: eventpipe.Length, Length: r.head.ContentLength, Exact: true, Keep: true,
 	}
 	if r.readsFirst() {
-		o.Blocks, o.SpillMax, o.Owner = r.loc.BodyBlocks, math.MaxInt64, r
+		o.Blocks, o.SpillMax, o.Owner, o.Named = r.loc.BodyBlocks, math.MaxInt64, r, r.loc.BodyFile != BodyFileNone
 	}
 	there := r.buf[r.next:r.w]
 	if r.head.Chunked {
@@ -115,15 +115,23 @@ func (r *Request) readBody() verdict {
 	switch o := r.body.Fill(); o {
 	case eventpipe.Done:
 		r.client.Disarm()
+		if r.body.Named {
+			if v, ok := r.storeBody(); !ok {
+				return v
+			}
+		}
 	case eventpipe.Yield:
 		r.engine.Loop.Post(&r.task)
 		return r.awaitBody()
 	case eventpipe.Full:
+		if r.body.Named {
+			return r.bodyUnstored()
+		}
 		return r.sendEarly()
 	case eventpipe.Wait:
 		return r.awaitBody()
 	case eventpipe.NoBlock:
-		if !r.body.Empty() {
+		if !r.body.Empty() && !r.body.Named {
 			return r.sendEarly() // many bodies that wait for each other's blocks would wait for ever
 		}
 		r.client.Arm(r.nowMs() + r.loc.BodyTimeoutMs)
@@ -140,6 +148,38 @@ func (r *Request) readBody() verdict {
 	}
 	r.mirrorBody()
 	return r.become(StatePick)
+}
+
+// storeBody has all of a body be in its file, under a name (client_body_in_file_only). False: the verdict is the step's.
+func (r *Request) storeBody() (verdict, bool) {
+	switch r.body.SpillAll() {
+	case eventpipe.Wait:
+		return wait, false
+	case eventpipe.Full:
+		return r.bodyUnstored(), false
+	}
+	name := r.body.KeepName()
+	if name == "" {
+		return again, true
+	}
+	r.bodyFile = name
+	if r.loc.BodyFile == BodyFileClean {
+		r.arena.AddCleanup(removeBody, r)
+	}
+	return again, true
+}
+
+// removeBody takes the file of a request's body away when the request is over.
+func removeBody(arg any) {
+	r := arg.(*Request)
+	r.engine.Spill.Remove(r.bodyFile)
+}
+
+// bodyUnstored answers where the body cannot be in a file, and should be.
+func (r *Request) bodyUnstored() verdict {
+	r.logError("a request body cannot be saved to a file")
+	r.closeClient = true
+	return r.answer(500)
 }
 
 // keepBody makes the body that has been read the value of $request_body, if it is in memory as a whole. Without memory for the copy there is no value.

@@ -66,6 +66,7 @@ type Request struct {
 	resumeMs    int64 // when a delayed request goes on
 
 	body     eventpipe.Pipe // client to origin
+	bodyFile string         // the file of the body, with client_body_in_file_only; in the directory of temporary files
 	bodyText []byte         // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
 
 	group    *upstream.Group // that the request is passed to

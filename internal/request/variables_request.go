@@ -59,6 +59,12 @@ func (t *variables) addRequest() {
 	t[vars.TraceState] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return r.appendTraceState(dst)
 	}
+	t[vars.RequestBodyFile] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.bodyFile == "" {
+			return dst, false
+		}
+		return append(append(append(dst, r.engine.SpillPath...), '/'), r.bodyFile...), true
+	}
 	t[vars.RequestBody] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		empty := r.loc.Proxy != nil && r.head.ContentLength == 0 && r.head.Lookup(http1.FieldContentLength) >= 0
 		return append(dst, r.bodyText...), r.bodyText != nil || empty

@@ -48,6 +48,19 @@ func UnlinkedFile(dir int, name string) (int, syscall.Errno) {
 	return fd, 0
 }
 
+// NamedFile makes a file for reading and writing in a directory, which keeps its name; EEXIST if the name is in use. Close-on-exec. open(2).
+func NamedFile(dir int, name string) (int, syscall.Errno) {
+	return openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_LARGEFILE|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+}
+
+// Unlink takes a name out of a directory. Not raw, like Pwritev. unlinkat(2).
+func Unlink(dir int, name string) syscall.Errno {
+	if err := unix.Unlinkat(dir, name, 0); err != nil {
+		return err.(syscall.Errno)
+	}
+	return 0
+}
+
 func openat(dir int, name string, flags int) (int, syscall.Errno) {
 	for {
 		fd, err := unix.Openat(dir, name, flags, 0o600)

@@ -54,6 +54,10 @@ type File struct {
 	at     int64                // where
 	result syscall.Errno        // the thread's
 
+	named bool   // the file gets a name
+	name  string // the thread's until the first write is over
+	kept  bool   // the name stays when the file is closed
+
 	nextIdle *File
 }
 
@@ -65,6 +69,15 @@ const (
 	atWrite
 	atClose
 )
+
+// SetNamed has the file get a name in the store's directory when it is made. Before the first Append.
+func (f *File) SetNamed() { f.named = true }
+
+// KeepName is the name of the file once something has been written, which it keeps from now on also when it is closed. Without KeepName, Close takes the name away.
+func (f *File) KeepName() string {
+	f.kept = true
+	return f.name
+}
 
 // FD is the descriptor, for sendfile(2) and pread(2), once something has been written. It stays the file's.
 func (f *File) FD() int { return f.fd }
@@ -169,12 +182,20 @@ func (f *File) begin(w work) {
 // Work writes or closes, on the thread. See offload.Worker.
 func (f *File) Work() {
 	if f.work == atClose {
+		if f.named && !f.kept {
+			sys.Unlink(f.store.Dir, f.name)
+		}
 		sys.CloseSlowly(f.fd)
 		return
 	}
 	f.result = 0
 	if f.fd < 0 {
-		if f.fd, f.result = f.store.open(); f.result != 0 {
+		if f.named {
+			f.fd, f.name, f.result = f.store.openNamed()
+		} else {
+			f.fd, f.result = f.store.open()
+		}
+		if f.result != 0 {
 			return
 		}
 	}
@@ -241,6 +262,7 @@ func (f *File) closed() {
 	s.Open--
 	s.Bytes -= f.size
 	f.fd, f.size, f.reserved, f.errno, f.closing = -1, 0, 0, 0, false
+	f.named, f.name, f.kept = false, "", false
 	f.nextIdle = s.idle
 	s.idle = f
 }

@@ -5,6 +5,7 @@ package tempfile
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -58,11 +59,12 @@ type Store struct {
 
 	named bool   // the thread's: the file system knows no files without a name
 	name  string // see sys.UnlinkedFile
+	next  uint32 // the number that names the next file which has one
 }
 
 // NewStore makes a store.
 func NewStore(o Options) *Store {
-	return &Store{Options: o, now: sys.PwritevNow, name: fmt.Sprintf("weir-slot-%d", o.Slot)}
+	return &Store{Options: o, now: sys.PwritevNow, name: fmt.Sprintf("weir-slot-%d", o.Slot), next: rand.Uint32()}
 }
 
 // Try makes a file and closes it, to find out whether that can be done. It waits for the disk, and must come before the first Create.
@@ -101,6 +103,41 @@ func (s *Store) open() (int, syscall.Errno) {
 		s.named = true
 	}
 	return sys.UnlinkedFile(s.Dir, s.name)
+}
+
+// namesTried is how many names are tried for a file before it is given up.
+const namesTried = 1000
+
+// openNamed makes a file that has a name: ten digits, as nginx's. The thread's.
+func (s *Store) openNamed() (fd int, name string, errno syscall.Errno) {
+	for range namesTried {
+		s.next++
+		name = fmt.Sprintf("%010d", s.next)
+		if fd, errno = sys.NamedFile(s.Dir, name); errno != sys.EEXIST {
+			return fd, name, errno
+		}
+	}
+	return -1, "", errno
+}
+
+// removal takes a name away, on the thread.
+type removal struct {
+	offload.Job
+	dir  int
+	name string
+}
+
+// Work takes the name away; one that is gone already is no fault. See offload.Worker.
+func (r *removal) Work() { sys.Unlink(r.dir, r.name) }
+
+// OnWorked does nothing. See offload.Worker.
+func (r *removal) OnWorked() {}
+
+// Remove takes away the name of a file that has kept it.
+func (s *Store) Remove(name string) {
+	r := &removal{dir: s.Dir, name: name}
+	r.Init(r)
+	s.Thread.Do(&r.Job)
 }
 
 // complain counts a failure of the environment, and logs it at most once a second.

@@ -4,7 +4,6 @@
 package vars
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -113,9 +112,6 @@ func (n *Names) resolve(name string) (ID, string, error) {
 			return id, strings.ReplaceAll(lower[len(prefix):], "_", "-"), nil
 		}
 		return id, name[len(prefix):], nil
-	}
-	if lower == "request_body_file" {
-		return 0, "", errors.New("variable \"$request_body_file\": weir's temporary files have no names")
 	}
 	if meant := n.suggest(lower); meant != "" {
 		return 0, "", fmt.Errorf("unknown variable \"$%s\" (did you mean \"$%s\"?)", name, meant)

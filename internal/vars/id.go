@@ -28,6 +28,7 @@ const (
 	URI
 	Args
 	IsArgs
+	RequestBodyFile
 	InvalidReferer
 	SecureLink
 	SecureLinkExpires

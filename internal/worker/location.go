@@ -26,6 +26,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		KeepaliveRequests:  uint32(c.KeepaliveRequests),
 		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
 		BodyBlocks:         max(int((c.ClientBodyBufferSize+b.config.Buffers.Size-1)/b.config.Buffers.Size), 2),
+		BodyFile:           request.BodyFile(c.ClientBodyInFileOnly),
 		SendTimeoutMs:      c.SendTimeout.Milliseconds(),
 		MaxBody:            int64(c.ClientMaxBodySize),
 		Linger:             request.Linger(c.LingeringClose),
