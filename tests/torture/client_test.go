@@ -81,7 +81,7 @@ type ask struct {
 	body   []byte
 }
 
-var places = []string{"", "lim", "gz", "auth", "mirror", "ep", "unbuf", "slow", "rw", "all", "basic", "try", "files", "var"}
+var places = []string{"", "lim", "gz", "auth", "mirror", "ep", "unbuf", "slow", "rw", "all", "basic", "try", "files", "var", "ret"}
 
 // request draws a request for one of the places.
 func (s *session) request(body bool) *ask {

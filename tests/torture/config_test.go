@@ -91,6 +91,7 @@ func locations(rng *rand.Rand) []string {
 		"path = \"/unbuf/\"\nproxy_buffering = false\nproxy_request_buffering = false\n" + proxy + limits,
 		"path = \"/slow/\"\nlimit_rate = \"200k\"\n" + proxy + limits,
 		"path = \"/var/\"\nproxy_pass = \"http://@ORIGIN1@$request_uri\"\n" + gzip,
+		"path = \"/ret/\"\nreturn = { code = 200, text = \"$request_uri\" }\n" + limits + gzip,
 		"path = \"= /metrics\"\naccess_log = false\nmetrics = true\n",
 		"path = \"/rw/\"\nrewrite = [{ regex = \"^/rw/(.*)$\", replacement = \"/gz/$1\", flag = \"last\" }]\n",
 		"path = \"/ws/\"\nproxy_read_timeout = \"1s\"\n" + proxy + "proxy_set_header = { Upgrade = \"$http_upgrade\", Connection = \"upgrade\" }\n" + limits,

@@ -121,6 +121,7 @@ type status struct {
 	Zones       []struct {
 		Name, Kind, State string
 		Keys, Waiting     int
+		UsedPages         int `json:"used_pages"`
 		Faults, Stale     int
 		Rebuilds          int
 		Sound             bool

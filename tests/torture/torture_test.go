@@ -57,6 +57,9 @@ func torture(t *testing.T, seed uint64, lasts time.Duration) {
 		s := rng.Uint64()
 		all.Go(func() { w.chaos(rand.New(rand.NewPCG(s, 3))) })
 	}
+	if lasts >= soakFrom {
+		all.Go(func() { w.soak(lasts) })
+	}
 	time.Sleep(lasts)
 	close(w.over)
 	if lasts < patience/2 { // in a short run there is no time to wait for those that are slow
