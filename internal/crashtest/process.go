@@ -36,6 +36,7 @@ func Spawn(tb testing.TB, role string, files ...int) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GOGC=off", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1") // cheap to start
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it may have no end of its own
 	for _, fd := range files {
 		copied, err := syscall.Dup(fd)
 		require.NoError(tb, err)

@@ -57,12 +57,13 @@ func draw(rng *rand.Rand) setting {
 	line("proxy_pass_trailers = %v", pick(rng, true, false))
 	line("reset_timedout_connection = %v\nlingering_close = %q", pick(rng, true, false), linger)
 	line("proxy_next_upstream = [\"error\", \"timeout\", \"http_502\"]\nproxy_next_upstream_tries = 3")
-	line("limit_conn_zone.addr = { key = \"$arg_k\", size = \"64k\" }\nlimit_req_zone.rate = { key = \"$arg_k\", size = \"64k\", rate = \"200r/s\" }")
+	line("limit_conn_zone.addr = { key = \"$arg_k\", size = \"64k\" }\nlimit_req_zone.rate = { key = \"$arg_k\", size = \"64k\", rate = \"200r/s\" }\nlimit_conn_zone.clients = { key = \"$binary_remote_addr\", size = \"64k\" }")
 	line("[http.upstream.app]\nkeepalive = %d\nkeepalive_total = %d\nkeepalive_requests = 20\nkeepalive_timeout = \"2s\"", pick(rng, 0, 2, 16), pick(rng, 0, 3))
+	line("%s", pick(rng, "", "", "health_check = { interval = \"500ms\", timeout = \"500ms\", uri = \"/x/len/1/0\" }"))
 	line("queue = { size = 10, timeout = \"1s\" }\n%s", pick(rng, "", "least_conn = true", "sticky = { cookie = \"s\" }"))
 	line("server = [{ address = \"@ORIGIN1@\", max_conns = %d, max_fails = 0 }, { address = \"@ORIGIN2@\", max_conns = %d, max_fails = 2, fail_timeout = \"1s\" }, { address = \"127.0.0.1:1\", backup = true }]",
 		pick(rng, 0, 4, 20), pick(rng, 0, 5))
-	line("[[http.server]]\nlisten = [{ address = \"127.0.0.1:@PORT@\", reuseport = %v%s }]\nroot = \"@DIR@/files\"", pick(rng, false, true), pick(rng, "", ", sndbuf = 4096", ", rcvbuf = 4096"))
+	line("[[http.server]]\nlisten = [{ address = \"127.0.0.1:@PORT@\", reuseport = %v%s%s }]\nroot = \"@DIR@/files\"", pick(rng, false, true), pick(rng, "", ", sndbuf = 4096", ", rcvbuf = 4096"), pick(rng, "", ", limit_conn = [{ zone = \"clients\", max = 1000 }]"))
 	for _, l := range locations(rng) {
 		line("[[http.server.location]]\n%s", l)
 	}
