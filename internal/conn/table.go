@@ -16,14 +16,15 @@ import (
 // connEvents is what every connection is registered for, once.
 const connEvents = sys.EpollIn | sys.EpollOut | sys.EpollRdHup | sys.EpollEdge
 
-// Table holds all connections of one worker, in one array made at start.
+// Table holds all connections of one worker, in one array made at start. The memory of a place is not touched before it is used first.
 type Table struct {
 	loop   *event.Loop
 	timers *event.Timers
 	clock  *clock.Clock
 
 	conns  []Conn
-	free   *Conn // linked through next
+	begun  int   // places that have been used
+	free   *Conn // those of them that are not in use, linked through next
 	used   int
 	serial uint64
 
@@ -33,13 +34,31 @@ type Table struct {
 
 // NewTable makes a table of size connections (worker_connections).
 func NewTable(size int, loop *event.Loop, timers *event.Timers, ck *clock.Clock) *Table {
-	t := &Table{loop: loop, timers: timers, clock: ck, conns: make([]Conn, size)}
-	for i := size - 1; i >= 0; i-- {
-		t.conns[i].fd = -1
-		t.conns[i].next = t.free
-		t.free = &t.conns[i]
+	return &Table{loop: loop, timers: timers, clock: ck, conns: make([]Conn, size)}
+}
+
+// take gives a place; nil when the table is full.
+func (t *Table) take() *Conn {
+	c := t.free
+	switch {
+	case c != nil:
+		t.free = c.next
+	case t.begun < len(t.conns):
+		c = &t.conns[t.begun]
+		t.begun++
+	default:
+		return nil
 	}
-	return t
+	t.used++
+	return c
+}
+
+// give takes a place back.
+func (t *Table) give(c *Conn) {
+	c.fd, c.bare, c.owner = -1, false, nil
+	c.next = t.free
+	t.free = c
+	t.used--
 }
 
 // Used is the number of open connections.
@@ -49,21 +68,20 @@ func (t *Table) Used() int { return t.used }
 func (t *Table) Size() int { return len(t.conns) }
 
 // Full says whether there is no room for another connection.
-func (t *Table) Full() bool { return t.free == nil }
+func (t *Table) Full() bool { return t.used == len(t.conns) }
 
 // Open registers the socket fd as a connection of owner. peer is the other side. ENOSPC means that the table is
 // full. On any error the socket is left to the caller.
 func (t *Table) Open(fd int, owner Owner, peer netip.AddrPort) (*Conn, syscall.Errno) {
-	c := t.free
+	c := t.take()
 	if c == nil {
 		return nil, syscall.ENOSPC
 	}
 	token, errno := t.loop.Register(fd, connEvents, c)
 	if errno != 0 {
+		t.give(c)
 		return nil, errno
 	}
-	t.free = c.next
-	t.used++
 	t.serial++
 	c.owner, c.table, c.token = owner, t, token
 	c.timer.Init(c)
@@ -97,7 +115,7 @@ func (c *Conn) setPeer(peer netip.AddrPort) {
 
 // At is the connection in a place of the table, 0 to Size-1, with a socket or without; nil when there is none. It is for the rare looks at all of them.
 func (t *Table) At(i int) *Conn {
-	if c := &t.conns[i]; c.fd >= 0 || c.bare {
+	if c := &t.conns[i]; i < t.begun && (c.fd >= 0 || c.bare) {
 		return c
 	}
 	return nil
@@ -106,12 +124,10 @@ func (t *Table) At(i int) *Conn {
 // OpenBare gives an entry without a socket, for something that is done for the client c: it has deadlines, and says of its peer what c says. Nothing
 // can be read from it or written to it. It goes with Close. nil: there is no room.
 func (t *Table) OpenBare(like *Conn) *Conn {
-	c := t.free
+	c := t.take()
 	if c == nil {
 		return nil
 	}
-	t.free = c.next
-	t.used++
 	c.table, c.token, c.owner = t, event.Token{}, nil
 	c.timer.Init(c)
 	c.fd, c.ready, c.errno, c.bare = -1, 0, 0, true
@@ -123,10 +139,7 @@ func (t *Table) OpenBare(like *Conn) *Conn {
 
 func (t *Table) closeBare(c *Conn) {
 	t.timers.Unlink(&c.timer)
-	c.bare, c.owner = false, nil
-	c.next = t.free
-	t.free = c
-	t.used--
+	t.give(c)
 }
 
 // part is close for a socket that stays open in another process: closing it does not take it out of the epoll instance then.
@@ -149,11 +162,7 @@ func (t *Table) close(c *Conn) {
 	t.timers.Unlink(&c.timer)
 	t.loop.Unregister(c.token)
 	sys.Close(int(c.fd))
-	c.fd = -1
-	c.owner = nil
-	c.next = t.free
-	t.free = c
-	t.used--
+	t.give(c)
 }
 
 // List is a list of connections in order. The zero List is empty.

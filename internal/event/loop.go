@@ -76,7 +76,8 @@ type Loop struct {
 	events [maxEvents]sys.EpollEvent
 	last   int // events in the last batch
 	slots  []slot
-	free   uint32 // first free slot; 0 is none (slot 0 is the waker's)
+	begun  uint32 // slots that have been used; the memory of the others has not been touched
+	free   uint32 // first of them that is free; 0 is none (slot 0 is the waker's)
 
 	clock  *clock.Clock
 	timers *Timers
@@ -102,10 +103,6 @@ func NewLoop(slots int, ck *clock.Clock, timers *Timers, onWake func()) (*Loop, 
 		return nil, err
 	}
 	l := &Loop{ep: ep, wakeFD: wake, clock: ck, timers: timers, onWake: onWake, slots: make([]slot, slots+1)}
-	for i := len(l.slots) - 1; i >= 0; i-- {
-		l.slots[i].next = l.free
-		l.free = uint32(i)
-	}
 	// Slot 0 is the waker's; a free-list link of 0 therefore means "none".
 	if _, errno := l.Register(wake, sys.EpollIn|sys.EpollEdge, (*waker)(l)); errno != 0 {
 		return nil, fmt.Errorf("epoll_ctl(eventfd): %w", errno)
@@ -116,14 +113,21 @@ func NewLoop(slots int, ck *clock.Clock, timers *Timers, onWake func()) (*Loop, 
 // Register watches fd for the events in mask. It gives ENOSPC when every slot is taken.
 func (l *Loop) Register(fd int, mask uint32, h Handler) (Token, syscall.Errno) {
 	i := l.free
-	s := &l.slots[i]
-	if s.handler != nil {
+	if i == 0 {
+		i = l.begun
+	}
+	if int(i) == len(l.slots) {
 		return Token{}, syscall.ENOSPC
 	}
+	s := &l.slots[i]
 	if errno := sys.EpollAdd(l.ep, fd, mask, [2]uint32{i, s.seq}); errno != 0 {
 		return Token{}, errno
 	}
-	l.free = s.next
+	if i == l.begun {
+		l.begun++
+	} else {
+		l.free = s.next
+	}
 	s.handler = h
 	return Token{slot: i, seq: s.seq}, 0
 }

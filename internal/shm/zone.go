@@ -132,11 +132,7 @@ func (z *Zone) refuse(kind string, kindLayout uint32) error {
 }
 
 func mapZone(fd int, size int64, part bool) (*Zone, error) {
-	enter := sys.MapShared
-	if part {
-		enter = sys.MapSharedPart
-	}
-	mem, err := enter(fd, int(size))
+	mem, err := sys.MapShared(fd, int(size))
 	if err != nil {
 		return nil, err
 	}

@@ -5,16 +5,10 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-// MapShared maps the first lengthBytes of a memory file, readable and writable, wherever the kernel puts it. All pages are
-// entered into the page table at once, so that no first touch costs a fault. The memory is the caller's until Unmap,
-// and survives the descriptor. mmap(2), MAP_SHARED, MAP_POPULATE.
+// MapShared maps the first lengthBytes of a memory file, readable and writable, wherever the kernel puts it. A page is entered into the page table with
+// its first touch: what a process does not use is not its own, and what nobody has reserved (SharedFilePart) stays away. The mapping is the caller's until
+// Unmap, and the memory survives the descriptor. mmap(2), MAP_SHARED.
 func MapShared(fd int, lengthBytes int) ([]byte, error) {
-	b, err := unix.Mmap(fd, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
-	return b, wrapf(err, "mmap(%d, %d bytes)", fd, lengthBytes)
-}
-
-// MapSharedPart is MapShared for a file made by SharedFilePart: a page is entered with its first touch, so that those that nobody has reserved stay away.
-func MapSharedPart(fd int, lengthBytes int) ([]byte, error) {
 	b, err := unix.Mmap(fd, 0, lengthBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return b, wrapf(err, "mmap(%d, %d bytes)", fd, lengthBytes)
 }
