@@ -154,7 +154,7 @@ type Settings struct {
 	ProxyIgnoreHeaders []string `toml:"proxy_ignore_headers" example:"['X-Accel-Buffering']"`
 
 	// Size of the buffer for the first part of a response: its head must fit.
-	ProxyBufferSize Size `toml:"proxy_buffer_size" default:"16k" min:"1k" max:"1m" as:"nginx; its default is a memory page"`
+	ProxyBufferSize Size `toml:"proxy_buffer_size" default:"16k" min:"1" max:"1m" as:"nginx; its default is a memory page"`
 
 	// Whether a request body is read completely before an origin is asked (true), or sent on as it arrives (false; such a request cannot be
 	// passed to a next origin once part of its body is sent).

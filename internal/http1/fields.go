@@ -255,10 +255,10 @@ const (
 		1<<FieldContentRange | 1<<FieldAuthorization | 1<<FieldCacheControl | 1<<FieldCookie | 1<<FieldSetCookie |
 		1<<FieldDate | 1<<FieldLocation)
 
-	// requestSingles are the fields of a request of which only one may be: two could be read differently by two parsers.
-	// If-Match and If-None-Match are not among them: they are lists, and may legally be split over several fields.
+	// requestSingles are the fields of a request of which only one may be: two could be read differently by two parsers. If-Match and If-None-Match are
+	// lists, which RFC 9110 lets be split over several fields; nginx refuses that, and nobody does it.
 	requestSingles = fieldSet(1<<FieldHost | 1<<FieldContentLength | 1<<FieldTransferEncoding | 1<<FieldAuthorization |
-		1<<FieldContentRange | 1<<FieldExpect | 1<<FieldIfModifiedSince | 1<<FieldIfUnmodifiedSince | 1<<FieldIfRange)
+		1<<FieldContentRange | 1<<FieldExpect | 1<<FieldIfModifiedSince | 1<<FieldIfUnmodifiedSince | 1<<FieldIfRange | 1<<FieldIfMatch | 1<<FieldIfNoneMatch)
 
 	// responseSingles are the fields of a response of which only one may be.
 	responseSingles = fieldSet(1<<FieldContentLength | 1<<FieldTransferEncoding)

@@ -104,6 +104,7 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 		return v
 	}
 	if why := h.finish(buf); why != RefusedNone {
+		h.noteExceptions() // an origin may be asked for the error page
 		return h.refuse(why)
 	}
 	h.stage = stageDone

@@ -30,6 +30,7 @@ func (r *Request) accelRedirect() verdict {
 	if target == nil || !r.keepFields() {
 		return r.noMemory()
 	}
+	r.up.former = r.arena.Copy(r.up.text)
 	r.letRedirectorGo()
 	if len(target) > 0 && target[0] == '@' {
 		return r.redirectToNamed(string(target))

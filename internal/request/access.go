@@ -276,8 +276,8 @@ func (r *Request) onPassword(p *passwordCheck, a *Access) outcome {
 // challenge refuses with 401 and asks for a password.
 func (r *Request) challenge(realm []byte) outcome {
 	clean(realm)
-	dst := append(r.arena.Begin(len(realm)+64), `Basic realm="`...)
-	dst = append(append(dst, realm...), '"')
+	dst := append(r.arena.Begin(len(realm)+64), `WWW-Authenticate: Basic realm="`...)
+	dst = append(append(dst, realm...), "\"\r\n"...)
 	if r.authenticate = r.arena.End(dst); r.authenticate == nil {
 		r.noMemory()
 		return failed
@@ -294,10 +294,19 @@ func (e *Engine) passwords() *htpasswd.Files {
 	return e.passwordFiles
 }
 
-// appendAuthenticate appends the field that asks for a password, if one is asked for.
-func (r *Request) appendAuthenticate(dst []byte) []byte {
-	if r.authenticate == nil {
-		return dst
+// keepAuthenticate takes the fields that ask for a password from the response of an origin that from, r itself or its subrequest, has got. False: there is no memory for them.
+func (r *Request) keepAuthenticate(from *Request) bool {
+	u := &from.up
+	dst := r.arena.Begin(errorBodyRoom)
+	for i := range u.head.Fields {
+		if f := &u.head.Fields[i]; f.ID == http1.FieldWWWAuthenticate {
+			dst = appendOriginal(dst, f, u.text)
+		}
 	}
-	return http1.AppendField(dst, "WWW-Authenticate", r.authenticate)
+	some := len(dst) > 0
+	r.authenticate = r.arena.End(dst)
+	return r.authenticate != nil || !some
 }
+
+// appendAuthenticate appends the fields that ask for a password, if one is asked for.
+func (r *Request) appendAuthenticate(dst []byte) []byte { return append(dst, r.authenticate...) }

@@ -370,7 +370,11 @@ func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 		return dst
 	}
 	from := len(dst)
+	if h.looksBack {
+		r.made = dst[r.madeFrom:start]
+	}
 	dst = h.Value.Append(dst, r)
+	r.made = nil
 	if len(dst) == from {
 		return dst[:start]
 	}

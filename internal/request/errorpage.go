@@ -133,11 +133,13 @@ func pageRedirect(response int) int {
 	return 302
 }
 
-// toGet makes the request one for another path: GET, unless it is HEAD, and without its body.
+// toGet makes the request one for another path: GET, unless it is HEAD. Its body goes along only if it is there as a whole, as with nginx.
 func (r *Request) toGet() {
-	r.withoutBody = r.withoutBody || r.hasBody
-	if r.skipBody() != 0 || r.bodyUnread() && !r.mayDiscard() {
-		r.closeClient = true
+	if whole := r.bodyOpen && r.body.ReadDone() && (r.body.Keep || r.body.Wire == 0); !whole {
+		r.withoutBody = r.withoutBody || r.hasBody
+		if r.skipBody() != 0 || r.bodyUnread() && !r.mayDiscard() {
+			r.closeClient = true
+		}
 	}
 	if r.methodID != http1.MethodHead {
 		r.methodID = http1.MethodGet

@@ -32,7 +32,7 @@ func (r *Request) openArenas(s *Server) {
 // closeArena gives back the memory of one request, and runs its cleanups.
 func (r *Request) closeArena() {
 	r.arena.Reset()
-	r.path, r.args, r.host, r.up.text, r.authenticate = nil, nil, nil, nil, nil
+	r.path, r.args, r.host, r.up.text, r.up.former, r.authenticate = nil, nil, nil, nil, nil, nil
 	r.answerPage.reset()
 	r.accel, r.trailer, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil
 	r.bodyFile = ""

@@ -151,7 +151,7 @@ func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 		loc = loc.Except.Location
 	}
 	r.loc = loc
-	if loc.MaxBody > 0 && r.sub == nil && r.head.ContentLength > loc.MaxBody && !r.bodyOpen {
+	if loc.MaxBody > 0 && !r.internal && r.head.ContentLength > loc.MaxBody {
 		r.logError("client intended to send too large a body", zap.Int64("bytes", r.head.ContentLength))
 		return r.answer(413), false
 	}

@@ -28,11 +28,12 @@ type origin struct {
 	gotByte  bool          // something of a response has come
 	startNs  int64         // when the attempt began, where that is counted
 
-	block *buffer.Block // the response's head and the first of its body
-	head  http1.ResponseHead
-	text  []byte // the head's bytes, once it is complete; in block, or in the request's arena: see moveHeads
-	part  part   // with proxy_force_ranges
-	keep  bool   // the connection can be used again once the response is over
+	block  *buffer.Block // the response's head and the first of its body
+	head   http1.ResponseHead
+	text   []byte // the head's bytes, once it is complete; in block, or in the request's arena: see moveHeads
+	former []byte // those of a response that the request has gone on from; in the request's arena
+	part   part   // with proxy_force_ranges
+	keep   bool   // the connection can be used again once the response is over
 }
 
 // begin readies the attempt for a peer.
@@ -40,7 +41,7 @@ func (u *origin) begin(peer *upstream.Peer) {
 	u.conn, u.peer, u.reused = nil, peer, false
 	u.out, u.outOpen, u.bodyDone, u.gotByte = nil, false, false, false
 	u.method, u.ownBody = http1.MethodOther, nil
-	u.block, u.text, u.keep, u.part.able, u.part.taken = nil, nil, false, false, false
+	u.block, u.text, u.former, u.keep, u.part.able, u.part.taken = nil, nil, nil, false, false, false
 	u.head.Reset()
 }
 

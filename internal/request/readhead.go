@@ -167,6 +167,7 @@ func (r *Request) dropBlock() {
 
 // refuseHead answers a head that is malformed or too large.
 func (r *Request) refuseHead() verdict {
+	r.withoutBody = true // whose it is, and how long, is not known
 	why := r.head.Refusal
 	if why == http1.RefusedNone {
 		why = http1.RefusedHeadTooLarge

@@ -75,6 +75,7 @@ var http100 = []byte("HTTP/1.1 100 Continue\r\n\r\n") // read-only
 func (r *Request) bodyTooLarge() (verdict, bool) {
 	if limit := r.loc.MaxBody; limit > 0 && r.body.Announced() > limit {
 		r.logError("client sent too large a body", zap.Int64("bytes", r.body.Announced()))
+		r.withoutBody = true
 		r.abandonOrigin()
 		return r.answer(413), false
 	}
@@ -109,6 +110,9 @@ func (r *Request) readBody() verdict {
 			return v
 		}
 		if !r.readsFirst() {
+			if r.engine.KeepBodies && r.body.Fill() == eventpipe.Done { // as with nginx: a body that is there at once has a value, too
+				r.keepBody()
+			}
 			return r.sendEarly()
 		}
 	}

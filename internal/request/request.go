@@ -93,6 +93,8 @@ type Request struct {
 	trailer     []byte     // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
 	sentTrailer []byte     // that of the answer, likewise
 	discarded   discarding // see StateDiscard
+	made        []byte     // what of the head, or of the trailer section, is made already, while a field is made that may ask for that
+	madeFrom    int        // where what is made begins in its memory
 	accel       accel      // what is left of the answer that had X-Accel-Redirect
 
 	id requestID
@@ -122,7 +124,7 @@ type fresh struct {
 	rateStatus    string      // $limit_req_status; empty: no rate was asked
 	retryAfterSec int         // what a client over a limit is told; 0: it is not over one
 	sub           *subrequest // nil: the request is a client's
-	authenticate  []byte      // value of WWW-Authenticate, in arena; nil: none
+	authenticate  []byte      // the lines WWW-Authenticate, in arena
 
 	hasBody     bool
 	bodyOpen    bool    // body has been opened

@@ -32,7 +32,7 @@ func (r *Request) onResponse() verdict {
 		}
 		return r.become(StateRespond)
 	case p.InterceptErrors && u.head.Status >= 300 && r.errorPage(u.head.Status) != nil:
-		return r.answer(u.head.Status) // perhaps by another origin, which gets the body again
+		return r.intercept() // perhaps for another origin, which gets the body again
 	case !p.IgnoreRedirect && u.head.Lookup(http1.FieldXAccelRedirect) >= 0:
 		return r.accelRedirect()
 	}
@@ -40,6 +40,16 @@ func (r *Request) onResponse() verdict {
 		r.body.StopKeeping() // it will not be sent again
 	}
 	return r.become(StateRespond)
+}
+
+// intercept answers with the error page for the origin's status. Who asks for a password goes on asking.
+func (r *Request) intercept() verdict {
+	u := &r.up
+	u.former = r.arena.Copy(u.text)
+	if u.head.Status == 401 && !r.keepAuthenticate(r) {
+		return r.noMemory()
+	}
+	return r.answer(u.head.Status)
 }
 
 // respond makes the head that the client gets, once there is a block for it.

@@ -197,14 +197,10 @@ func (r *Request) onSubrequest(s *Request) {
 	g.child = nil
 	g.answered = max(s.status, 1)
 	if s.status == 401 {
-		var text []byte
 		if s.up.text != nil {
-			text, _ = s.appendOriginVariable(r.arena.Begin(errorBodyRoom), "www-authenticate")
+			r.keepAuthenticate(s)
 		} else {
-			text = append(r.arena.Begin(errorBodyRoom), s.authenticate...)
-		}
-		if text = r.arena.End(text); len(text) > 0 {
-			r.authenticate = text
+			r.authenticate = r.arena.Copy(s.authenticate)
 		}
 	}
 	for i := range r.loc.Access.Sets {

@@ -50,10 +50,19 @@ func (t *variables) addOrigin() {
 
 // appendOriginVariable appends $upstream_http_NAME.
 func (r *Request) appendOriginVariable(dst []byte, name string) ([]byte, bool) {
-	if r.up.text == nil {
+	text := r.originText()
+	if text == nil {
 		return dst, false
 	}
-	return appendFields(dst, &r.up.head.Head, r.up.text, name)
+	return appendFields(dst, &r.up.head.Head, text, name)
+}
+
+// originText is the text of the head of the origin's response, also of one that the request has gone on from, to an error page or by X-Accel-Redirect; nil: none has come.
+func (r *Request) originText() []byte {
+	if r.up.text != nil {
+		return r.up.text
+	}
+	return r.up.former
 }
 
 // appendForwardedFor appends $proxy_add_x_forwarded_for.
@@ -67,7 +76,8 @@ func (r *Request) appendForwardedFor(dst []byte) []byte {
 
 // appendOriginCookie appends the value of a cookie that the origin sets.
 func (r *Request) appendOriginCookie(dst []byte, name string) ([]byte, bool) {
-	if r.up.text == nil {
+	text := r.originText()
+	if text == nil {
 		return dst, false
 	}
 	for i := range r.up.head.Fields {
@@ -75,9 +85,9 @@ func (r *Request) appendOriginCookie(dst []byte, name string) ([]byte, bool) {
 		if f.ID != http1.FieldSetCookie {
 			continue
 		}
-		pair, _, _ := bytes.Cut(f.Value.Of(r.up.text), semicolon)
-		if eq := bytes.IndexByte(pair, '='); eq == len(name) && equalFold(pair[:eq], name) {
-			return append(dst, pair[eq+1:]...), true
+		pair, _, _ := bytes.Cut(f.Value.Of(text), semicolon)
+		if key, value, ok := bytes.Cut(pair, equals); ok && equalFold(bytes.Trim(key, " "), name) {
+			return append(dst, bytes.TrimLeft(value, " ")...), true
 		}
 	}
 	return dst, false

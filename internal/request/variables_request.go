@@ -33,10 +33,13 @@ func (t *variables) addRequest() {
 		return r.appendRemoteUser(dst)
 	}
 	t[vars.ContentLength] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if r.withoutBody && r.sub == nil {
+			return dst, false
+		}
 		return r.appendField(dst, http1.FieldContentLength)
 	}
 	t[vars.ContentType] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-		return r.appendField(dst, http1.FieldContentType)
+		return r.appendFieldsOf(dst, http1.FieldContentType)
 	}
 	t[vars.HTTPField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendNamedField(dst, arg)
@@ -321,7 +324,7 @@ func (r *Request) appendCookie(dst []byte, name string) ([]byte, bool) {
 	return dst, false
 }
 
-var semicolon = []byte(";") // read-only
+var semicolon, equals = []byte(";"), []byte("=") // read-only
 
 func equalFold(b []byte, name string) bool {
 	return len(b) == len(name) && bytes.EqualFold(b, []byte(name))

@@ -4,6 +4,7 @@
 package request
 
 import (
+	"bytes"
 	"strconv"
 
 	"weir/internal/http1"
@@ -37,6 +38,9 @@ func (t *variables) addResponse() {
 		return r.appendSentField(dst, arg)
 	}
 	t[vars.SentTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
+		if r.headSent && r.made != nil {
+			return appendTrailerField(dst, r.made, arg)
+		}
 		return appendTrailerField(dst, r.sentTrailer, arg)
 	}
 	t[vars.GzipRatio] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
@@ -54,10 +58,11 @@ func appendRatio(dst []byte, from, to int64) ([]byte, bool) {
 	return append(dst, '.', byte('0'+hundredths/10%10), byte('0'+hundredths%10)), true
 }
 
-// appendSentField appends $sent_http_NAME: what the client was sent.
+// appendSentField appends $sent_http_NAME: what the client was sent, and while its head is made, what of it is there already.
 func (r *Request) appendSentField(dst []byte, name string) ([]byte, bool) {
 	if !r.headSent {
-		return dst, false
+		_, fields, _ := bytes.Cut(r.made, []byte{'\n'}) // the first line is no field
+		return appendTrailerField(dst, fields, name)
 	}
 	// Configured values are worked out again, as they were before the head was sent: one that asks for a sent field, which may be
 	// itself, finds none.
@@ -76,6 +81,9 @@ func (r *Request) appendHeadField(dst []byte, name string) ([]byte, bool) {
 	case name == "date" && !(passed && r.loc.Proxy.PassDate):
 		return append(dst, r.engine.Clock.HTTPDate()...), true
 	case name == "connection":
+		if r.status == 101 {
+			return append(dst, "upgrade"...), true
+		}
 		if r.closeClient {
 			return append(dst, "close"...), true
 		}
@@ -83,18 +91,32 @@ func (r *Request) appendHeadField(dst []byte, name string) ([]byte, bool) {
 	case name == "transfer-encoding":
 		return append(dst, "chunked"...), r.relayPipe.Chunk
 	}
+	found := false
+	if r.up.text != nil {
+		dst, found = r.appendPassedField(dst, name)
+	} else {
+		dst, found = r.appendOwnField(dst, name)
+	}
 	for i := range r.loc.AddHeaders {
 		h := &r.loc.AddHeaders[i]
 		if equalLower([]byte(h.Name), name) && (h.Always || addHeaderStatus(r.status)) {
-			n := len(dst)
-			if dst = h.Value.Append(dst, r); len(dst) > n {
-				return dst, true
+			before := len(dst)
+			if found {
+				dst = append(dst, ", "...)
+			}
+			from := len(dst)
+			if dst = h.Value.Append(dst, r); len(dst) > from {
+				found = true
+			} else {
+				dst = dst[:before]
 			}
 		}
 	}
-	if r.up.text != nil {
-		return r.appendPassedField(dst, name)
-	}
+	return dst, found
+}
+
+// appendOwnField appends a field of an answer of this process.
+func (r *Request) appendOwnField(dst []byte, name string) ([]byte, bool) {
 	a := &r.answerPage
 	switch name {
 	case "content-type":
