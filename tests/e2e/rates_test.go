@@ -162,7 +162,7 @@ func TestProxyLimitRateTemplate(t *testing.T) {
 func TestPauseIsNotSilence(t *testing.T) {
 	t.Parallel()
 	o := newBulkOrigin(t)
-	quick := `proxy_pass = "http://app"` + "\n" + `send_timeout = "200ms"` + "\n" + `proxy_read_timeout = "200ms"`
+	quick := `proxy_pass = "http://app"` + "\n" + `send_timeout = "600ms"` + "\n" + `proxy_read_timeout = "600ms"`
 	p := start(t, site{origin: o.addr, more: location("/client", quick, `limit_rate = 8192`) + location("/origin", quick, `proxy_limit_rate = 8192`)})
 	before := p.cpu()
 	begin := time.Now()
