@@ -42,7 +42,10 @@ func (c command) directives() string {
 // noted in the Source. Nobody but weir-convert parses nginx's syntax, in a process without rights, for which the files are read here.
 func (c command) convert() (conf.Source, error) {
 	src := conf.Source{Name: c.config}
-	result, err := c.runConvert()
+	result, err := c.converted, error(nil)
+	if result == nil {
+		result, err = c.runConvert()
+	}
 	if err != nil {
 		return src, fmt.Errorf("configuration: %s: weir-convert: %w", c.config, err)
 	}

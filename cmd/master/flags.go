@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"weir/conf"
+	"weir/internal/convert/wire"
 )
 
 const usage = `usage:
@@ -77,6 +78,7 @@ type command struct {
 	reset     bool         // --reset-zones of -s upgrade
 	read      *conf.Source // the configuration, if it has been read already
 	sources   *sources     // where the files of an nginx.conf are kept, for -T
+	converted *wire.Result // what weir-convert makes of it, if that is known
 	zone      zoneOrder
 	upstream  upstreamOrder
 }

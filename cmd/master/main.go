@@ -73,9 +73,9 @@ func runMaster(c command, stdout, stderr io.Writer) int {
 	report := daemonReport()
 	switch {
 	case report != nil:
-		stderr, c.quiet = report, true
+		stderr, c.quiet, c.converted = report, true, findConverted()
 	case c.backgrounds():
-		return startDaemon(self, stderr)
+		return startDaemon(self, c.converted, stderr)
 	}
 	if c.file() == "" && !c.quiet {
 		fmt.Fprintln(stderr, "weir: no configuration file was found; this is the embedded default")

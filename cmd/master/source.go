@@ -58,15 +58,15 @@ func (c command) errorLogPath() string {
 // readGCPercent is GOGC while a configuration is read, of which nearly everything stays.
 const readGCPercent = 400
 
-// sourceOnce is source, but for what has been read already the first time.
+// sourceOnce is source, but for what has been read already, or converted, the first time.
 func (c command) sourceOnce() func() (conf.Source, error) {
-	first := c.read
 	return func() (conf.Source, error) {
-		if src := first; src != nil {
-			first = nil
-			return *src, nil
+		now := c
+		c.read, c.converted = nil, nil
+		if now.read != nil {
+			return *now.read, nil
 		}
-		return c.source()
+		return now.source()
 	}
 }
 

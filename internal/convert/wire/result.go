@@ -4,6 +4,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"weir/conf"
@@ -90,13 +91,16 @@ func (r *Result) Source(name string, kinds ...Kind) conf.Source {
 // Places are the places of lines, with each file's name once.
 type Places struct {
 	Files []string `json:"files"`
-	Lines []int32  `json:"lines"` // for each line an index in Files, or -1, and a line there
+	// Lines has for each line an index in Files and 1, or 0 for no place; and how far behind the line is that was named before: varints.
+	Lines []byte `json:"lines"`
+
+	last int // the line that was named last
 }
 
 // Add adds the place of one more line.
 func (p *Places) Add(file string, line int) {
 	if file == "" {
-		p.Lines = append(p.Lines, -1, 0)
+		p.Lines = binary.AppendUvarint(p.Lines, 0)
 		return
 	}
 	at := len(p.Files) - 1
@@ -107,16 +111,34 @@ func (p *Places) Add(file string, line int) {
 		at = len(p.Files)
 		p.Files = append(p.Files, file)
 	}
-	p.Lines = append(p.Lines, int32(at), int32(line))
+	p.Lines = binary.AppendVarint(binary.AppendUvarint(p.Lines, uint64(at+1)), int64(line-p.last))
+	p.last = line
 }
 
 // list is the places one by one. What makes no sense is no place.
 func (p *Places) list() []conf.Place {
-	list := make([]conf.Place, len(p.Lines)/2)
-	for i := range list {
-		if file := p.Lines[2*i]; file >= 0 && int(file) < len(p.Files) {
-			list[i] = conf.Place{File: p.Files[file], Line: int(p.Lines[2*i+1])}
+	var list []conf.Place
+	line := 0
+	for b := p.Lines; len(b) > 0; {
+		at, n := binary.Uvarint(b)
+		if n <= 0 {
+			break
 		}
+		b = b[n:]
+		if at == 0 {
+			list = append(list, conf.Place{})
+			continue
+		}
+		more, n := binary.Varint(b)
+		if n <= 0 {
+			break
+		}
+		b = b[n:]
+		place := conf.Place{}
+		if line += int(more); at <= uint64(len(p.Files)) && line > 0 {
+			place = conf.Place{File: p.Files[at-1], Line: line}
+		}
+		list = append(list, place)
 	}
 	return list
 }

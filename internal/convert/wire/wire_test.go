@@ -56,6 +56,7 @@ func TestTalk(t *testing.T) {
 	got, err := Serve(questions, answers, &Disk{Base: dir})
 	require.NoError(t, err)
 	require.NoError(t, <-failed)
+	want.Lines.last = 0 // it is of no use to who reads
 	require.Equal(t, want, got)
 	require.Equal(t, []conf.Place{{File: "f", Line: 3}, {}, {File: "g", Line: 4}}, got.Source("x").Lines)
 }
@@ -66,8 +67,8 @@ func TestNonsense(t *testing.T) {
 		_, err := Serve(strings.NewReader(text), io.Discard, &Disk{})
 		require.Error(t, err, "%q", text)
 	}
-	p := Places{Files: []string{"f"}, Lines: []int32{-5, 1, 1, 1, 0, 7, 9}}
-	require.Equal(t, []conf.Place{{}, {}, {File: "f", Line: 7}}, p.list())
+	p := Places{Files: []string{"f"}, Lines: []byte{0, 2, 2, 1, 12, 1, 15, 1, 0xff}} // no place, no such file, line 1 + 6, line 7 - 8, an end in the middle
+	require.Equal(t, []conf.Place{{}, {}, {File: "f", Line: 7}, {}}, p.list())
 }
 
 func TestDiskIsBounded(t *testing.T) {
