@@ -52,7 +52,7 @@ func TestCommandLine(t *testing.T) {
 		{"two files", "a b", 2, "", "one file is needed, not 2"},
 		{"unknown flag", "--frob x", 2, "", "unknown flag -frob"},
 		{"converted", good, 0, "listen = [\"8080\"]", good + ":2: without effect: sendfile ("},
-		{"unknown directive", bad, 1, "", bad + `:2: refused: sendfle (unknown directive; did you mean "sendfile"?)`},
+		{"unknown directive", bad, 1, "", bad + `:2: refused: sendfle (unknown directive "sendfle"; did you mean "sendfile"?)`},
 		{"left out", "--lenient " + bad, 0, "[http]", bad + `:2: left out: sendfle (`},
 		{"a faulty value", faulty, 1, "", faulty + `:3: refused: keepalive_timeout (must be a time`},
 		{"left out, too", "--lenient " + faulty, 0, "[http]", faulty + `:3: left out: keepalive_timeout (must be a time`},

@@ -43,6 +43,10 @@ func (c *converter) authRequestSet(l *level, d *directive) {
 }
 
 func (c *converter) mirror(l *level, d *directive) {
+	if e := l.table.byKey["mirror"]; e != nil && (d.args[0] == "off" || e.shape == scalar) {
+		c.duplicate(l, d)
+		return
+	}
 	if d.args[0] == "off" {
 		l.table.replace("mirror", item{by: d, text: "false"})
 		return

@@ -5,6 +5,7 @@ package convert
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"weir/conf"
@@ -40,12 +41,16 @@ func (c *converter) tempPath(l *level, d *directive) {
 }
 
 func (c *converter) events(l *level, d *directive) {
+	if l.stands(d.name) {
+		c.duplicate(l, d)
+		return
+	}
 	c.walk(&level{in: inEvents, table: c.root, keys: c.keys[inEvents], by: d}, d.block)
 }
 
 func (c *converter) httpBlock(l *level, d *directive) {
 	if c.http != nil {
-		c.refuse(l, d, "directive is duplicate")
+		c.duplicate(l, d)
 		return
 	}
 	c.http = newBlock("[http]", d)
@@ -59,7 +64,7 @@ func (c *converter) upstream(l *level, d *directive) {
 	table := newBlock("[http.upstream."+key(d.args[0])+"]", d)
 	for _, other := range c.http.blocks {
 		if other.header == table.header {
-			c.refuse(l, d, "upstream %q exists already", d.args[0])
+			c.refuse(l, d, "duplicate upstream %q", d.args[0])
 			return
 		}
 	}
@@ -81,6 +86,10 @@ func (c *converter) server(l *level, d *directive) {
 }
 
 func (c *converter) location(l *level, d *directive) {
+	if len(d.args) == 2 && !slices.Contains([]string{"=", "^~", "~", "~*"}, d.args[0]) {
+		c.refuse(l, d, "invalid location modifier %s", quote(d.args[0]))
+		return
+	}
 	table := newBlock("[["+strings.Trim(l.table.header, "[]")+".location]]", d)
 	table.indent = l.table.indent + "  "
 	table.set("path", item{by: d, text: quote(strings.Join(d.args, " "))})

@@ -84,7 +84,8 @@ type level struct {
 
 	types     map[string]*item // of the blocks types of this level: the extensions of each
 	typeOrder []string
-	listens   int // listen directives of a server
+	listens   int             // listen directives of a server
+	once      map[string]bool // directives without effect that have stood here
 }
 
 func newConverter(name string, o Options, left map[*directive]string) *converter {
@@ -156,6 +157,7 @@ func (c *converter) directive(l *level, d *directive) {
 	own, ok := c.rules[d.name]
 	if l.in == inUpstream {
 		own, ok = c.ofGroup[d.name]
+		c.rebalance(l, d)
 	}
 	if ok && own.convert != nil {
 		own.convert(c, l, d)
@@ -169,6 +171,10 @@ func (c *converter) directive(l *level, d *directive) {
 		return
 	}
 	if why := effectless(d.name); why != "" {
+		if l.repeats(d) {
+			c.duplicate(l, d)
+			return
+		}
 		c.without(d, why)
 		return
 	}
@@ -238,6 +244,10 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 			c.set(l, d, `"off"`)
 			return
 		}
+		if d.name == "try_files" && l.table.byKey[d.name] != nil {
+			c.duplicate(l, d)
+			return
+		}
 		for _, arg := range d.args {
 			c.add(l, d, d.name, list, item{text: quote(arg)})
 		}
@@ -252,6 +262,10 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 	case conf.FormNumberSize:
 		if n != 2 {
 			c.refuse(l, d, "needs a number and a size")
+			return
+		}
+		if d.name == "proxy_buffers" && d.args[0] == "1" {
+			c.refuse(l, d, "there must be at least 2 \"proxy_buffers\"")
 			return
 		}
 		c.needBlock(d, d.args[1])
@@ -298,7 +312,7 @@ func (c *converter) set(l *level, d *directive, text string) {
 
 func (c *converter) setKey(l *level, d *directive, key, text string) {
 	if !l.table.set(key, item{by: d, text: text}) {
-		c.refuse(l, d, "directive is duplicate")
+		c.duplicate(l, d)
 	}
 }
 
@@ -306,6 +320,6 @@ func (c *converter) setKey(l *level, d *directive, key, text string) {
 func (c *converter) add(l *level, d *directive, key string, s shape, it item) {
 	it.by = d
 	if !l.table.add(key, s, it) {
-		c.refuse(l, d, "directive is duplicate")
+		c.duplicate(l, d)
 	}
 }

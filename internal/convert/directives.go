@@ -115,21 +115,26 @@ func (d *directive) misuse(in context) string {
 		n := len(d.args)
 		switch block := mask&takesBlock != 0; {
 		case block && !d.isBlock:
-			what = `has no opening "{"`
+			what = fmt.Sprintf(`directive %q has no opening "{"`, d.name)
 		case !block && d.isBlock:
-			what = `is not terminated by ";"`
+			what = fmt.Sprintf(`directive %q is not terminated by ";"`, d.name)
 		case mask&takesFlag != 0 && n == 1:
 			if flag := strings.ToLower(d.args[0]); flag == "on" || flag == "off" {
 				return ""
 			}
-			what = fmt.Sprintf(`invalid value %q: it must be "on" or "off"`, d.args[0])
+			what = fmt.Sprintf(`invalid value %q in %q directive, it must be "on" or "off"`, d.args[0], d.name)
 		case n <= maxTakesExact && mask>>n&1 != 0, mask&takesAny != 0, mask&takes1OrMore != 0 && n >= 1, mask&takes2OrMore != 0 && n >= 2:
 			return ""
 		default:
-			what = "invalid number of arguments"
+			what = invalidNumber(d)
 		}
 	}
 	return what
+}
+
+// invalidNumber says that a directive has too few arguments, or too many.
+func invalidNumber(d *directive) string {
+	return fmt.Sprintf("invalid number of arguments in %q directive", d.name)
 }
 
 // why says why a directive is refused that weir has nothing for.
@@ -148,7 +153,7 @@ func why(name string) string {
 		}
 	}
 	if best == "" {
-		return "unknown directive"
+		return fmt.Sprintf("unknown directive %q", name)
 	}
-	return fmt.Sprintf("unknown directive; did you mean %q?", best)
+	return fmt.Sprintf("unknown directive %q; did you mean %q?", name, best)
 }

@@ -91,6 +91,16 @@ func (b *block) moveOut(key string) *entry {
 	return e
 }
 
+// drop takes an entry out. False: there is none.
+func (b *block) drop(key string) bool {
+	if b.byKey[key] == nil {
+		return false
+	}
+	b.moveOut(key)
+	delete(b.byKey, key)
+	return true
+}
+
 // lead puts an entry before all others.
 func (b *block) lead(e *entry) {
 	b.entries = append([]*entry{e}, b.entries...)

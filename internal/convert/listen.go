@@ -26,8 +26,7 @@ func (c *converter) listen(l *level, d *directive) {
 			c.refuse(l, d, "%s", whyParameter(arg, "a listen address"))
 			return
 		case name == "ipv6only" && !strings.Contains(d.args[0], "["):
-			c.refuse(l, d, "ipv6only is not supported on addr %s", quote(d.args[0]))
-			return
+			continue // as nginx: it says nothing of other addresses
 		case name == "so_keepalive" && valued:
 			fields = append(fields, name+" = "+quote(value))
 			continue
@@ -102,5 +101,5 @@ func whyParameter(arg, of string) string {
 	case "default_server", "reuseport", "bind", "deferred", "proxy_protocol":
 		return "invalid parameter " + quote(arg) + ": it takes no value"
 	}
-	return "the parameter " + quote(name) + " of " + of + " is not possible in this version"
+	return "invalid parameter " + quote(arg) + ": the parameter " + quote(name) + " of " + of + " is not possible in this version"
 }

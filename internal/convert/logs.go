@@ -14,7 +14,7 @@ func (c *converter) errorLog(l *level, d *directive) {
 	case strings.HasPrefix(d.args[0], "memory:"):
 		c.refuse(l, d, "weir logs errors to files, to stderr and to syslog")
 	case len(d.args) > 2:
-		c.refuse(l, d, "invalid number of arguments")
+		c.refuse(l, d, "%s", invalidNumber(d))
 	case l.in != inMain:
 		c.add(l, d, "error_log", list, item{text: braces(fields)})
 	case c.errorLogs != nil:
@@ -133,7 +133,7 @@ func (c *converter) named(l *level, d *directive, key string, it item) {
 	if e := l.table.byKey[key]; e != nil {
 		for _, other := range e.items {
 			if other.name == it.name {
-				c.refuse(l, d, "%s exists already", quote(it.name))
+				c.refuse(l, d, "duplicate %q name %s", d.name, quote(it.name))
 				return
 			}
 		}

@@ -32,7 +32,7 @@ func (c *converter) lookupTable(l *level, d *directive, kind, variable string) *
 // pair is the value of an entry; false, and the entry is refused, when it has not one.
 func (c *converter) pair(t *level, e *directive) (string, bool) {
 	if len(e.args) != 1 || e.isBlock {
-		c.refuse(t, e, "invalid number of parameters")
+		c.refuse(t, e, "invalid number of the %s parameters", t.by.name)
 		return "", false
 	}
 	return quote(e.args[0]), true

@@ -14,6 +14,8 @@ func (c *converter) proxyRedirect(l *level, d *directive) {
 	switch {
 	case len(d.args) == 2:
 		c.replacement(l, d)
+	case d.args[0] == "default" && !l.passes():
+		c.refuse(l, d, "\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive")
 	case d.args[0] == "default":
 		c.add(l, d, "proxy_redirect", list, item{text: `"default"`})
 	case d.args[0] == "off":

@@ -206,7 +206,7 @@ func (s *stream) rest(d *directive) error {
 // include reads the files that an include names. As in nginx, a pattern may fit none.
 func (s *stream) include(d *directive) ([]*directive, error) {
 	if len(d.args) != 1 || d.args[0] == "" {
-		return nil, fail(d.file, d.line, d.name, "invalid number of arguments")
+		return nil, fail(d.file, d.line, d.name, "%s", invalidNumber(d))
 	}
 	name := d.args[0]
 	if !filepath.IsAbs(name) {

@@ -108,6 +108,10 @@ func (c *converter) ifBlock(l *level, d *directive) {
 func (c *converter) limitExcept(l *level, d *directive) {
 	methods := make([]string, len(d.args))
 	for i, m := range d.args {
+		if !slices.Contains(methodsOfNginx, strings.ToUpper(m)) {
+			c.refuse(l, d, "invalid method %s", quote(m))
+			return
+		}
 		methods[i] = quote(strings.ToUpper(m))
 	}
 	fields := append([]string{"methods = [" + strings.Join(methods, ", ") + "]"}, c.inner(inLimitExcept, d)...)

@@ -23,7 +23,7 @@ func (c *converter) origin(l *level, d *directive) {
 		case arg == "max_conns=0" && !ok:
 			continue
 		case !ok || name == "address":
-			c.refuse(l, d, "%s", whyParameter(name, "an origin"))
+			c.refuse(l, d, "%s", whyParameter(arg, "an origin"))
 			return
 		}
 		field, why := c.field(d, k, value, valued)
@@ -67,6 +67,10 @@ func (c *converter) keepalive(l *level, d *directive) {
 		c.refuse(l, d, "invalid parameter %s", quote(d.args[1]))
 		return
 	}
+	if d.args[0] == "0" {
+		c.refuse(l, d, "invalid value \"0\" in \"keepalive\" directive")
+		return
+	}
 	c.set(l, d, number(d.args[0]))
 }
 
@@ -106,7 +110,7 @@ func (c *converter) sticky(l *level, d *directive) {
 		}
 		fields = append(fields, "route = ["+strings.Join(routes, ", ")+"]")
 	case method == "cookie" || method == "route":
-		c.refuse(l, d, "invalid number of arguments")
+		c.refuse(l, d, "%s", invalidNumber(d))
 		return
 	default:
 		c.refuse(l, d, "only \"cookie\" and \"route\" are possible")

@@ -68,7 +68,7 @@ func TestNginxConf(t *testing.T) {
 		t.Errorf("after a reload: %q", r.body)
 	}
 	p.writeConfig(strings.Replace(nginxConf("3"), "sendfile on", "sendfle on", 1))
-	reload(1, `conf/nginx.conf:6: refused: sendfle (unknown directive; did you mean "sendfile"?)`)
+	reload(1, `conf/nginx.conf:6: refused: sendfle (unknown directive "sendfle"; did you mean "sendfile"?)`)
 	p.writeConfig(nginxConf("3") + "}")
 	reload(1, `conf/nginx.conf:15: unexpected "}"`)
 	p.writeConfig(strings.Replace(nginxConf("3"), "version 3", "version $nothing", 1))
@@ -128,7 +128,7 @@ func TestNginxConfLenient(t *testing.T) {
 	if r := p.get("/"); string(r.body) != "version 1\n" {
 		t.Errorf("answer %q", r.body)
 	}
-	p.waitLog(`conf/nginx\.conf:6: left out: sendfle \(unknown directive; did you mean "sendfile"\?\)`)
+	p.waitLog(`conf/nginx\.conf:6: left out: sendfle \(unknown directive "sendfle"; did you mean "sendfile"\?\)`)
 	p.writeConfig(strings.Replace(text, "version 1", "version 2", 1))
 	if err := os.Chmod(p.path("conf", "nginx.conf"), 0o600); err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func TestNginxConfMain(t *testing.T) {
 	}
 	p.writeConfig("daemon on;\nevents {}\nhttp {}\n")
 	out, code = weirCommand(t, p.dir, "-t", "-c", "conf/nginx.conf", "-g", "daemon off;")
-	if code != 1 || !strings.Contains(out, "conf/nginx.conf:1: refused: daemon (directive is duplicate)") || !strings.Contains(out, "conf/nginx.conf test failed") {
+	if code != 1 || !strings.Contains(out, "conf/nginx.conf:1: refused: daemon (\"daemon\" directive is duplicate)") || !strings.Contains(out, "conf/nginx.conf test failed") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 }
