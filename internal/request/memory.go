@@ -35,7 +35,6 @@ func (r *Request) closeArena() {
 	r.path, r.args, r.host, r.up.text, r.up.former, r.authenticate = nil, nil, nil, nil, nil, nil
 	r.answerPage.reset()
 	r.accel, r.trailer, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil
-	r.bodyFile = ""
 }
 
 // closeUse gives back the memory of one use.

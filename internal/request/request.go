@@ -66,7 +66,6 @@ type Request struct {
 	resumeMs    int64 // when a delayed request goes on
 
 	body     eventpipe.Pipe // client to origin
-	bodyFile string         // the file of the body, with client_body_in_file_only; in the directory of temporary files
 	bodyText []byte         // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
 
 	group    *upstream.Group // that the request is passed to
@@ -127,6 +126,7 @@ type fresh struct {
 	authenticate  []byte      // the lines WWW-Authenticate, in arena
 
 	hasBody     bool
+	bodyFile    string  // the file of the body, with client_body_in_file_only; in the directory of temporary files
 	bodyOpen    bool    // body has been opened
 	asked       bool    // an origin has been asked, or looked for
 	earlyCut    bool    // a part of Request.early has been written

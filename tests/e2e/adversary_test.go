@@ -74,3 +74,21 @@ func TestMirrorDoesNotHoldAWorker(t *testing.T) {
 		t.Errorf("the worker had to be killed:\n%s", p.stderr)
 	}
 }
+
+// The name of one request's body file is not told with another request, of whoever comes next.
+func TestBodyFileIsOfItsRequest(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	o := answering(t, func(r *request) string { return ok("", "X-Got: "+r.fields.get("X-File")) })
+	p := start(t, site{origin: o.addr, http: `proxy_set_header = { X-File = "$request_body_file" }`, location: `client_body_in_file_only = "on"`})
+	c := p.dial()
+	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")
+	if r := c.read("POST"); !strings.HasPrefix(r.fields.get("X-Got"), p.path("tmp")) {
+		t.Errorf("the body's file: %q", r.fields.get("X-Got"))
+	}
+	for _, c := range []*client{c, p.dial()} {
+		if r := c.get("/", 200); r.fields.get("X-Got") != "" {
+			t.Errorf("a request without a body has the file %q", r.fields.get("X-Got"))
+		}
+	}
+}
