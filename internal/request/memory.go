@@ -34,6 +34,9 @@ func (r *Request) closeArena() {
 	r.arena.Reset()
 	r.path, r.args, r.host, r.up.text, r.up.former, r.authenticate = nil, nil, nil, nil, nil, nil
 	r.answerPage.reset()
+	if r.target.text != nil {
+		r.target = target{}
+	}
 	r.accel, r.trailer, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil
 }
 

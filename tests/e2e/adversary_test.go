@@ -92,3 +92,19 @@ func TestBodyFileIsOfItsRequest(t *testing.T) {
 		}
 	}
 }
+
+// Where one request was passed to is not told of another one, that is refused before that is worked out.
+func TestTargetIsOfItsRequest(t *testing.T) {
+	t.Parallel()
+	o := okOrigin(t)
+	p := start(t, site{proxyPass: "http://" + o.addr + "$request_uri", server: "client_max_body_size = 1\n" + `listen = ["127.0.0.1:@PORT1@"]`,
+		location: `add_header = { X-Host = { value = "($proxy_host)", always = true } }`})
+	c := p.dial()
+	if r := c.get("/", 200); r.fields.get("X-Host") != "("+o.addr+")" {
+		t.Errorf("passed to %q", r.fields.get("X-Host"))
+	}
+	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")
+	if r := c.read("POST"); r.status != 413 || r.fields.get("X-Host") != "()" {
+		t.Errorf("status %d, passed to %q", r.status, r.fields.get("X-Host"))
+	}
+}
