@@ -17,6 +17,7 @@ const (
 	charHost                         // reg-name of RFC 3986 section 3.2.2 without the percent sign
 	charHex                          // HEXDIG
 	charEscapePath                   // what a path must escape: nginx's NGX_ESCAPE_URI
+	charMethod                       // what nginx takes in a method
 )
 
 // chars is the one table of character classes.
@@ -27,9 +28,11 @@ var chars = func() (t [256]uint8) {
 		}
 	}
 	const (
-		digits  = "0123456789"
-		letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		digits   = "0123456789"
+		capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		letters  = "abcdefghijklmnopqrstuvwxyz" + capitals
 	)
+	add(charMethod, capitals+"-_")
 	add(charToken, digits+letters+"!#$%&'*+-.^_`|~")
 	add(charName, digits+letters+"-")
 	add(charPathStop, " #?%/")

@@ -88,12 +88,25 @@ func TestWorkIsLinear(t *testing.T) {
 	require.Equal(t, len(buf), h.scan)
 }
 
-// The names are told apart by their case.
+// What a refused request says of its method: whether the answer has a body depends on it.
+func TestMethodOfRefused(t *testing.T) {
+	lim := DefaultLimits()
+	for text, want := range map[string]Method{
+		"HEAD / HTTP/1.1\r\n\r\n": MethodHead, "HEAD x HTTP/1.1\r\n\r\n": MethodHead, "HEAD /\x00": MethodHead, "HEAD /\r ": MethodHead, "HEAD / HTTP/9.1\r\n": MethodHead,
+		"HEADER /\x00": MethodOther, "head / HTTP/1.1\r\n": MethodOther, "HEAD\t/ HTTP/1.1\r\n": MethodOther, "helloGET / HTTP/1.1\r\n": MethodOther, "G.T / HTTP/1.1\r\n": MethodOther,
+	} {
+		var h RequestHead
+		require.Equal(t, Bad, h.Parse([]byte(text), &lim), text)
+		require.Equal(t, want, h.MethodID, text)
+	}
+}
+
+// The methods that mean something here, and others.
 func TestMethods(t *testing.T) {
 	for name, want := range map[string]Method{
 		"GET": MethodGet, "HEAD": MethodHead, "POST": MethodPost, "PUT": MethodPut, "DELETE": MethodDelete,
 		"OPTIONS": MethodOptions, "TRACE": MethodTrace, "PATCH": MethodPatch,
-		"get": MethodOther, "GETS": MethodOther, "GE": MethodOther, "POSTS": MethodOther, "HEADER": MethodOther, "_-.": MethodOther,
+		"GETS": MethodOther, "GE": MethodOther, "POSTS": MethodOther, "HEADER": MethodOther, "_-": MethodOther, "M-SEARCH": MethodOther,
 	} {
 		for _, target := range []string{"/", "/a?b", "http://a/?b"} {
 			for _, version := range []string{"1.0", "1.1"} {

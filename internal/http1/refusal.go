@@ -36,7 +36,7 @@ const (
 	RefusedControl                  // a control character anywhere in the head (RFC 9110 section 5.5, RFC 9112 section 3)
 	RefusedBareCR                   // a CR without LF (RFC 9112 section 2.2)
 	RefusedRequestLine              // not METHOD SP target SP version (RFC 9112 section 3), HTTP/0.9 among them
-	RefusedMethod                   // the method is not a token (RFC 9110 section 9.1)
+	RefusedMethod                   // the method is not of capital letters, hyphen and underscore
 	RefusedNotAllowed               // CONNECT, which a reverse proxy does not serve
 	RefusedTarget                   // none of the four forms of RFC 9112 section 3.2, or a form not for this method
 	RefusedVersion                  // HTTP/2.0 and above in a request line

@@ -34,7 +34,7 @@ const (
 type RequestHead struct {
 	Head
 
-	Method    Span // a token, as it came
+	Method    Span // as it came
 	Target    Span // as it came
 	Path      Span // the path of the target, not decoded; "/" when the absolute form has none; "*" in asterisk form
 	Query     Span // what follows the first '?'; only meaningful with HasQuery
@@ -84,6 +84,9 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 	for h.stage == stageFirst {
 		end, v := h.nextLine(buf, lim)
 		if v != Done {
+			if v == Bad {
+				h.parseMethod(buf) // it says whether the answer has a body
+			}
 			return v
 		}
 		if end > h.line {
@@ -116,22 +119,10 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 // parseRequestLine reads the line from h.line to the end of buf: method SP target SP version (RFC 9112 section 3). One SP
 // each: the RFC lets a server take other white space, but then two parsers may not see the same target.
 func (h *RequestHead) parseRequestLine(buf []byte) Refusal {
-	i := h.line
-	for i < len(buf) && chars[buf[i]]&charToken != 0 {
-		i++
+	i, why := h.parseMethod(buf)
+	if why != RefusedNone {
+		return why
 	}
-	if i == h.line {
-		return RefusedMethod
-	}
-	h.Method = span(h.line, i)
-	if i == len(buf) {
-		return RefusedRequestLine
-	}
-	if buf[i] != ' ' {
-		return RefusedMethod
-	}
-	h.MethodID = methodByName(buf[h.line:i])
-
 	end, why := h.parseTarget(buf, i+1)
 	if why != RefusedNone {
 		return why
@@ -143,6 +134,26 @@ func (h *RequestHead) parseRequestLine(buf []byte) Refusal {
 		return RefusedNotAllowed
 	}
 	return RefusedNone
+}
+
+// parseMethod reads the method at h.line, and gives the index of the space behind it. It is of capital letters, hyphen and underscore, as with nginx: a
+// token of RFC 9110 section 9.1 may have others, but what has is as good as always the rest of a body that somebody has taken for shorter.
+func (h *RequestHead) parseMethod(buf []byte) (end int, why Refusal) {
+	i := h.line
+	for i < len(buf) && chars[buf[i]]&charMethod != 0 {
+		i++
+	}
+	h.Method, h.MethodID = span(h.line, i), MethodOther
+	switch {
+	case i == h.line:
+		return i, RefusedMethod
+	case i == len(buf):
+		return i, RefusedRequestLine
+	case buf[i] != ' ':
+		return i, RefusedMethod
+	}
+	h.MethodID = methodByName(buf[h.line:i])
+	return i, RefusedNone
 }
 
 func methodByName(name []byte) Method {

@@ -112,6 +112,7 @@ func (r *Request) headTimeout() {
 // takeAll makes all that has been read the request, which has no complete head: the connection cannot go on after it.
 func (r *Request) takeAll() {
 	r.next = r.w
+	r.methodID = r.head.MethodID
 	r.length = int64(r.w - r.base)
 	r.countRequest()
 	r.client.Disarm()

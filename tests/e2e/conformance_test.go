@@ -232,3 +232,20 @@ func TestConditionsInOrder(t *testing.T) {
 		{name: "upgrade offered", send: get("/o"), answer: ok("", "Upgrade: foo/2", "Connection: upgrade"), want: "200", seen: "GET /o", check: has("Upgrade")},
 	})
 }
+
+// An answer to HEAD has no body, also where the request is refused: RFC 9110 section 9.3.2.
+func TestRefusedHeads(t *testing.T) {
+	t.Parallel()
+	hold(t, site{}, []dialogue{
+		{name: "no Host", send: "HEAD / HTTP/1.1\r\n\r\n", want: "400 closed"},
+		{name: "a bad target", send: "HEAD x HTTP/1.1\r\nHost: h\r\n\r\n", want: "400 closed"},
+		{name: "a bad version", send: "HEAD / HTTP/2.0\r\nHost: h\r\n\r\n", want: "505 closed"},
+		{name: "a bad field", send: ask("HEAD", "/", "X : y"), want: "400 closed"},
+		{name: "a NUL", send: ask("HEAD", "/", "X: \x00"), want: "400 closed"},
+		{name: "two lengths", send: ask("HEAD", "/", "Content-Length: 1", "Content-Length: 1"), want: "400 closed"},
+		{name: "an unknown coding", send: ask("HEAD", "/", "Transfer-Encoding: x"), want: "501 closed"},
+		{name: "a method in lower case", send: ask("get", "/"), want: "400 closed"},
+		{name: "a body before a method", send: ask("POST", "/") + "hello" + get("/"), want: "200 400 closed", seen: "POST /"},
+		{name: "an unknown method", send: ask("M-SEARCH", "/"), want: "200", seen: "M-SEARCH /"},
+	})
+}
