@@ -113,6 +113,7 @@ chunked_transfer_encoding = false
 add_header_inherit = "merge"
 add_trailer = { "X" = { value = "$status", always = true }, "Y" = "z" }
 add_trailer_inherit = "off"
+early_hints = ["$http_x", "1"]
 ignore_invalid_headers = false
 underscores_in_headers = true
 max_headers = 7

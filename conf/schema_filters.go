@@ -12,6 +12,9 @@ type FilterSettings struct {
 	// What add_trailer at one level does with the fields of the level around it, as add_header_inherit.
 	AddTrailerInherit HeaderInherit `toml:"add_trailer_inherit" default:"on"`
 
+	// Conditions under which responses with the code 103 (Early Hints) are passed on to clients: one of these texts is neither empty nor "0". []: always, as RFC 9110 wants it.
+	EarlyHints []Template `toml:"early_hints" example:"['$http2', '$arg_hints']" as:"weir; nginx passes none"`
+
 	// AllTrailers and OwnTrailers are to AddTrailer what AllHeaders and OwnHeaders are to AddHeader.
 	AllTrailers, OwnTrailers []AddHeader `toml:"-"`
 }

@@ -68,6 +68,7 @@ func rules() map[string]rule {
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
 		"add_trailer": {(*converter).addHeader, ""},
+		"early_hints": {(*converter).earlyHints, "without it, early hints are passed on"},
 
 		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
 		"match":                   {(*converter).match, "without `require`"},

@@ -139,6 +139,7 @@ type Location struct {
 	ServerLine     string // made by ServerLine, or nothing
 	AddHeaders     []AddHeader
 	AddTrailers    []AddHeader // add_trailer
+	EarlyHints     []*vars.Template // early_hints: one of them has to be true; nil: 103 is always passed on
 	ErrorPages     []ErrorPage
 	ErrorLog       *logfile.ErrorLog // for lines about requests; nil: the engine's
 	Logs           []Log             // access logs

@@ -4,6 +4,8 @@
 package request
 
 import (
+	"slices"
+
 	"go.uber.org/zap"
 
 	"weir/internal/buffer"
@@ -310,6 +312,9 @@ func (r *Request) passInterim() {
 	u := &r.up
 	if u.head.Status == 100 || r.head.Minor == 0 || r.early != nil {
 		return // it is only a hint, and the client has not taken the last one yet
+	}
+	if hints := r.loc.EarlyHints; hints != nil && u.head.Status == 103 && !slices.ContainsFunc(hints, r.isTrue) {
+		return
 	}
 	b := r.engine.Pool.Acquire(buffer.ClassResponse)
 	if b == nil {

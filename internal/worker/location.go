@@ -39,6 +39,13 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.AddHeaders, err = b.added(c.AllHeaders); err != nil {
 		return nil, err
 	}
+	for _, text := range c.EarlyHints {
+		t, err := b.compile(string(text))
+		if err != nil {
+			return nil, err
+		}
+		l.EarlyHints = append(l.EarlyHints, t)
+	}
 	if l.AddTrailers, err = b.added(c.AllTrailers); err != nil {
 		return nil, err
 	}

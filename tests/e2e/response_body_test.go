@@ -159,6 +159,22 @@ func TestInterimAnswers(t *testing.T) {
 	}
 }
 
+// early_hints says when 103 is passed on; without it, it always is.
+func TestEarlyHints(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // Debian's nginx is older than the directive
+	o := answering(t, func(r *request) string {
+		return "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + ok("abc")
+	})
+	p := start(t, site{origin: o.addr, more: location("/if", `proxy_pass = "http://app"`, `early_hints = ["$arg_a", "$arg_b"]`)})
+	for target, want := range map[string]int{"/": 2, "/if": 1, "/if?a=0&b=": 1, "/if?a=1": 2, "/if?a=0&b=x": 2} {
+		r := p.get(target)
+		if r.status != 200 || string(r.body) != "abc" || len(r.interim) != want {
+			t.Errorf("%s: status %d, %d interim answers, want %d", target, r.status, len(r.interim), want)
+		}
+	}
+}
+
 // Without buffering, what the origin has sent reaches the client although the
 // origin sends no more.
 func TestUnbufferedResponseStreams(t *testing.T) {
