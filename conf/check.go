@@ -36,6 +36,7 @@ func (k *checker) check() {
 	http := (*path)(nil).key("http")
 	k.checkZones(http.key("limit_conn_zone"))
 	k.checkRateZones(http.key("limit_req_zone"))
+	k.checkCharsetMaps(http.key("charset_map"))
 	k.checkLookups(http)
 	k.checkSettings(http, &k.cfg.HTTP.Settings, nil)
 	for i := range k.cfg.HTTP.Upstreams {

@@ -147,10 +147,5 @@ func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
 			}
 		}
 	}
-	if at := p.key("charset"); k.written(at) {
-		k.checkLine(at, s.Charset)
-		if s.Charset == "" {
-			k.faultAt(at, "must be a charset, or \"off\"")
-		}
-	}
+	k.checkCharsets(p, s)
 }

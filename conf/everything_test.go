@@ -114,6 +114,14 @@ add_header_inherit = "merge"
 add_trailer = { "X" = { value = "$status", always = true }, "Y" = "z" }
 add_trailer_inherit = "off"
 early_hints = ["$http_x", "1"]
+sub_filter = [{ string = "a$host", replacement = "" }, { string = "b", replacement = "$host" }]
+sub_filter_once = false
+sub_filter_types = ["text/css", "*"]
+sub_filter_last_modified = true
+gunzip = true
+source_charset = "koi8-r"
+override_charset = true
+charset_map = [{ from = "koi8-r", to = "utf-8", value = { "80" = "E282AC", "C1" = "D0B0" } }]
 ignore_invalid_headers = false
 underscores_in_headers = true
 max_headers = 7

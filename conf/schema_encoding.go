@@ -33,11 +33,17 @@ type EncodingSettings struct {
 	// Whether a file "x.gz" is sent in the place of the file "x" to clients that take gzip: "on", or to all ("always").
 	GzipStatic GzipStatic `toml:"gzip_static" default:"off"`
 
-	// Charset that is added to Content-Type. May have variables. "off": none.
+	// Charset that is added to Content-Type; answers in another (source_charset, or what their Content-Type says) are recoded to it by a charset_map. May have variables. "off": none.
 	Charset Template `toml:"charset" default:"off" example:"utf-8"`
 
 	// Content types that it is added to, besides text/html; "*": all.
 	CharsetTypes []string `toml:"charset_types" default:"['text/html', 'text/xml', 'text/plain', 'text/vnd.wap.wml', 'application/javascript', 'application/rss+xml']"`
+
+	// Charset of answers whose Content-Type names none. May have variables. "off": not known, nothing is recoded.
+	SourceCharset Template `toml:"source_charset" default:"off" example:"koi8-r"`
+
+	// Whether answers of origins whose Content-Type names a charset are recoded too.
+	OverrideCharset bool `toml:"override_charset" default:"false"`
 }
 
 // GzipStatic is the choice of gzip_static.

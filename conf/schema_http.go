@@ -28,6 +28,9 @@ type HTTP struct {
 	// Variables that divide requests into parts of given sizes.
 	Splits []SplitClients `toml:"split_clients"`
 
+	// How charsets become others, for charset.
+	CharsetMaps []CharsetMap `toml:"charset_map"`
+
 	// Named groups of origins, for proxy_pass = "http://NAME".
 	Upstreams []Upstream `toml:"upstream"`
 

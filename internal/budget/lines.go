@@ -34,7 +34,9 @@ const (
 	FieldBytes      = 24         // a header field
 	BlockBytes      = 64         // the descriptor of a block
 	BufBytes        = 64         // the descriptor of a piece of a body
-	EncoderBytes    = 1664 << 10 // a compressor
+	EncoderBytes    = 1536 << 10 // a compressor
+	DecoderBytes    = 128 << 10  // what unpacks gzip
+	FilterBytes     = 144 << 10  // the buffers of a body that is changed
 
 	// garbageBytes, and a share of what is alive, is how far garbage may grow before the collector, which nothing wakes while requests are served
 	// without allocating, has to work more often.
@@ -89,8 +91,14 @@ func (b Budget) heap() []Line {
 		{PerWorker, "configuration", fmt.Sprintf("%d servers, locations, groups and origins", settings), int64(settings) * settingsBytes},
 		{PerWorker, "access_log", "buffers", logBuffers(c)},
 	}
+	if n := bodies(c); n > 0 {
+		lines = append(lines, Line{PerWorker, "filters", fmt.Sprintf("%d bodies of %s", n, conf.Size(FilterBytes)), int64(n) * FilterBytes})
+	}
 	if encoders > 0 {
 		lines = append(lines, Line{PerWorker, "gzip", fmt.Sprintf("%d compressors of %s", encoders, conf.Size(EncoderBytes)), int64(encoders) * EncoderBytes})
+	}
+	if n := Decoders(c); n > 0 {
+		lines = append(lines, Line{PerWorker, "gunzip", fmt.Sprintf("%d of %s", n, conf.Size(DecoderBytes)), int64(n) * DecoderBytes})
 	}
 	return lines
 }
@@ -99,7 +107,28 @@ const (
 	// fewestEncoders and encoderShare bound the answers that a worker compresses at one time.
 	fewestEncoders = 16
 	encoderShare   = 128
+	// decoderShare bounds those that it unpacks.
+	decoderShare = 16
 )
+
+// Filters says whether bodies of answers are changed on their way.
+func Filters(c *conf.Config) bool { return bodies(c) > 0 }
+
+// bodies is how many bodies a worker may change at one time. Compressing is bounded by Encoders; nothing else leaves an answer as it is.
+func bodies(c *conf.Config) int {
+	if len(c.HTTP.CharsetMaps) > 0 || c.HasSettings(func(s *conf.Settings) bool { return s.Gunzip || len(s.SubFilter) > 0 }) {
+		return c.WorkerConnections
+	}
+	return Encoders(c)
+}
+
+// Decoders is how many answers a worker may unpack at one time: none if none are, else one for each 16 connections, and not fewer than 16.
+func Decoders(c *conf.Config) int {
+	if !c.HasSettings(func(s *conf.Settings) bool { return s.Gunzip }) {
+		return 0
+	}
+	return max(fewestEncoders, c.WorkerConnections/decoderShare)
+}
 
 // Encoders is how many answers a worker may compress at one time: none if nothing is compressed, else one for each 128 connections, and not fewer than 16.
 func Encoders(c *conf.Config) int {

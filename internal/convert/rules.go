@@ -68,6 +68,8 @@ func rules() map[string]rule {
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
 		"add_trailer": {(*converter).addHeader, ""},
+		"sub_filter":  {(*converter).subFilter, ""},
+		"charset_map": {(*converter).charsetMap, ""},
 		"early_hints": {(*converter).earlyHints, "without it, early hints are passed on"},
 
 		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
@@ -105,13 +107,11 @@ var recent = []string{"max_headers", "add_header_inherit", "add_trailer_inherit"
 // harmless are the arguments with which a directive asks for what weir does anyway.
 var harmless = map[string][]string{
 	"absolute_redirect":       {"on"},
-	"gunzip":                  {"off"},
 	"http2":                   {"off"},
 	"http3":                   {"off"},
 	"limit_rate":              {"0"},
 	"limit_rate_after":        {"0"},
 	"merge_slashes":           {"on"},
-	"override_charset":        {"off"},
 	"port_in_redirect":        {"on"},
 	"proxy_cache":             {"off"},
 	"proxy_limit_rate":        {"0"},
@@ -148,7 +148,7 @@ var inert = map[string]string{
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
 	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed", "keepalive_disable": "it is about browsers of long ago", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
-	"gzip_buffers": insides,
+	"gzip_buffers": insides, "gunzip_buffers": insides,
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.

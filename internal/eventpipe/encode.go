@@ -8,26 +8,30 @@ import (
 	"weir/internal/sys"
 )
 
-// A body can be encoded on its way: what waits in `out` and `in` is given to an encoder, and what that makes goes to busy. The encoder has memory
+// A body can be changed on its way: what waits in `out` and `in` is given to an encoder, and what that makes goes to busy. The encoder has memory
 // of its own for both, so that blocks are free as soon as their bytes have been given to it; and it is asked again only when the sink has all that it made
 // before, which is the bound of that memory.
 
-// Encoder changes a body. compress.Encoder is one.
+// Encoder changes a body. filter.Encoder is one.
 type Encoder interface {
 	// Room is where the next bytes of the body go; none: Run comes first.
 	Room() []byte
 	// Added says that n bytes have been put to the start of Room.
 	Added(n int)
-	// Has is how many bytes have been added since the last Run.
+	// Has is how many bytes wait for Run: those that have been added since the last one, and what that has not come to.
 	Has() int
-	// Run encodes what was added. flush: the sink is to be able to read all of it; end: it was the end of the body. True: it is done; else the
+	// Run encodes what was added, until it has made a piece. flush: the sink is to be able to read all of it; end: it was the end of the body. True: it is done; else the
 	// pipe's OnEncoded is called when it is. Until then nothing is added.
 	Run(flush, end bool) bool
 	// Output is what the last Run made, in memory that stays the encoder's and as it is until the next Run.
 	Output() *buffer.Block
+	// Err says why the body cannot be encoded any further; nil: it can.
+	Err() error
 	// Release ends the use of the encoder, also while it is at work.
 	Release()
 }
+
+// After an error nothing comes out any more, and the body does not end: the next write finds it.
 
 // encoding is how far an encoded body is.
 type encoding struct {
@@ -49,15 +53,18 @@ func (p *Pipe) OnEncoded() {
 // encode has the encoder make something of what waits. It says whether anything has gone on.
 func (p *Pipe) encode() progress {
 	e := &p.enc
-	if e.running || p.busy.first != nil || e.coded.first != nil {
+	switch {
+	case e.running || p.busy.first != nil || e.coded.first != nil:
 		return blocked
+	case p.Encoder.Err() != nil:
+		return garbled
 	}
 	more, ok := p.feed()
 	if !ok {
 		return short
 	}
 	n := p.Encoder.Has()
-	if n == 0 && e.mark == nil && !p.encodesEnd() {
+	if n == 0 && !p.encodesEnd() {
 		if e.coded.first == nil {
 			return blocked
 		}
@@ -68,7 +75,7 @@ func (p *Pipe) encode() progress {
 		return blocked
 	}
 	e.held, e.forced = false, false
-	e.ending = more == 0 && p.readDone && !p.More && !e.ending
+	e.ending = e.ending || more == 0 && p.encodesEnd()
 	if !p.Encoder.Run(more == 0 && !e.ending, e.ending) {
 		e.running = true
 		return blocked
@@ -140,7 +147,7 @@ func (p *Pipe) encoded() {
 		d.flags = lastShadow
 		e.coded.push(d)
 	}
-	if e.ending && e.mark != nil {
+	if e.ending && e.mark != nil && p.Encoder.Has() == 0 && p.Encoder.Err() == nil {
 		e.coded.push(e.mark)
 		e.mark = nil
 	}
@@ -160,7 +167,7 @@ func (p *Pipe) closeEncoder() {
 // codes says whether something is on its way through the encoder.
 func (p *Pipe) codes() bool {
 	e := &p.enc
-	return e.running || e.coded.first != nil || e.mark != nil || p.Encoder.Has() > 0 || p.encodesEnd()
+	return e.running || e.coded.first != nil || e.mark != nil || p.Encoder.Has() > 0 || p.encodesEnd() || p.Encoder.Err() != nil
 }
 
 // unhold has what is held encoded after all, when nothing more could be read.

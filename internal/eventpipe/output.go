@@ -21,7 +21,8 @@ const (
 	moved   progress = iota // bytes, or marks
 	blocked                 // nothing for now
 	failed
-	short // a file has ended too early
+	short   // a file has ended too early
+	garbled // the encoder can make nothing of the body
 )
 
 // output is the output filter: it moves to busy what waits, framed for the sink, as far as Busy allows.
@@ -149,7 +150,7 @@ func (p *Pipe) write() progress {
 	}
 	switch {
 	case p.Encoder != nil:
-		if pr := p.encode(); pr == short || p.busy.first == nil && p.enc.coded.first == nil {
+		if pr := p.encode(); pr == short || pr == garbled || p.busy.first == nil && p.enc.coded.first == nil {
 			return pr
 		}
 		p.output()

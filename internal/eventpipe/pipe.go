@@ -36,11 +36,12 @@ const (
 	SourceBad                   // the framing is malformed
 	SinkFailed                  // writing failed
 	FileShort                   // a file of PushFile has fewer bytes than it should
+	Garbled                     // the encoder can make nothing of the body: Encoder.Err
 )
 
 // String names the outcome.
 func (o Outcome) String() string {
-	return [...]string{"wait", "yield", "no block", "pause", "full", "done", "source closed", "source failed", "source bad", "sink failed", "file short"}[o]
+	return [...]string{"wait", "yield", "no block", "pause", "full", "done", "source closed", "source failed", "source bad", "sink failed", "file short", "garbled"}[o]
 }
 
 const (

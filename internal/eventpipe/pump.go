@@ -43,6 +43,8 @@ func (p *Pipe) pump() Outcome {
 				return SinkFailed
 			case short:
 				return FileShort
+			case garbled:
+				return Garbled
 			case moved:
 				p.onProgress()
 				empty = p.Empty()

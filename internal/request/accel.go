@@ -115,21 +115,8 @@ func (r *Request) appendAccel(dst []byte, typed bool) []byte {
 // appendKept appends the fields that were kept, but for the type.
 func (r *Request) appendKept(dst []byte) []byte {
 	dst = append(dst, r.accel.fields...)
-	if r.status < 300 {
+	if r.status < 300 && !r.out.dropped.Has(http1.FieldAcceptRanges) {
 		dst = append(dst, r.accel.ranges...)
 	}
 	return dst
-}
-
-// appendCharset appends a Content-Type with the character set that X-Accel-Charset names in the place of its own.
-func appendCharset(dst, contentType, charset []byte) []byte {
-	for more := true; more; {
-		var part []byte
-		part, contentType, more = bytes.Cut(contentType, []byte{';'})
-		if part = bytes.Trim(part, " \t"); beginsLower(part, "charset=") || len(part) == 0 {
-			continue
-		}
-		dst = append(append(dst, part...), "; "...)
-	}
-	return append(append(dst, "charset="...), charset...)
 }

@@ -242,8 +242,8 @@ func (r *Request) writeAnswer() verdict {
 	}
 	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false), SpillMax: answerSpillMax, Owner: r}
 	r.newOut()
-	if r.loc.Gzip != nil && bodyAllowed(r.status) {
-		r.decideGzip([]byte(a.contentType), int64(len(a.body)))
+	if r.loc.Filters != nil && bodyAllowed(r.status) {
+		r.filter(content{contentType: []byte(a.contentType), length: int64(len(a.body))})
 	}
 	sends := r.hasAnswerBody()
 	r.frame(sends)
@@ -287,7 +287,7 @@ func (r *Request) appendAnswerHead(dst []byte) []byte {
 	case kept != nil && r.status < 300 && a.contentType != "":
 		dst = http1.AppendField(dst, "Content-Type", kept)
 	case a.contentType != "":
-		dst = r.appendContentType(dst, a.contentType)
+		dst = append(r.out.appendType(append(dst, "Content-Type: "...), []byte(a.contentType)), '\r', '\n')
 	}
 	if bodyAllowed(r.status) && r.out.sized() {
 		dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(a.body)))

@@ -93,13 +93,12 @@ type Location struct {
 	RetryAfter bool
 	// StubStatus answers with nginx's status page.
 	StubStatus bool
-	Judge      *Judge // may be nil
-	EmptyGIF   bool   // empty_gif
-	Gzip       *Gzip  // which answers are compressed; nil: none
+	Judge      *Judge   // may be nil
+	EmptyGIF   bool     // empty_gif
+	Filters    *Filters // what is changed in bodies; nil: nothing
 	// Packed is when a file x.gz is sent in the place of x (gzip_static); nil: never. PackedAlways: to all, and the conditions do not matter.
 	Packed       *Gzip
 	PackedAlways bool
-	Charset      *Charset // what is added to Content-Type; nil: nothing
 	// Types give the Content-Type of files, and of texts that return answers with.
 	Types *static.Types
 	// Files is how it answers with files where nothing else does, TryFiles what is looked for before; both may be nil.
@@ -138,7 +137,7 @@ type Location struct {
 	ResetTimedOut  bool   // reset_timedout_connection
 	ServerLine     string // made by ServerLine, or nothing
 	AddHeaders     []AddHeader
-	AddTrailers    []AddHeader // add_trailer
+	AddTrailers    []AddHeader      // add_trailer
 	EarlyHints     []*vars.Template // early_hints: one of them has to be true; nil: 103 is always passed on
 	ErrorPages     []ErrorPage
 	ErrorLog       *logfile.ErrorLog // for lines about requests; nil: the engine's

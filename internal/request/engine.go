@@ -8,11 +8,11 @@ import (
 
 	"weir/internal/buffer"
 	"weir/internal/clock"
-	"weir/internal/compress"
 	"weir/internal/conn"
 	"weir/internal/event"
 	"weir/internal/eventpipe"
 	"weir/internal/files"
+	"weir/internal/filter"
 	"weir/internal/htpasswd"
 	"weir/internal/logfile"
 	"weir/internal/offload"
@@ -44,8 +44,9 @@ type Options struct {
 	Defined   []Defined         // variables of the config's own
 	// KeepBodies says that $request_body is asked for.
 	KeepBodies bool
-	Lister     *files.Lister  // of folders; nil where no location has autoindex
-	Encoders   *compress.Pool // nil where no location has gzip
+	Lister     *files.Lister // of folders; nil where no location has autoindex
+	Filters    *filter.Pool  // nil where no location has filters
+	Charsets   *Charsets     // nil where none is named
 	Version    string
 	Hostname   string
 	PID        int

@@ -49,7 +49,7 @@ const (
 
 // decideGzip decides whether an answer with a type and a length, negative if it is not known, and r.status, is compressed. The location has gzip.
 func (r *Request) decideGzip(contentType []byte, length int64) {
-	g := r.loc.Gzip
+	g := r.loc.Filters.Gzip
 	switch r.status {
 	case 200, 403, 404:
 	default:
@@ -58,18 +58,21 @@ func (r *Request) decideGzip(contentType []byte, length int64) {
 	if !r.couldGzip(contentType, length) || !r.takesGzip(g) {
 		return
 	}
-	if r.methodID != http1.MethodHead {
-		if r.out.encoder = r.engine.Encoders.Acquire(g.Level, &r.relayPipe); r.out.encoder == nil {
-			r.engine.Log.Limited("gzip", logfile.LevelWarn, "all compressors are in use: answers go out uncompressed")
-			return
+	if r.methodID != http1.MethodHead && !r.encoder().Gzip(g.Level) {
+		r.engine.Log.Limited("gzip", logfile.LevelWarn, "all compressors are in use: answers go out uncompressed")
+		if r.out.encoder.Idle() {
+			r.dropEncoder()
 		}
+		return
 	}
-	r.out.gzip, r.out.unsized = true, true
+	o := &r.out
+	o.gzip, o.unsized, o.weak = true, true, true
+	o.dropped.Add(http1.FieldAcceptRanges)
 }
 
 // couldGzip says whether an answer with a type and a length is compressed for a client that takes gzip.
 func (r *Request) couldGzip(contentType []byte, length int64) bool {
-	g := r.loc.Gzip
+	g := r.loc.Filters.Gzip
 	if length >= 0 && length < g.MinLength || !g.Types.Has(contentType) || length == 0 {
 		return false
 	}
@@ -147,21 +150,6 @@ func hasWord(list []byte, word string) bool {
 }
 
 var comma = []byte(",") // read-only
-
-// filterResponse decides what becomes of a response of the origin's, which has a body of a kind.
-func (r *Request) filterResponse(kind http1.BodyKind) {
-	r.newOut()
-	if r.loc.Gzip != nil && (kind != http1.BodyNone || r.methodID == http1.MethodHead) && len(r.originField(http1.FieldContentEncoding)) == 0 && !r.noTransform() {
-		length := int64(-1)
-		if kind == http1.BodyLength {
-			length = r.up.head.ContentLength
-		}
-		r.decideGzip(r.originField(http1.FieldContentType), length)
-	}
-	if kind == http1.BodyChunked || kind == http1.BodyUntilClose {
-		r.out.unsized = true
-	}
-}
 
 // noTransform says whether the origin forbids to change its answer (RFC 9111 section 5.2.2.6).
 func (r *Request) noTransform() bool {

@@ -4,20 +4,22 @@
 package request
 
 import (
-	"weir/internal/compress"
 	"weir/internal/eventpipe"
+	"weir/internal/filter"
 	"weir/internal/http1"
 )
 
-// outgoing is what has been decided about how an answer goes to the client: what becomes of its body on the way, and how that is framed.
+// outgoing is what has been decided about how an answer goes to the client: what becomes of its body and fields on the way, and how it is framed.
 type outgoing struct {
-	gzip     bool              // it goes out as gzip
-	vary     bool              // it could have, for another client, and says so
-	weak     bool              // a 304: its tag is marked as that of what would go out as gzip
-	unsized  bool              // the length of what the client gets is not known
-	chunked  bool              // it gets it in chunks
-	trailers bool              // and add_trailer's fields behind them
-	encoder  *compress.Encoder // until the pipe has it
+	gzip     bool     // it goes out as gzip
+	vary     bool     // it could have, for another client, and says so
+	weak     bool     // its ETag stands for what is no longer the same byte for byte
+	unsized  bool     // the length of what the client gets is not known
+	chunked  bool     // it gets it in chunks
+	trailers bool     // and add_trailer's fields behind them
+	dropped  FieldSet // fields that the answer does not have any more
+	charset  charset
+	encoder  *filter.Encoder // until the pipe has it
 }
 
 // sized says whether an answer has the field Content-Length.
@@ -40,6 +42,9 @@ func (r *Request) frame(hasBody bool) {
 	case o.unsized:
 		r.closeClient = true // only the end of the connection ends the body
 	}
+	if !o.sized() {
+		o.dropped.Add(http1.FieldContentLength)
+	}
 }
 
 // shape has the pipe of an answer do to its body what has been decided.
@@ -52,6 +57,14 @@ func (r *Request) shape(o *eventpipe.Options) {
 		o.Encoder, o.Owner = r.out.encoder, r
 		r.out.encoder = nil
 	}
+}
+
+// encoder is what changes the answer's body.
+func (r *Request) encoder() *filter.Encoder {
+	if r.out.encoder == nil {
+		r.out.encoder = r.engine.Filters.Acquire(&r.relayPipe)
+	}
+	return r.out.encoder
 }
 
 // dropEncoder gives an encoder back that no pipe has got.

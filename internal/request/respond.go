@@ -216,6 +216,8 @@ func (r *Request) relay() verdict {
 		r.logInfo("client closed the connection within a response")
 	case eventpipe.FileShort:
 		r.logError("a file that is being sent was truncated")
+	case eventpipe.Garbled:
+		r.logError("inflate() failed: the body is no gzip, or ends too early")
 	case eventpipe.SourceBad:
 		r.logOrigin("origin sent a malformed chunked body")
 	default:
@@ -328,18 +330,11 @@ func (r *Request) appendOriginFields(dst []byte, kind http1.BodyKind) []byte {
 	if h.Repeats(uint64(singular)) {
 		particular |= singular
 	}
-	if h.Lookup(http1.FieldXAccelCharset) >= 0 {
-		particular.Add(http1.FieldContentType)
-	}
-	if r.out.trailers {
-		particular.Add(http1.FieldContentLength)
-	}
-	if r.out.gzip {
-		particular.Add(http1.FieldContentLength)
-		particular.Add(http1.FieldAcceptRanges)
+	particular |= r.out.dropped
+	if r.out.weak {
 		particular.Add(http1.FieldETag)
 	}
-	if r.loc.Charset != nil {
+	if r.out.charset.changed {
 		particular.Add(http1.FieldContentType)
 	}
 	if r.loc.Expires != nil {
@@ -379,39 +374,33 @@ func (r *Request) appendOriginField(dst []byte, f *http1.Field, kind http1.BodyK
 	if singular.Has(f.ID) && &h.Fields[h.Lookup(f.ID)] != f {
 		return dst // as nginx: only the first one counts
 	}
+	if r.out.dropped.Has(f.ID) {
+		return dst
+	}
 	switch f.ID {
 	case http1.FieldOther:
 		if r.hiddenOther(f.Name.Of(text)) {
 			return dst
 		}
 	case http1.FieldContentLength:
-		if r.dropsLength(kind) || !r.out.sized() {
+		if r.dropsLength(kind) {
 			return dst
 		}
 	case http1.FieldExpires, http1.FieldCacheControl:
 		if r.expires().Kind != static.ExpiresOff {
 			return dst
 		}
-	case http1.FieldAcceptRanges:
-		if r.out.gzip {
-			return dst
-		}
 	case http1.FieldETag:
-		if r.out.gzip {
+		if r.out.weak {
 			return appendWeak(dst, f.Value.Of(text))
 		}
 	case http1.FieldLocation, http1.FieldRefresh:
 		dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
 		return append(r.appendRewritten(dst, f.ID, f.Value.Of(text)), '\r', '\n')
 	case http1.FieldContentType:
-		if i := h.Lookup(http1.FieldXAccelCharset); i >= 0 && !r.loc.Proxy.IgnoreCharset && h.Lookup(http1.FieldContentEncoding) < 0 {
+		if r.out.charset.changed {
 			dst = append(append(dst, f.Name.Of(text)...), ':', ' ')
-			return append(appendCharset(dst, f.Value.Of(text), h.Fields[i].Value.Of(text)), '\r', '\n')
-		}
-		if r.loc.Charset != nil {
-			value := f.Value.Of(text)
-			dst = append(append(dst, "Content-Type: "...), value...)
-			return append(r.appendCharset(dst, string(value)), '\r', '\n')
+			return append(r.out.appendType(dst, f.Value.Of(text)), '\r', '\n')
 		}
 	case http1.FieldSetCookie:
 		if r.loc.Proxy.Cookies == nil {

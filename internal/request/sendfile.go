@@ -26,10 +26,11 @@ func (r *Request) sendFile() verdict {
 	r.answerPage.file = true
 	r.status = 200
 	if r.errorStatus != 0 { // an error page: conditions and ranges are about the page that was asked for
-		if !bodyAllowed(r.errorStatus) {
+		if r.status = r.errorStatus; bodyAllowed(r.status) {
+			r.filterFile()
+		} else {
 			s.length = 0
 		}
-		r.gzipFile(r.errorStatus)
 		return r.sendAnswer()
 	}
 	if c := r.conditions(); c.Any() {
@@ -44,29 +45,36 @@ func (r *Request) sendFile() verdict {
 			return r.answer(status)
 		}
 	}
-	r.gzipFile(200)
-	if field := r.fieldOf(http1.FieldRange); field != nil && !r.out.unsized {
+	r.filterFile()
+	if field := r.fieldOf(http1.FieldRange); field != nil && r.takesRanges() {
 		return r.sendRange(field)
 	}
 	return r.sendAnswer()
 }
 
-// gzipFile decides whether the file goes out compressed, with a status.
-func (r *Request) gzipFile(status int) {
-	if r.loc.Gzip != nil && !r.file.packed {
-		was := r.status
-		r.status = status
-		r.decideGzip([]byte(r.file.contentType), r.file.Size)
-		r.status = was
+// takesRanges says whether parts of the file can be asked for: as in nginx not of one that is packed.
+func (r *Request) takesRanges() bool {
+	return r.loc.Files.MaxRanges > 0 && !r.out.unsized && !r.file.packed
+}
+
+// filterFile decides what becomes of the file on its way.
+func (r *Request) filterFile() {
+	if r.loc.Filters != nil {
+		c := content{contentType: []byte(r.file.contentType), length: r.file.Size}
+		if r.file.packed {
+			c.encoding = encodingGzip
+		}
+		r.filter(c)
 	}
 }
 
 // tagLikeGzip has a 304 carry Vary and the tag that the file would have, also where it would go out compressed (RFC 9110 section 15.4.5).
 func (r *Request) tagLikeGzip() {
-	if g := r.loc.Gzip; g != nil && !r.file.packed && r.couldGzip([]byte(r.file.contentType), r.file.Size) {
-		r.out.weak = r.takesGzip(g)
+	if f := r.loc.Filters; f != nil && f.Gzip != nil && !r.file.packed && r.couldGzip([]byte(r.file.contentType), r.file.Size) {
+		r.out.weak = r.takesGzip(f.Gzip)
 	}
 }
+var encodingGzip = []byte("gzip") // read-only
 
 // sendRange answers with what the field Range asks for.
 func (r *Request) sendRange(field []byte) verdict {
@@ -92,10 +100,8 @@ func (r *Request) sendRange(field []byte) verdict {
 	}
 	r.engine.boundary++
 	s.parts = static.Parts{Boundary: r.engine.boundary, ContentType: s.contentType}
-	if r.loc.Charset != nil {
-		text := r.appendCharset(append(r.engine.takeScratch(), s.contentType...), s.contentType)
-		s.parts.ContentType = string(text)
-		r.engine.putScratch(text)
+	if r.out.charset.changed {
+		s.parts.ContentType = string(r.out.appendType(nil, []byte(s.contentType)))
 	}
 	s.length, s.next, s.left = s.parts.Length(&s.ranges), 0, true
 	return r.sendAnswer()
@@ -190,13 +196,13 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 		case several:
 			dst = append(s.parts.AppendContentType(append(dst, "Content-Type: "...)), '\r', '\n')
 		case len(s.contentType) > 0:
-			dst = r.appendContentType(dst, s.contentType)
+			dst = append(r.out.appendType(append(dst, "Content-Type: "...), []byte(s.contentType)), '\r', '\n')
 		}
 		if r.out.sized() {
 			dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
 		}
 	}
-	if r.status < 400 {
+	if r.status < 400 && !r.out.dropped.Has(http1.FieldLastModified) {
 		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
 	}
 	dst = r.appendKept(dst)
@@ -207,22 +213,22 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 	if r.out.vary {
 		dst = append(dst, varyLine...)
 	}
-	if s.etagLen > 0 {
+	if s.etagLen > 0 && !r.out.dropped.Has(http1.FieldETag) {
 		dst = append(dst, "ETag: "...)
-		if r.out.gzip || r.out.weak {
+		if r.out.weak {
 			dst = append(dst, "W/"...)
 		}
 		dst = append(append(dst, s.etag()...), '\r', '\n')
 	}
 	dst = r.appendAddHeaders(dst)
 	dst = r.appendGzipFields(dst)
-	if s.packed && bodyAllowed(r.status) {
+	if s.packed && bodyAllowed(r.status) && !r.out.dropped.Has(http1.FieldContentEncoding) {
 		dst = append(dst, "Content-Encoding: gzip\r\n"...)
 	}
 	switch {
 	case r.status == 206 && !several:
 		dst = append(s.ranges.First.AppendContentRange(append(dst, "Content-Range: "...), s.Size), '\r', '\n')
-	case r.status == 200 && r.loc.Files.MaxRanges > 0 && !r.out.unsized:
+	case r.status == 200 && r.takesRanges():
 		dst = append(dst, "Accept-Ranges: bytes\r\n"...)
 	}
 	return append(dst, '\r', '\n')

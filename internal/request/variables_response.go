@@ -44,6 +44,9 @@ func (t *variables) addResponse() {
 		return appendTrailerField(dst, r.sentTrailer, arg)
 	}
 	t[vars.GzipRatio] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if !r.out.gzip {
+			return dst, false
+		}
 		return appendRatio(dst, r.relayPipe.Encoded, r.relayPipe.Coded)
 	}
 }
@@ -120,9 +123,9 @@ func (r *Request) appendOwnField(dst []byte, name string) ([]byte, bool) {
 	a := &r.answerPage
 	switch name {
 	case "content-type":
-		return append(dst, a.contentType...), a.contentType != ""
+		return r.out.appendType(dst, []byte(a.contentType)), a.contentType != ""
 	case "content-length":
-		return strconv.AppendInt(dst, int64(len(a.body)), 10), true
+		return strconv.AppendInt(dst, int64(len(a.body)), 10), r.out.sized()
 	case "location":
 		return append(dst, a.location...), a.hasLocation
 	}
@@ -132,6 +135,8 @@ func (r *Request) appendOwnField(dst []byte, name string) ([]byte, bool) {
 // appendPassedField appends a field of the origin's as it was passed on.
 func (r *Request) appendPassedField(dst []byte, name string) ([]byte, bool) {
 	switch id := http1.FieldByName([]byte(name)); {
+	case r.out.dropped.Has(id):
+		return dst, false
 	case r.loc.Proxy.Hidden.Has(id), id == http1.FieldOther && r.hiddenOther([]byte(name)):
 		return dst, false
 	case id == http1.FieldLocation, id == http1.FieldRefresh:

@@ -9,18 +9,17 @@ import (
 
 	"weir/conf"
 	"weir/internal/budget"
-	"weir/internal/compress"
+	"weir/internal/filter"
 	"weir/internal/request"
 	"weir/internal/static"
 )
 
-// encoders are the compressors of the worker, with a thread of their own; nil where nothing is compressed.
-func (w *worker) encoders() *compress.Pool {
-	n := budget.Encoders(w.config)
-	if n == 0 {
+// filters are what changes bodies, with a thread of their own; nil where nothing is changed.
+func (w *worker) filters() *filter.Pool {
+	if !budget.Filters(w.config) {
 		return nil
 	}
-	return compress.NewPool(n, w.calls.NewThread())
+	return filter.NewPool(filter.Limits{Gzip: budget.Encoders(w.config), Gunzip: budget.Decoders(w.config)}, w.calls.NewThread())
 }
 
 // proxied are the conditions of gzip_proxied by their names. Read-only.
@@ -29,35 +28,50 @@ var proxied = map[string]request.Proxied{
 	"no_last_modified": request.ProxiedNoLastModified, "no_etag": request.ProxiedNoETag, "auth": request.ProxiedAuth, "any": request.ProxiedAny,
 }
 
-// encoding sets which answers of a location are compressed, and their charset.
-func (b *builder) encoding(l *request.Location, c *conf.Settings) error {
-	if c.Gzip || c.GzipStatic != conf.GzipStaticOff {
-		g := &request.Gzip{
-			Types: static.NewTypeSet(lower(c.GzipTypes)), MinLength: int64(c.GzipMinLength), Level: c.GzipCompLevel, Minor: uint8(c.GzipHTTPVersion), Vary: c.GzipVary,
-		}
-		for _, name := range c.GzipProxied {
-			g.Proxied |= proxied[name]
-		}
-		if len(c.GzipDisable) > 0 {
-			var err error
-			if g.Disable, err = disabled(c.GzipDisable); err != nil {
-				return err
-			}
-		}
-		if c.Gzip {
-			l.Gzip = g
-		}
-		if l.Packed = g; c.GzipStatic == conf.GzipStaticOff {
-			l.Packed = nil
-		}
-		l.PackedAlways = c.GzipStatic == conf.GzipStaticAlways
+// filtering sets what is changed in the answers of a location.
+func (b *builder) filtering(l *request.Location, c *conf.Settings) error {
+	g, err := gzip(c)
+	if err != nil {
+		return err
 	}
-	if c.Charset == "off" {
-		return nil
+	if c.GzipStatic != conf.GzipStaticOff {
+		l.Packed, l.PackedAlways = g, c.GzipStatic == conf.GzipStaticAlways
 	}
-	t, err := b.compile(string(c.Charset))
-	l.Charset = &request.Charset{Name: t, Types: static.NewTypeSet(lower(c.CharsetTypes))}
-	return err
+	var f request.Filters
+	if c.Gzip {
+		f.Gzip = g
+	}
+	if c.Gunzip {
+		f.Gunzip = g
+	}
+	if f.Sub, err = b.sub(&c.FilterSettings); err != nil {
+		return err
+	}
+	if f.Charset, err = b.charset(c); err != nil {
+		return err
+	}
+	if f != (request.Filters{}) {
+		l.Filters = &f
+	}
+	return nil
+}
+
+// gzip makes the conditions under which answers are gzip; nil where none is.
+func gzip(c *conf.Settings) (*request.Gzip, error) {
+	if !c.Gzip && !c.Gunzip && c.GzipStatic == conf.GzipStaticOff {
+		return nil, nil
+	}
+	g := &request.Gzip{
+		Types: static.NewTypeSet(lower(c.GzipTypes)), MinLength: int64(c.GzipMinLength), Level: c.GzipCompLevel, Minor: uint8(c.GzipHTTPVersion), Vary: c.GzipVary,
+	}
+	for _, name := range c.GzipProxied {
+		g.Proxied |= proxied[name]
+	}
+	var err error
+	if len(c.GzipDisable) > 0 {
+		g.Disable, err = disabled(c.GzipDisable)
+	}
+	return g, err
 }
 
 // lower are the types of a list, and text/html, in lower case.

@@ -77,7 +77,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		return nil, err
 	}
 	l.Types = b.types(c)
-	if err = b.encoding(l, c); err != nil {
+	if err = b.filtering(l, c); err != nil {
 		return nil, err
 	}
 	if l.Expires, err = b.expires(c); err != nil {

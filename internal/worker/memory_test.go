@@ -12,9 +12,9 @@ import (
 	"weir/conf"
 	"weir/internal/budget"
 	"weir/internal/buffer"
-	"weir/internal/compress"
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
+	"weir/internal/filter"
 	"weir/internal/http1"
 	"weir/internal/limitconn"
 	"weir/internal/request"
@@ -104,7 +104,9 @@ func values(p *stats.PoolPage) (list []uint64) {
 	return list
 }
 
-// TestEncoderBytes holds the budget to what a compressor takes, which package compress measures.
-func TestEncoderBytes(t *testing.T) {
-	require.GreaterOrEqual(t, budget.EncoderBytes, compress.EncoderBytes)
+// TestFilterBytes holds the budget to what changing bodies takes, which package filter measures.
+func TestFilterBytes(t *testing.T) {
+	require.GreaterOrEqual(t, budget.FilterBytes, filter.Bytes)
+	require.GreaterOrEqual(t, budget.EncoderBytes, filter.GzipBytes)
+	require.GreaterOrEqual(t, budget.DecoderBytes, filter.GunzipBytes)
 }

@@ -184,23 +184,26 @@ func TestDuplicateResponseFields(t *testing.T) {
 	}
 }
 
-// X-Accel-Charset changes the type's parameter, unless it is ignored.
+// X-Accel-Charset names the charset, if the config has heard of it, unless it is ignored.
 func TestAccelCharset(t *testing.T) {
 	t.Parallel()
-	weirOnly(t) // nginx wants the name in its config, for a directive that weir does not have
-	p := start(t, site{origin: respondingAs(t).addr, more: location("/ignored", `proxy_pass = "http://app"`, `proxy_ignore_headers = ["X-Accel-Charset"]`)})
+	p := start(t, site{origin: respondingAs(t).addr, more: location("/ignored", `proxy_pass = "http://app"`, `proxy_ignore_headers = ["X-Accel-Charset"]`) +
+		location("/names", `charset = "koi8-r"`, `return = { code = 200 }`) + location("/names/too", `charset = "utf-8"`, `return = { code = 200 }`)})
+	p.allow(`unknown charset "x-y" to override`)
+	p.allow(`no "charset_map" between the charsets "a" and "utf-8"`)
 	for answer, want := range map[string]string{
-		"Content-Type: text/html|X-Accel-Charset: koi8-r":                       "text/html; charset=koi8-r",
-		"X-Accel-Charset: utf-8|Content-Type: text/x; CharSet=a; b=c":           "text/x; b=c; charset=utf-8",
-		"X-Accel-Charset: utf-8":                                                "",
-		"Content-Type: text/html|X-Accel-Charset: utf-8|Content-Encoding: gzip": "text/html",
+		"Content-Type: text/html|X-Accel-Charset: koi8-r":             "text/html; charset=koi8-r",
+		"X-Accel-Charset: utf-8|Content-Type: text/x; b=c":            "text/x; b=c; charset=utf-8",
+		"X-Accel-Charset: utf-8|Content-Type: text/x; CharSet=a; b=c": "text/x; CharSet=a; b=c",
+		"X-Accel-Charset: x-y|Content-Type: text/x":                   "text/x",
+		"X-Accel-Charset: utf-8":                                      "",
 	} {
 		fs := p.get("/", "X-Answer: "+answer).fields
 		if got := fs.get("Content-Type"); got != want || fs.has("X-Accel-Charset") {
 			t.Errorf("%s: %s, want %s", answer, got, want)
 		}
 	}
-	if got := p.get("/ignored", "X-Answer: Content-Type: a/b|X-Accel-Charset: c").fields.get("Content-Type"); got != "a/b" {
+	if got := p.get("/ignored", "X-Answer: Content-Type: a/b|X-Accel-Charset: utf-8").fields.get("Content-Type"); got != "a/b" {
 		t.Errorf("ignored: %s", got)
 	}
 }

@@ -111,10 +111,16 @@ func parseCase(text string) (*testCase, error) {
 			c.conf = body
 		case "request":
 			err = c.addRequest(rest, body)
-		case "origin":
-			c.origins[rest] = body
-		case "file":
-			c.files[rest] = body
+		case "origin", "file":
+			if name, raw := strings.CutSuffix(rest, " raw"); raw {
+				rest = name
+				body, err = unquote(body)
+			}
+			if kind == "origin" {
+				c.origins[rest] = body
+			} else {
+				c.files[rest] = body
+			}
 		case "logs":
 			for line := range strings.Lines(body) {
 				name, level, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -168,7 +174,7 @@ func (c *testCase) addRequest(head, body string) error {
 // wireText is what is sent for a piece of a section.
 func wireText(piece string, raw bool) (string, error) {
 	if raw {
-		return strconv.Unquote(`"` + strings.ReplaceAll(strings.ReplaceAll(piece, "\n", ""), `"`, `\"`) + `"`)
+		return unquote(piece)
 	}
 	head, body, ok := strings.Cut(piece, "\n\n")
 	head = strings.ReplaceAll(strings.TrimSuffix(head, "\n"), "\n", "\r\n") + "\r\n\r\n"
@@ -176,6 +182,11 @@ func wireText(piece string, raw bool) (string, error) {
 		return head, nil
 	}
 	return head + strings.TrimSuffix(body, "\n"), nil
+}
+
+// unquote is the text of a raw section.
+func unquote(section string) (string, error) {
+	return strconv.Unquote(`"` + strings.ReplaceAll(strings.ReplaceAll(section, "\n", ""), `"`, `\"`) + `"`)
 }
 
 var differenceLine = regexp.MustCompile(`^(.+?) (all|status|body|closed|interim|access\.log|error\.log|header:[A-Za-z0-9-]+): (.+)$`)

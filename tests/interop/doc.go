@@ -50,6 +50,8 @@
 // answer, and goes on on the same connection. Options come after the name: raw (the section is Go's string syntax without the quotes: \r\n, \x00; its own line feeds are not sent),
 // responses=N (so many answers come to one piece: pipelining), listen=2 (to the second address). In the end a further request finds out whether the connection was kept.
 //
+// The sections of origins and files can be raw too: "file html/a.gz raw".
+//
 // The origin answers a path with what its section says, in which a first line !close, !reset or !hang closes after it, resets, or says nothing until the client goes.
 // A path without a section is answered with 200 and the request as it arrived: method, target, fields sorted, body, without Connection and the version of HTTP. {{origin2}} does the
 // same, and says in its answer that it is the second.
