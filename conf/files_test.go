@@ -7,7 +7,8 @@ package conf
 
 var (
 	defaultEncoding = EncodingSettings{
-		GzipTypes: []string{"text/html"}, GzipMinLength: 20, GzipCompLevel: 1, GzipHTTPVersion: HTTP11, GzipProxied: []string{"off"}, Charset: "off",
+		SourceCharset: "off",
+		GzipTypes:     []string{"text/html"}, GzipMinLength: 20, GzipCompLevel: 1, GzipHTTPVersion: HTTP11, GzipProxied: []string{"off"}, Charset: "off",
 		CharsetTypes: []string{"text/html", "text/xml", "text/plain", "text/vnd.wap.wml", "application/javascript", "application/rss+xml"},
 	}
 	defaultFiles = FileSettings{

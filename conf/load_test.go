@@ -72,7 +72,7 @@ func TestDefaults(t *testing.T) {
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		RewriteSettings:  RewriteSettings{UninitializedVariableWarn: true, AbsoluteRedirect: true, PortInRedirect: true},
 		JudgeSettings:    JudgeSettings{ModernBrowserValue: "1", AncientBrowserValue: "1"}, EncodingSettings: defaultEncoding,
-		FileSettings: defaultFiles,
+		FileSettings: defaultFiles, FilterSettings: FilterSettings{SubFilterOnce: true, SubFilterTypes: []string{"text/html"}},
 	}
 	types := c.HTTP.Servers[0].Types
 	c.HTTP.Servers[0].Types = nil

@@ -61,5 +61,5 @@ type CharsetValue struct {
 	Byte string `toml:"name" key:"true"`
 
 	// The bytes in the other charset.
-	Other string `toml:"other" short:"true" required:"true" example:"D0B0"`
+	Other string `toml:"value" short:"true" required:"true" example:"D0B0"`
 }
