@@ -74,6 +74,7 @@ func (r *Request) tagLikeGzip() {
 		r.out.weak = r.takesGzip(f.Gzip)
 	}
 }
+
 var encodingGzip = []byte("gzip") // read-only
 
 // sendRange answers with what the field Range asks for.
