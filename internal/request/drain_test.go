@@ -71,3 +71,15 @@ func TestCutForgetsAFolder(t *testing.T) {
 	}
 	h.settled()
 }
+
+// TestResetForgetsAFileTest: what was found out about a file for one request is not the answer to the next one's question.
+func TestResetForgetsAFileTest(t *testing.T) {
+	p := program{file: &fileTest{done: true, holds: true}}
+	p.reset()
+	require.False(t, p.file.done)
+	away := &fileTest{request: new(Request), away: true}
+	p = program{file: away}
+	p.reset()
+	require.Nil(t, p.file)
+	require.Nil(t, away.request)
+}

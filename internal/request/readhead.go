@@ -246,6 +246,7 @@ func (b *Bind) find(r *Request, asked []byte) bool {
 	room := r.hostText[:]
 	if len(asked) > len(room) {
 		if room = r.arena.Alloc(len(asked)); room == nil {
+			r.host = nil
 			return false
 		}
 	}

@@ -186,7 +186,7 @@ func (r *Request) begin() {
 	r.loc = r.server.Default
 	r.forgetValues()
 	r.program.reset()
-	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received = 0, 0, 0
+	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received, r.relayPipe.Coded = 0, 0, 0, 0
 	r.trials = r.trials[:0]
 	r.tried.Reset()
 	r.file.outside = 0

@@ -23,9 +23,13 @@ type program struct {
 // reset readies it for another request. A file that is being looked at is nobody's any more.
 func (p *program) reset() {
 	p.next, p.changed = 0, false
-	if p.file != nil && p.file.away {
-		p.file.request = nil
+	switch f := p.file; {
+	case f == nil:
+	case f.away:
+		f.request = nil
 		p.file = nil
+	default:
+		f.done = false // what was found out, and not asked for any more, is about another file
 	}
 }
 

@@ -108,3 +108,24 @@ func TestTargetIsOfItsRequest(t *testing.T) {
 		t.Errorf("status %d, passed to %q", r.status, r.fields.get("X-Host"))
 	}
 }
+
+// How well one answer could be compressed is not said of another.
+func TestGzipRatioIsOfItsRequest(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	o := answering(t, func(r *request) string {
+		if r.target == "/small" {
+			return ok("x")
+		}
+		return ok(strings.Repeat("some text ", 1000), "Content-Type: text/html")
+	})
+	p := start(t, site{origin: o.addr, location: "gzip = true", http: `access_log = [{ path = "logs/access.log", format = "ratio" }]` + "\n[http.log_format]\nratio = '$uri $gzip_ratio;'"})
+	c := p.dial()
+	c.send("GET /large HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n")
+	c.read("GET")
+	c.get("/small", 200)
+	eventually(t, ioDeadline, "both in the log", func() bool { return strings.Contains(p.readLog("access.log"), "/small") })
+	if log := p.readLog("access.log"); strings.Contains(log, "/large -;") || !strings.Contains(log, "/small -;") {
+		t.Errorf("the log: %q", log)
+	}
+}
