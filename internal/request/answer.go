@@ -4,6 +4,7 @@
 package request
 
 import (
+	"bytes"
 	"strconv"
 
 	"weir/internal/buffer"
@@ -181,16 +182,19 @@ func (r *Request) redirectClient(status int, target []byte) verdict {
 	if target == nil {
 		return r.noMemory()
 	}
+	clean(target)
+	location := r.arena.End(r.absolute(r.arena.Begin(len(target)+errorBodyRoom), target))
+	if location == nil {
+		return r.noMemory()
+	}
 	if page := r.pageFor(status); page != nil {
+		r.accel.location = location // the page's answer has it, unless that is a redirect of its own
 		return r.showPage(page, status)
 	}
 	r.status, r.errorStatus = status, 0
+	r.accel.location = nil
 	a := &r.answerPage
-	clean(target)
-	if a.location = r.arena.End(r.absolute(r.arena.Begin(len(target)+errorBodyRoom), target)); a.location == nil {
-		return r.noMemory()
-	}
-	a.hasLocation = true
+	a.location, a.hasLocation = location, true
 	a.body = r.errorBody(status)
 	a.contentType = "text/html"
 	return r.sendAnswer()
@@ -250,6 +254,7 @@ func (r *Request) writeAnswer() verdict {
 	r.shape(&o)
 	head := r.appendAnswerHead(headSpace(b))
 	r.headBytes = int64(len(head))
+	r.keepHead(head)
 	pushes := o.Encoder != nil || o.Chunk
 	if sends && !pushes {
 		head = append(head, a.body...)
@@ -338,9 +343,34 @@ func (r *Request) appendConnection(dst []byte) []byte {
 // appendAddHeaders adds the fields of expires and add_header.
 func (r *Request) appendAddHeaders(dst []byte) []byte {
 	if r.loc.Expires != nil && addHeaderStatus(r.status) {
+		r.made = dst
 		dst = r.appendExpires(dst)
+		r.made = nil
 	}
-	return r.appendAdded(dst, r.loc.AddHeaders)
+	for i := range r.loc.AddHeaders {
+		h := &r.loc.AddHeaders[i]
+		if !h.Always && !addHeaderStatus(r.status) {
+			continue
+		}
+		if h.Replaces {
+			dst = withoutField(dst, h.Name)
+		}
+		dst = r.appendSetField(dst, &h.SetHeader)
+	}
+	return dst
+}
+
+// withoutField takes the lines of a field out of the head, as far as it is made. nginx's add_header replaces the response's own Last-Modified and ETag, and an empty value takes them away.
+func withoutField(head []byte, name string) []byte {
+	for at := 0; at < len(head); {
+		end := at + bytes.IndexByte(head[at:], '\n') + 1
+		if line := head[at:end]; len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			head = append(head[:at], head[end:]...)
+			continue
+		}
+		at = end
+	}
+	return head
 }
 
 // appendAdded appends the fields of a list that are for this status.

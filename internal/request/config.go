@@ -180,7 +180,8 @@ type Return struct {
 // AddHeader is a field added to responses, or behind them.
 type AddHeader struct {
 	SetHeader
-	Always bool // with every status
+	Always   bool // with every status
+	Replaces bool // the response's own field of that name, which it takes the place of: Last-Modified and ETag
 }
 
 // ErrorPage is what is shown for some status codes.

@@ -44,12 +44,14 @@ type Options struct {
 	Defined   []Defined         // variables of the config's own
 	// KeepBodies says that $request_body is asked for.
 	KeepBodies bool
-	Lister     *files.Lister // of folders; nil where no location has autoindex
-	Filters    *filter.Pool  // nil where no location has filters
-	Charsets   *Charsets     // nil where none is named
-	Version    string
-	Hostname   string
-	PID        int
+	// KeepHeads says that a $sent_http_ field is asked for.
+	KeepHeads bool
+	Lister    *files.Lister // of folders; nil where no location has autoindex
+	Filters   *filter.Pool  // nil where no location has filters
+	Charsets  *Charsets     // nil where none is named
+	Version   string
+	Hostname  string
+	PID       int
 	// MaxRewrite is the room kept in a head's first block while it is read (buffers.maxrewrite), in bytes.
 	MaxRewrite int
 }

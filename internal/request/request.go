@@ -90,6 +90,7 @@ type Request struct {
 	answerPage  answer     // what this process answers by itself
 	file        served     // the file that it answers with
 	trailer     []byte     // the trailer section of the origin's response, with proxy_pass_trailers; in the arena
+	sentHead    []byte     // the head of the answer without the empty line, in arena, with Engine.KeepHeads; nil: none was sent
 	sentTrailer []byte     // that of the answer, likewise
 	discarded   discarding // see StateDiscard
 	made        []byte     // what of the head, or of the trailer section, is made already, while a field is made that may ask for that

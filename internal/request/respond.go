@@ -102,6 +102,7 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	r.decideKeepAlive()
 	head := r.appendResponseHead(headSpace(b), kind)
 	r.headBytes = int64(len(head))
+	r.keepHead(head)
 	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
 	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.out.encoder == nil && !r.out.chunked {
 		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
@@ -281,7 +282,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 		dst = append(dst, r.engine.Clock.DateLine()...)
 	}
 	dst = r.appendOriginFields(dst, kind)
-	if r.accel.fields != nil {
+	if r.accel.fields != nil || r.accel.location != nil && u.head.Lookup(http1.FieldLocation) < 0 {
 		dst = r.appendAccel(dst, u.head.Lookup(http1.FieldContentType) >= 0)
 	}
 	if r.out.chunked {

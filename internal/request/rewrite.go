@@ -50,6 +50,7 @@ func (r *Request) runRules(rules *Rules) (v verdict, pass bool) {
 			p.next = 0
 			return r.answerReturn(rule.Return), false
 		default: // break
+			r.wholePath = r.wholePath || p.changed
 			p.changed = false
 			over, pass = true, true
 		}

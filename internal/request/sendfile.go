@@ -141,6 +141,7 @@ func (r *Request) writeFile(b *buffer.Block) verdict {
 	r.shape(&o)
 	head := r.appendFileHead(headSpace(b))
 	r.headBytes = int64(len(head))
+	r.keepHead(head)
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
 	}

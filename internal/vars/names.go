@@ -16,17 +16,22 @@ type Names struct {
 	list   []string // as the config spells them first
 	byName map[string]int
 	body   bool // a template names $request_body
+	head   bool // a template names a $sent_http_ field
 }
 
 // use notes what a template names, as far as that changes how requests are served.
 func (n *Names) use(id ID) {
-	if n != nil && id == RequestBody {
-		n.body = true
+	if n != nil {
+		n.body = n.body || id == RequestBody
+		n.head = n.head || id == SentHTTPField
 	}
 }
 
 // RequestBody says whether a template that was compiled names $request_body: bodies have to be kept for it.
 func (n *Names) RequestBody() bool { return n != nil && n.body }
+
+// SentHead says whether a template that was compiled names a $sent_http_ field: heads have to be kept for it.
+func (n *Names) SentHead() bool { return n != nil && n.head }
 
 // Define adds a name, or finds it, without regard to case, and returns its ID. The error says why it cannot be the name of a variable: a template could not
 // spell it, or it has a meaning already.

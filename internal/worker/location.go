@@ -97,7 +97,8 @@ func (b *builder) added(list []conf.AddHeader) ([]request.AddHeader, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields = append(fields, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always})
+		replaces := strings.EqualFold(h.Name, "Last-Modified") || strings.EqualFold(h.Name, "ETag")
+		fields = append(fields, request.AddHeader{SetHeader: request.NewSetHeader(h.Name, t), Always: h.Always, Replaces: replaces})
 	}
 	return fields, nil
 }
