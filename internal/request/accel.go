@@ -13,10 +13,9 @@ import (
 // accel is what a request has of an origin that has sent it on with X-Accel-Redirect: these fields of its answer are kept, and go into the answer of
 // the path that it names. Both are in the request's arena.
 type accel struct {
-	fields      []byte // lines
+	fields      []byte // lines; among them Location of a redirect that an error page takes the place of
 	ranges      []byte // the line Accept-Ranges, which an error does not have
 	contentType []byte // in the place of the other answer's, unless that is an origin's too
-	location    []byte // of a redirect that an error page took the place of
 }
 
 // keptFields are the fields that survive X-Accel-Redirect, besides Content-Type and Accept-Ranges (nginx: those of ngx_http_upstream_headers_in with redirect).
@@ -116,9 +115,6 @@ func (r *Request) appendAccel(dst []byte, typed bool) []byte {
 // appendKept appends the fields that were kept, but for the type.
 func (r *Request) appendKept(dst []byte) []byte {
 	dst = append(dst, r.accel.fields...)
-	if r.accel.location != nil {
-		dst = http1.AppendField(dst, "Location", r.accel.location)
-	}
 	if r.status < 300 && !r.out.dropped.Has(http1.FieldAcceptRanges) {
 		dst = append(dst, r.accel.ranges...)
 	}

@@ -187,12 +187,15 @@ func (r *Request) redirectClient(status int, target []byte) verdict {
 	if location == nil {
 		return r.noMemory()
 	}
-	if page := r.pageFor(status); page != nil {
-		r.accel.location = location // the page's answer has it, unless that is a redirect of its own
+	r.accel.fields = withoutField(r.accel.fields, "Location")
+	if page := r.pageFor(status); page != nil { // its answer has the Location, unless it is a redirect of its own
+		kept := append(r.arena.Begin(len(r.accel.fields)+len("Location: \r\n")+len(location)), r.accel.fields...)
+		if r.accel.fields = r.arena.End(http1.AppendField(kept, "Location", location)); r.accel.fields == nil {
+			return r.noMemory()
+		}
 		return r.showPage(page, status)
 	}
 	r.status, r.errorStatus = status, 0
-	r.accel.location = nil
 	a := &r.answerPage
 	a.location, a.hasLocation = location, true
 	a.body = r.errorBody(status)

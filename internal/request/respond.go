@@ -282,7 +282,7 @@ func (r *Request) appendResponseHead(dst []byte, kind http1.BodyKind) []byte {
 		dst = append(dst, r.engine.Clock.DateLine()...)
 	}
 	dst = r.appendOriginFields(dst, kind)
-	if r.accel.fields != nil || r.accel.location != nil && u.head.Lookup(http1.FieldLocation) < 0 {
+	if r.accel.fields != nil {
 		dst = r.appendAccel(dst, u.head.Lookup(http1.FieldContentType) >= 0)
 	}
 	if r.out.chunked {
