@@ -29,14 +29,14 @@ type Line struct {
 
 // What objects take on the Go heap, in bytes. A test of package worker, which knows them, fails when one of these is too small.
 const (
-	ConnectionBytes = 384        // a connection and its place in the loop
-	RequestBytes    = 10 << 10   // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
-	FieldBytes      = 24         // a header field
-	BlockBytes      = 64         // the descriptor of a block
-	BufBytes        = 64         // the descriptor of a piece of a body
-	EncoderBytes    = 1536 << 10 // a compressor
-	DecoderBytes    = 128 << 10  // what unpacks gzip
-	FilterBytes     = 144 << 10  // the buffers of a body that is changed
+	ConnectionBytes = 384          // a connection and its place in the loop
+	RequestBytes    = 10<<10 + 256 // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
+	FieldBytes      = 24           // a header field
+	BlockBytes      = 64           // the descriptor of a block
+	BufBytes        = 64           // the descriptor of a piece of a body
+	EncoderBytes    = 1536 << 10   // a compressor
+	DecoderBytes    = 128 << 10    // what unpacks gzip
+	FilterBytes     = 144 << 10    // the buffers of a body that is changed
 
 	// garbageBytes, and a share of what is alive, is how far garbage may grow before the collector, which nothing wakes while requests are served
 	// without allocating, has to work more often.
