@@ -49,6 +49,12 @@ var nginxWords = map[string]string{
 	"client sent an invalid request: Transfer-Encoding in HTTP/1.0":                         `client sent HTTP/1.0 request with "Transfer-Encoding" header while reading client request headers`,
 	"client sent an invalid request: Content-Length and Transfer-Encoding at the same time": `client sent "Content-Length" and "Transfer-Encoding" headers at the same time while reading client request headers`,
 
+	// Rules.
+	"matches":            `"{pattern}" matches "{subject}"`,
+	"does not match":     `"{pattern}" does not match "{subject}"`,
+	"rewritten data":     `rewritten data: "{uri}", args: "{args}"`,
+	"rewritten redirect": `rewritten redirect: "{location}"`,
+
 	// Origins.
 	"connect failed":                                                `connect() failed {error} while connecting to upstream`,
 	"no live upstreams":                                             `no live upstreams while connecting to upstream`,

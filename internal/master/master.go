@@ -193,6 +193,7 @@ func (m *master) run() error {
 		case <-m.childs:
 			m.want(orderReap, nil)
 		case r := <-m.asked:
+			m.log.Notice("signal process started") // as nginx -s says; it is the control socket here
 			m.want(r.order, r.asker)
 		case e := <-m.said:
 			m.onEvent(e)

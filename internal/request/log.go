@@ -72,8 +72,8 @@ func (r *Request) logNotice(message string, more ...zap.Field) {
 }
 
 func (r *Request) logAt(level logfile.Level, message string, more ...zap.Field) {
-	if r.engine.Log.Enabled(level) {
-		r.engine.Log.Log(level, message, append(r.logFields(), more...)...)
+	if r.errorLog().Enabled(level) {
+		r.errorLog().Log(level, message, append(r.logFields(), more...)...)
 	}
 }
 

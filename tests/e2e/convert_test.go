@@ -64,6 +64,7 @@ func TestNginxConf(t *testing.T) {
 	}
 	p.writeConfig(nginxConf("2"))
 	reload(0, "generation 2")
+	p.waitLog(`\[notice\] \d+#\d+: signal process started`)
 	if r := p.get("/"); string(r.body) != "version 2\n" {
 		t.Errorf("after a reload: %q", r.body)
 	}
