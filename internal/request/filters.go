@@ -4,6 +4,8 @@
 package request
 
 import (
+	"bytes"
+
 	"weir/internal/filter"
 	"weir/internal/http1"
 	"weir/internal/logfile"
@@ -114,7 +116,7 @@ func (r *Request) remade(keepDate bool) {
 	}
 }
 
-// replacing works out what is replaced, and by what. No patterns: nothing is.
+// replacing works out what is replaced, and by what. No patterns: nothing is. None of it is in the arena: the thread that compresses may still replace when the request is over.
 func (r *Request) replacing(s *Sub) filter.Replacing {
 	replacing := filter.Replacing{Once: s.Once}
 	var texts [][]byte
@@ -124,7 +126,7 @@ func (r *Request) replacing(s *Sub) filter.Replacing {
 			r.logError("a text that sub_filter is to look for is too long")
 		case len(text) > 0:
 			texts = append(texts, text)
-			replacing.With = append(replacing.With, r.render(s.With[i]))
+			replacing.With = append(replacing.With, bytes.Clone(r.renderScratch(s.With[i])))
 		}
 	}
 	if len(texts) > 0 {

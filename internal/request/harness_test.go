@@ -253,6 +253,14 @@ func (h *harness) pairClient() int {
 	return fds[1]
 }
 
+// served is the engine's end of a connection of pairClient's, that no request has yet.
+func (h *harness) served() *conn.Conn {
+	h.t.Helper()
+	client := h.pairClient()
+	h.t.Cleanup(func() { sys.Close(client) })
+	return h.table.Waiting.Last()
+}
+
 // turn makes one turn of the loop; it sleeps when there is nothing to do.
 func (h *harness) turn() { h.loop.Turn() }
 
