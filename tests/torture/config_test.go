@@ -93,6 +93,8 @@ func locations(rng *rand.Rand) []string {
 		"path = \"/slow/\"\nlimit_rate = \"200k\"\n" + proxy + limits,
 		"path = \"/var/\"\nproxy_pass = \"http://@ORIGIN1@$request_uri\"\n" + gzip,
 		"path = \"/ret/\"\nreturn = { code = 200, text = \"$request_uri\" }\n" + limits + gzip,
+		"path = \"/sub/\"\nsub_filter = [{ string = \"ho\", replacement = \"" + replacement + "\" }]\nsub_filter_once = false\nsub_filter_types = [\"*\"]\n" + proxy + gzip,
+		"path = \"/plain/\"\nsub_filter = [{ string = \"ho\", replacement = \"" + replacement + "\" }]\nsub_filter_once = false\nsub_filter_types = [\"*\"]\ngunzip = true\n" + proxy,
 		"path = \"= /metrics\"\naccess_log = false\nmetrics = true\n",
 		"path = \"/rw/\"\nrewrite = [{ regex = \"^/rw/(.*)$\", replacement = \"/gz/$1\", flag = \"last\" }]\n",
 		"path = \"/ws/\"\nproxy_read_timeout = \"1s\"\n" + proxy + "proxy_set_header = { Upgrade = \"$http_upgrade\", Connection = \"upgrade\" }\n" + limits,
@@ -102,6 +104,9 @@ func locations(rng *rand.Rand) []string {
 	}
 	return list
 }
+
+// replacement takes the place of "ho" in the answers of some locations.
+const replacement = "<$arg_k>"
 
 // htpasswd has the user "u" with the password "p", by bcrypt and quickly.
 const htpasswd = "u:$2a$04$pwHAjGbCLiNHfGBuC7.ho.QD5uyeFy7vQXXePtaXZek2rML8WVzKG\n"

@@ -5,6 +5,8 @@ package torture
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -28,7 +30,7 @@ func pattern(b []byte, id uint64, offset int) {
 
 // modes of an answer of an origin, as often as each is drawn. Those that begin with a capital letter are misbehaviour.
 var modes = []string{
-	"len", "len", "len", "len", "len", "len", "len", "len", "chunk", "chunk", "chunk", "chunk", "chunk", "close", "dribble", "dribble", "early", "status", "status", "accel", "accel", "interim",
+	"len", "len", "len", "len", "len", "len", "len", "len", "chunk", "chunk", "chunk", "chunk", "chunk", "close", "dribble", "dribble", "early", "status", "status", "accel", "accel", "interim", "packed", "packed",
 	"Cut", "CutChunk", "Reset", "ResetHead", "Garbage", "Hang", "Extra", "BigHead", "Nothing",
 }
 
@@ -179,6 +181,8 @@ func (a *answerer) write(mode string) bool {
 		return a.say("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") && a.whole("Content-Length: "+strconv.Itoa(a.length), 0)
 	case "chunk":
 		return a.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%s\r\n", a.head) && (a.bodiless || a.chunks(a.length) && a.say("0\r\nX-Trailer: t\r\n\r\n"))
+	case "packed":
+		return a.packed()
 	case "close":
 		a.whole("Connection: close", 0)
 		return false
@@ -237,6 +241,21 @@ func (a *answerer) say(format string, args ...any) bool {
 
 func (a *answerer) whole(framing string, pause time.Duration) bool {
 	return a.say("HTTP/1.1 200 OK\r\n%s\r\n%s\r\n", framing, a.head) && (a.bodiless || a.body(a.length, pause))
+}
+
+// packed answers with gzip.
+func (a *answerer) packed() bool {
+	text := make([]byte, a.length)
+	pattern(text, a.id, 0)
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	_, _ = z.Write(text)
+	_ = z.Close()
+	if !a.say("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n%s\r\n", b.Len(), a.head) || a.bodiless {
+		return a.bodiless
+	}
+	_, err := a.c.Write(b.Bytes())
+	return err == nil
 }
 
 // body writes n bytes in pieces of random sizes.
