@@ -235,10 +235,8 @@ func (p *Pool) put(b *Block) {
 		p.poison(b)
 	}
 	b.state = stateWarm
-	b.Next = p.warm
-	p.warm = b
-	p.used--
-	if p.waiting != 0 {
+	b.Next, p.warm = p.warm, b
+	if p.used--; p.waiting != 0 {
 		p.grant()
 	}
 }

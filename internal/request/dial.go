@@ -77,9 +77,8 @@ func parseBind(text string) (netip.AddrPort, error) {
 }
 
 // appendProxyProtocol appends what a new connection begins with: for whom it was made.
-func (r *Request) appendProxyProtocol(dst []byte) []byte {
-	d := r.loc.Proxy.Dial
-	if d == nil || d.Protocol == 0 || r.up.conn.Requests > 0 {
+func (r *Request) appendProxyProtocol(dst []byte, d *Dial) []byte {
+	if d.Protocol == 0 || r.up.conn.Requests > 0 {
 		return dst
 	}
 	if d.Protocol == 1 {

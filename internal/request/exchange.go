@@ -85,7 +85,11 @@ func (r *Request) openRequest() (verdict, bool) {
 		}
 		r.body.SetChunk()
 	}
-	head := r.appendRequestHead(r.appendProxyProtocol(headSpace(b)))
+	head := headSpace(b)
+	if dial := r.loc.Proxy.Dial; dial != nil {
+		head = r.appendProxyProtocol(head, dial)
+	}
+	head = r.appendRequestHead(head)
 	if !r.keepLong(b, head) {
 		return r.answer(503), false
 	}

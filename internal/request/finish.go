@@ -21,6 +21,9 @@ func (r *Request) finish() verdict {
 	r.returnPeer()
 	r.gate.reset()
 	r.program.reset()
+	if len(r.holds) > 0 {
+		r.unlimit()
+	}
 	if !r.arena.Empty() {
 		r.closeArena()
 	}

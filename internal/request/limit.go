@@ -135,15 +135,11 @@ func (r *Request) limit() (verdict, bool) {
 		return again, true
 	}
 	if limits.Queued && !limits.DryRun {
-		r.arena.AddCleanup(unlimit, r)
 		return r.limitInOrder()
 	}
 	var v limitconn.Verdict
 	var failed *Limit
 	r.holds, v, failed = r.engine.limiter.acquire(r.holds, limits, r.client.Peer.Addr(), r)
-	if len(r.holds) > 0 {
-		r.arena.AddCleanup(unlimit, r)
-	}
 	r.limitStatus = v.String()
 	if failed != nil {
 		r.logLimit(limits, failed, v)
@@ -200,9 +196,8 @@ func (e *Engine) logFull(failed *Limit, v limitconn.Verdict) {
 	e.Log.Limited("zone "+failed.Zone.Name(), logfile.LevelCrit, message, zap.String("zone", failed.Zone.Name()), zap.Int64("size", failed.Zone.SizeBytes()))
 }
 
-// unlimit gives a request's places back: a cleanup of its arena (nginx's ngx_http_limit_conn_cleanup).
-func unlimit(request any) {
-	r := request.(*Request)
+// unlimit gives the request's places back.
+func (r *Request) unlimit() {
 	limitconn.Release(r.holds)
 	r.holds = r.holds[:0]
 }

@@ -293,7 +293,7 @@ func (r *Request) holdsIn(z *limitconn.Zone) bool {
 
 // refuseInLine answers a request over a limit that there is no line for, or whose line is full, or in which it has waited for long enough.
 func (r *Request) refuseInLine(failed *Limit, v limitconn.Verdict) verdict {
-	unlimit(r)
+	r.unlimit()
 	r.limitStatus = v.String()
 	r.logLimit(r.loc.Limits, failed, v)
 	return r.refuseLimit()

@@ -179,19 +179,17 @@ func (r *Request) open(c *conn.Conn) {
 	r.begin()
 }
 
-// begin readies the object for a request whose head starts at buf[base].
+// begin readies the object for a request whose head starts at buf[base]. What finish has left is not looked at again: gate, program, holds.
 func (r *Request) begin() {
 	r.fresh = fresh{}
 	r.head.Reset()
 	r.server = r.bind.Default
 	r.loc = r.server.Default
 	r.forgetValues()
-	r.program.reset()
 	r.relayPipe.Wire, r.relayPipe.Raw, r.relayPipe.Received, r.relayPipe.Coded = 0, 0, 0, 0
 	r.trials = r.trials[:0]
 	r.tried.Reset()
 	r.file.outside = 0
-	r.gate.reset()
 	r.id.reset()
 	r.state = StateReadHead
 }
@@ -200,6 +198,9 @@ func (r *Request) begin() {
 func (r *Request) release() verdict {
 	r.stopWaiting()
 	r.dropBlock()
+	if len(r.holds) > 0 {
+		r.unlimit()
+	}
 	if !r.arena.Empty() || !r.useArena.Empty() || r.crowded {
 		r.closeUse()
 	}

@@ -69,7 +69,7 @@ func (r *Request) appendOwnBody(dst []byte) []byte {
 // nginx does only if told to; other protocols are not, so that none is talked past the limits of this proxy.
 func (r *Request) appendOriginConnection(dst []byte) []byte {
 	p := r.loc.Proxy
-	if !p.SetsUpgrade && r.isWebSocket() {
+	if r.head.Upgrade && !p.SetsUpgrade && r.isWebSocket() {
 		return append(dst, "Upgrade: websocket\r\nConnection: upgrade\r\n"...)
 	}
 	if p.HTTP10 || r.group.Keepalive == 0 || p.OwnConns {

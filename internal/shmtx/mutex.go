@@ -216,7 +216,9 @@ func (m *Mutex) Undo(recovered any, tx *Tx) {
 
 // Unlock commits the transaction and gives the lock back.
 func (m *Mutex) Unlock() {
-	m.tx.Commit()
+	if m.tx.n > 0 {
+		m.tx.Commit()
+	}
 	if m.timed {
 		c := &m.tx.area.counters
 		c.LongestHoldNs = max(c.LongestHoldNs, uint64(time.Since(m.since)))
