@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weir/internal/access"
+	"weir/internal/vars"
 )
 
 func (Satisfy) names() []string { return []string{"all", "any"} }
@@ -98,6 +99,9 @@ func (k *checker) checkAccess(p *path, s *AccessSettings) {
 	}
 	if at := p.key("auth_request_set"); k.written(at) {
 		for i, set := range s.AuthRequestSet {
+			if _, ok := vars.Assignable(set.Name); ok {
+				continue
+			}
 			if _, err := k.variables.Define(set.Name); err != nil {
 				k.faultAt(k.entry(at, set.Name, i), "%v", err)
 			}

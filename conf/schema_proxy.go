@@ -29,7 +29,7 @@ type ProxySettings struct {
 	ProxyCookieFlags []CookieFlags `toml:"proxy_cookie_flags" off:"true" example:"{ cookie = '~', flags = ['secure', 'samesite=lax'] }"`
 
 	// Address that connections to origins come from, with a port or without; or "off". May have variables; where it is empty, the kernel chooses.
-	// Such connections are not kept.
+	// Such a connection is kept, and used again for requests with the same address.
 	ProxyBind ProxyBind `toml:"proxy_bind" default:"off" example:"127.0.0.1"`
 
 	// Whether TCP keep-alive is switched on for connections to origins.

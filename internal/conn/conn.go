@@ -58,6 +58,8 @@ type Conn struct {
 	OpenedMs int64
 	// Peer is the other side's address; the zero value for a unix socket.
 	Peer netip.AddrPort
+	// From is the address that a connection to an origin was bound to; the zero value: the kernel chose it.
+	From netip.AddrPort
 	// Listener is where a client's connection was accepted; nil for one to an origin.
 	Listener *Listener
 

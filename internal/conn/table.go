@@ -183,6 +183,9 @@ func (l *List) Last() *Conn { return l.last }
 // Next is the connection that came after c on its list; nil at the end.
 func (c *Conn) Next() *Conn { return c.next }
 
+// Prev is the connection that came before c on its list; nil at the beginning.
+func (c *Conn) Prev() *Conn { return c.prev }
+
 // Push appends c, which must not be on a list.
 func (l *List) Push(c *Conn) {
 	if c.list != nil {

@@ -54,7 +54,7 @@ func rules() map[string]rule {
 		"proxy_cookie_domain":   {(*converter).proxyCookie, ""},
 		"proxy_cookie_path":     {(*converter).proxyCookie, ""},
 		"proxy_cookie_flags":    {(*converter).proxyCookieFlags, ""},
-		"proxy_bind":            {(*converter).proxyBind, "connections from an address that is given are not kept"},
+		"proxy_bind":            {(*converter).proxyBind, "a kept connection is used again only for requests with the same address"},
 		"proxy_temp_path":       {(*converter).tempPath, "one folder for all temporary files, without levels"},
 		"client_body_temp_path": {(*converter).tempPath, "one folder for all temporary files, without levels"},
 		"allow":                 {(*converter).accessRule, ""},

@@ -346,9 +346,9 @@ func (r *Request) appendConnection(dst []byte) []byte {
 // appendAddHeaders adds the fields of expires and add_header.
 func (r *Request) appendAddHeaders(dst []byte) []byte {
 	if r.loc.Expires != nil && addHeaderStatus(r.status) {
-		r.made = dst
+		r.engine.made = dst
 		dst = r.appendExpires(dst)
-		r.made = nil
+		r.engine.made = nil
 	}
 	for i := range r.loc.AddHeaders {
 		h := &r.loc.AddHeaders[i]
@@ -404,10 +404,10 @@ func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 	}
 	from := len(dst)
 	if h.looksBack {
-		r.made = dst[r.madeFrom:start]
+		r.engine.made = dst[r.engine.madeFrom:start]
 	}
 	dst = h.Value.Append(dst, r)
-	r.made = nil
+	r.engine.made = nil
 	if len(dst) == from {
 		return dst[:start]
 	}

@@ -264,7 +264,7 @@ type Proxy struct {
 	DropBody   bool           // the client's body is read, and not sent: proxy_pass_request_body, or SetBody
 	DropFields bool           // the client's fields are not sent (proxy_pass_request_headers)
 	Dial       *Dial          // how connections are made; nil: as any other
-	OwnConns   bool           // they are not kept, nor are kept ones used: each is for one request
+	OwnConns   bool           // they are not kept, nor are kept ones used: each is for one request (proxy_protocol)
 
 	Next            Next  // proxy_next_upstream
 	NextTries       int   // most attempts; 0: no limit

@@ -27,30 +27,30 @@ type Dial struct {
 // ProxyProtocol is the version of the PROXY protocol; 0: none.
 type ProxyProtocol uint8
 
-// connectOptions are what the next connection needs; nil: nothing. False: it cannot be made as the config wants it.
-func (r *Request) connectOptions() (o *sys.ConnectOptions, ok bool) {
+// connectOptions are what the next connection needs; nil: nothing. from is the address that proxy_bind gives it, if any. False: there is no memory for that.
+func (r *Request) connectOptions() (o *sys.ConnectOptions, from netip.AddrPort, ok bool) {
 	d := r.loc.Proxy.Dial
 	if d == nil {
-		return nil, true
+		return nil, from, true
 	}
 	d.options = sys.ConnectOptions{Keepalive: d.Keepalive, Transparent: d.Transparent}
 	if d.Bind == nil {
-		return &d.options, true
+		return &d.options, from, true
 	}
 	text := r.render(d.Bind)
 	if text == nil {
-		return nil, false
+		return nil, from, false
 	}
 	if len(text) == 0 {
-		return &d.options, true
+		return &d.options, from, true
 	}
 	from, err := parseBind(string(text))
 	if err != nil { // as nginx: the connection is made all the same
 		r.logError("proxy_bind: invalid local address", zap.ByteString("value", text))
-		return &d.options, true
+		return &d.options, netip.AddrPort{}, true
 	}
 	d.options.From = sys.SockaddrTCP(from)
-	return &d.options, true
+	return &d.options, from, true
 }
 
 // notBound says whether a connection could not be made because of the address that proxy_bind gives it: that is not the origin's fault.

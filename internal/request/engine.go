@@ -75,6 +75,8 @@ type Engine struct {
 	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
 	passwordThread *offload.Thread
 	fileThread     *offload.Thread // for files that conditions ask for; made when it is needed first
+	made           []byte          // what of a head, or of a trailer section, is made already, while a field is made that may ask for that
+	madeFrom       int             // where what is made begins in its memory
 	scratch        []byte          // see Request.renderScratch
 	groups         []int           // memory for one match of a regular expression
 	crowded        int             // requests in flight with a head of more fields than fieldsKept

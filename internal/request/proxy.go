@@ -105,7 +105,11 @@ func (r *Request) attempt(peer *upstream.Peer) verdict {
 	if r.loc.Proxy.OwnConns {
 		return r.dial(peer)
 	}
-	if c := peer.TakeIdle(now, r.repeatable()); c != nil {
+	_, from, ok := r.connectOptions()
+	if !ok {
+		return r.noMemory()
+	}
+	if c := peer.TakeIdle(now, from, r.repeatable()); c != nil {
 		c.SetOwner(r)
 		r.up.conn, r.up.reused = c, true
 		r.trial().ConnectMs = 0
@@ -131,7 +135,7 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 		r.engine.Log.Limited("connections", logfile.LevelAlert, "worker_connections are not enough", zap.Int("worker_connections", r.engine.Table.Size()))
 		return r.answer(500)
 	}
-	o, ok := r.connectOptions()
+	o, from, ok := r.connectOptions()
 	if !ok {
 		return r.noMemory()
 	}
@@ -151,6 +155,7 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
 	}
 	r.up.conn = c
+	c.From = from
 	if c.Writable() {
 		r.countConnect()
 		return r.become(StateExchange)
@@ -159,12 +164,12 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 	return r.become(StateConnect)
 }
 
-// noOrigin answers a request for which no origin is left.
+// noOrigin answers a request for which no origin is left: as the last one did, if all have been asked, as nginx does.
 func (r *Request) noOrigin() verdict {
-	if n := len(r.trials); n > r.round {
+	if n := len(r.trials); n > r.round && r.attempts() >= r.group.Tries() {
 		return r.answer(r.trials[n-1].Status)
 	}
-	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: r.round > 0})
+	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: len(r.trials) == r.round && r.round > 0})
 	r.logError("no live upstreams", r.upstreamField(r.group.Name))
 	return r.answer(502)
 }

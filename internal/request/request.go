@@ -93,8 +93,6 @@ type Request struct {
 	sentHead    []byte     // the head of the answer without the empty line, in arena, with Engine.KeepHeads; nil: none was sent
 	sentTrailer []byte     // that of the answer, likewise
 	discarded   discarding // see StateDiscard
-	made        []byte     // what of the head, or of the trailer section, is made already, while a field is made that may ask for that
-	madeFrom    int        // where what is made begins in its memory
 	accel       accel      // what is left of the answer that had X-Accel-Redirect
 
 	id requestID

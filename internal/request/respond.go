@@ -72,7 +72,7 @@ func (r *Request) mayTryNext(why Next) bool {
 	if !r.repeatable() {
 		why |= NextNonIdempotent
 	}
-	return n < r.group.Len() && (p.NextTries == 0 || n < p.NextTries) && p.Next&why == why && r.canReplay() &&
+	return n < r.group.Tries() && (p.NextTries == 0 || n < p.NextTries) && p.Next&why == why && r.canReplay() &&
 		(p.NextTimeoutMs == 0 || r.nowMs()-r.proxyStartMs < p.NextTimeoutMs)
 }
 

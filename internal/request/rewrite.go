@@ -88,11 +88,18 @@ func (r *Request) set(s *Set) (v verdict, pass bool) {
 	if text == nil {
 		return r.noMemory(), false
 	}
-	switch s.Variable {
+	if !r.assign(s.Variable, text) {
+		return r.noMemory(), false
+	}
+	return again, true
+}
+
+// assign gives a variable a text, which is in the request's arena. False: there is no memory for what it makes of it.
+func (r *Request) assign(id vars.ID, text []byte) bool {
+	switch id {
 	case vars.Args:
-		if r.args = r.escapedArgs(text); r.args == nil {
-			return r.noMemory(), false
-		}
+		r.args = r.escapedArgs(text)
+		return r.args != nil
 	case vars.LimitRate:
 		if rate, ok := parseSize(text); ok {
 			r.limitRateBytes, r.limitRateSet = rate, true
@@ -100,9 +107,9 @@ func (r *Request) set(s *Set) (v verdict, pass bool) {
 			r.logError("invalid $limit_rate", zap.ByteString("value", text))
 		}
 	default:
-		r.setValue(int(s.Variable)-vars.NumIDs, text)
+		r.setValue(int(id)-vars.NumIDs, text)
 	}
-	return again, true
+	return true
 }
 
 // rewrite replaces the path, if it matches. over: no further rules.

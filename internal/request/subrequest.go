@@ -104,6 +104,9 @@ func (s *Request) endSubrequest() verdict {
 		}
 		s.partOrigin()
 	}
+	if s.errorStatus != 0 { // an origin has answered with the page of an error that is to be another one
+		s.status = s.errorStatus
+	}
 	if s.status == 0 { // a list of a folder, which would have come
 		s.status = 200
 	}
@@ -206,15 +209,15 @@ func (r *Request) onSubrequest(s *Request) {
 	for i := range r.loc.Access.Sets {
 		set := &r.loc.Access.Sets[i]
 		if text := r.arena.End(set.Value.Append(r.arena.Begin(errorBodyRoom), s)); text != nil {
-			r.setValue(set.Variable, text)
+			r.assign(set.Variable, text)
 		}
 	}
 	r.engine.Loop.Post(&r.task)
 }
 
-// SetVariable gives a variable of the config's own a value: auth_request_set.
+// SetVariable gives a variable a value: auth_request_set.
 type SetVariable struct {
-	Variable int // its number
+	Variable vars.ID
 	Value    *vars.Template
 }
 

@@ -40,9 +40,9 @@ func (r *Request) AppendTrailer(dst []byte) []byte {
 		}
 	}
 	if r.out.trailers {
-		r.madeFrom = start
+		r.engine.madeFrom = start
 		dst = r.appendAdded(dst, r.loc.AddTrailers)
-		r.madeFrom = 0
+		r.engine.madeFrom = 0
 	}
 	r.sentTrailer = r.arena.Copy(dst[start:])
 	return dst

@@ -37,8 +37,8 @@ func (t *variables) addResponse() {
 		return r.appendSentField(dst, arg)
 	}
 	t[vars.SentTrailerField] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
-		if r.headSent && r.made != nil {
-			return appendTrailerField(dst, r.made, arg)
+		if r.headSent && r.engine.made != nil {
+			return appendTrailerField(dst, r.engine.made, arg)
 		}
 		return appendTrailerField(dst, r.sentTrailer, arg)
 	}
@@ -71,7 +71,7 @@ func (r *Request) keepHead(head []byte) {
 func (r *Request) appendSentField(dst []byte, name string) ([]byte, bool) {
 	head := r.sentHead
 	if !r.headSent {
-		head = r.made
+		head = r.engine.made
 	}
 	_, fields, _ := bytes.Cut(head, []byte{'\n'}) // the first line is no field
 	return appendTrailerField(dst, fields, name)

@@ -22,7 +22,18 @@ func (g *Group) SetPeers(list []PeerOptions) {
 	g.peers, g.primary, g.backup = nil, nil, nil
 	byID := map[string]*Peer{}
 	g.byID = byID
+	g.tries = 0
+	most := map[string]int{} // one origin that is named twice has the places of both
 	for _, o := range list {
+		most[o.Name] += o.MaxConns
+	}
+	for _, o := range list {
+		if o.MaxConns > 0 {
+			o.MaxConns = most[o.Name]
+		}
+		if !o.Down {
+			g.tries++
+		}
 		p := takePeer(left, o.Name)
 		if p == nil {
 			p = &Peer{group: g, index: -1, placeKey: []byte(g.Name + "\x00" + o.Name)}

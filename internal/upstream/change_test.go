@@ -21,7 +21,7 @@ func TestSetPeers(t *testing.T) {
 	}
 	g.SetPeers([]PeerOptions{option("b", 1), option("c", 1)})
 	require.True(t, a.left)
-	require.Equal(t, 2, g.Len())
+	require.Equal(t, 2, len(g.peers))
 	require.NotContains(t, picks(g, 1000, 10), "a")
 	require.Equal(t, 1, a.Shared.Status().Work, "its attempt goes on")
 	tried.Leave()

@@ -60,6 +60,7 @@ type Group struct {
 	OnChange        func()
 	primary, backup []*Peer
 	peers           []*Peer
+	tries           int  // see Tries
 	counted         bool // Method looks at what peers have in work
 	idle            int
 	keptKey         []byte           // under which Places counts them: that of an origin of no group
@@ -86,8 +87,8 @@ func NewGroup(o Options) *Group {
 // Single says whether the group has only one peer. Such a peer is never taken for unavailable: there is nothing better to try.
 func (g *Group) Single() bool { return len(g.peers) == 1 }
 
-// Len is the number of peers.
-func (g *Group) Len() int { return len(g.peers) }
+// Tries is how many peers a request may be sent to: all but those that the config takes out.
+func (g *Group) Tries() int { return g.tries }
 
 // Pick chooses the peer for a request's next attempt, among those not tried, and adds it to tried; the attempt counts as the peer's
 // until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. nowMs is the time that all processes share. key is what a hash is made of: the

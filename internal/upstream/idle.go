@@ -4,6 +4,7 @@
 package upstream
 
 import (
+	"net/netip"
 	"syscall"
 
 	"weir/internal/conn"
@@ -18,10 +19,14 @@ const peekAfterMs = 1000
 // Group is the group that the peer belongs to.
 func (p *Peer) Group() *Group { return p.group }
 
-// TakeIdle gives a kept connection to the peer, the one used last, or nil. Its owner is whom the caller makes it. A request
+// TakeIdle gives a kept connection from an address to the peer, the one used last, or nil. Its owner is whom the caller makes it. A request
 // that is not repeatable is worth a look at the connection every time: if it is lost with it, nobody may send it again.
-func (p *Peer) TakeIdle(nowMs int64, repeatable bool) *conn.Conn {
-	for c := p.idle.Last(); c != nil; c = p.idle.Last() {
+func (p *Peer) TakeIdle(nowMs int64, from netip.AddrPort, repeatable bool) *conn.Conn {
+	for c, before := p.idle.Last(), (*conn.Conn)(nil); c != nil; c = before {
+		before = c.Prev()
+		if c.From != from {
+			continue
+		}
 		idleMs := nowMs - (c.DeadlineMs() - p.group.KeepaliveIdleMs)
 		fresh := !c.Readable() && !c.HungUp()
 		if fresh && (idleMs >= peekAfterMs || !repeatable) {

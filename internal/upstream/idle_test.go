@@ -88,17 +88,22 @@ func TestKeepAndTake(t *testing.T) {
 	g := keepGroup(Options{Keepalive: 4})
 	p := g.peers[0]
 	now := b.clock.Ms()
-	require.Nil(t, p.TakeIdle(now, true))
+	require.Nil(t, p.TakeIdle(now, netip.AddrPort{}, true))
 	c1, _ := b.connection()
 	c2, _ := b.connection()
 	p.KeepIdle(c1, now)
 	p.KeepIdle(c2, now)
 	require.Equal(t, 2, g.Idle())
-	require.Nil(t, g.peers[1].TakeIdle(now, true), "another peer's")
-	require.Same(t, c2, p.TakeIdle(now, true))
+	require.Nil(t, g.peers[1].TakeIdle(now, netip.AddrPort{}, true), "another peer's")
+	c1.From = netip.MustParseAddrPort("127.0.0.9:0")
+	require.Same(t, c1, p.TakeIdle(now, c1.From, true), "that with the address, though it is not the last one")
+	p.KeepIdle(c1, now)
+	require.Same(t, c2, p.TakeIdle(now, netip.AddrPort{}, true), "not one with an address")
+	require.Nil(t, p.TakeIdle(now, netip.AddrPort{}, true))
+	c1.From = netip.AddrPort{}
 	require.Equal(t, event.Never, c2.DeadlineMs())
-	require.Same(t, c1, p.TakeIdle(now, false))
-	require.Nil(t, p.TakeIdle(now, true))
+	require.Same(t, c1, p.TakeIdle(now, netip.AddrPort{}, false))
+	require.Nil(t, p.TakeIdle(now, netip.AddrPort{}, true))
 	require.Zero(t, g.Idle())
 	require.Equal(t, 2, b.table.Used())
 }
@@ -173,9 +178,9 @@ func TestIdleShowsSomething(t *testing.T) {
 			act(far)
 			// No turn: the event has not been fetched. A request that cannot be sent twice looks; so does any after a while.
 			if name == "gone" {
-				require.Nil(t, g.peers[0].TakeIdle(now+peekAfterMs, true))
+				require.Nil(t, g.peers[0].TakeIdle(now+peekAfterMs, netip.AddrPort{}, true))
 			} else {
-				require.Nil(t, g.peers[0].TakeIdle(now, false))
+				require.Nil(t, g.peers[0].TakeIdle(now, netip.AddrPort{}, false))
 			}
 			require.Zero(t, g.Idle())
 			require.Zero(t, b.table.Used())
@@ -188,7 +193,7 @@ func TestIdleShowsSomething(t *testing.T) {
 			g.peers[0].KeepIdle(c, now)
 			act(far)
 			c.Mark(sys.EpollIn | sys.EpollRdHup) // as the first pass of a turn does
-			require.Nil(t, g.peers[0].TakeIdle(now, true))
+			require.Nil(t, g.peers[0].TakeIdle(now, netip.AddrPort{}, true))
 			require.Zero(t, b.table.Used())
 		})
 	}
@@ -204,7 +209,7 @@ func TestTakeSkipsDeadOnes(t *testing.T) {
 	g.peers[0].KeepIdle(good, now)
 	g.peers[0].KeepIdle(bad, now)
 	sys.Close(far)
-	require.Same(t, good, g.peers[0].TakeIdle(now, false))
+	require.Same(t, good, g.peers[0].TakeIdle(now, netip.AddrPort{}, false))
 	require.Equal(t, 1, b.table.Used())
 }
 

@@ -35,6 +35,14 @@ func TestMaxConns(t *testing.T) {
 		}})
 	}
 	workers := []*Group{worker(0), worker(1)}
+	twice := NewGroup(Options{Name: "twice", Places: workers[0].Places, Peers: []PeerOptions{{Name: "a", Weight: 1, MaxConns: 1}, {Name: "a", Weight: 1, MaxConns: 1}, {Name: "b", Weight: 1, Down: true}}})
+	require.Equal(t, 2, twice.Tries())
+	var both [3]Tried
+	require.NotNil(t, twice.Pick(1000, &both[0], nil))
+	require.NotNil(t, twice.Pick(1000, &both[1], nil), "an origin that is named twice has the places of both")
+	require.Nil(t, twice.Pick(1000, &both[2], nil))
+	both[0].Leave()
+	both[1].Leave()
 	var tried [6]Tried
 	got := map[string]int{}
 	for i := range tried[:5] {

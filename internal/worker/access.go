@@ -36,11 +36,14 @@ func (b *builder) access(c *conf.AccessSettings) (*request.Access, error) {
 			if err != nil {
 				return nil, err
 			}
-			id, ok := b.config.Variables.ID(set.Name)
+			id, ok := vars.Assignable(set.Name)
+			if !ok {
+				id, ok = b.config.Variables.ID(set.Name)
+			}
 			if !ok {
 				return nil, fmt.Errorf("auth_request_set: no variable %s", set.Name)
 			}
-			a.Sets = append(a.Sets, request.SetVariable{Variable: int(id) - vars.NumIDs, Value: t})
+			a.Sets = append(a.Sets, request.SetVariable{Variable: id, Value: t})
 		}
 	}
 	if a.Rules == nil && a.Realm == nil && a.Request == nil {

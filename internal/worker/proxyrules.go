@@ -17,7 +17,7 @@ func (b *builder) proxySettings(p *request.Proxy, c *conf.Location) error {
 	p.Ranges = s.ProxyForceRanges
 	p.Trailers = s.ProxyPassTrailers
 	p.DropFields = !s.ProxyPassRequestHeaders
-	p.OwnConns = s.ProxyBind.On() || s.ProxyProtocol != conf.ProxyProtocolOff
+	p.OwnConns = s.ProxyProtocol != conf.ProxyProtocolOff
 	var err error
 	if s.ProxyMethod != "" {
 		if p.Method, err = b.compile(string(s.ProxyMethod)); err != nil {

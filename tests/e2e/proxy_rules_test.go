@@ -208,16 +208,13 @@ func TestAccelCharset(t *testing.T) {
 	}
 }
 
-// Connections to origins come from the address that proxy_bind gives, and are not kept then.
+// Connections to origins come from the address that proxy_bind gives, and are used again for requests with that address only.
 func TestProxyBind(t *testing.T) {
 	t.Parallel()
-	weirOnly(t) // nginx keeps them, and uses them for other addresses too
-	from := make(chan string, 10)
+	weirOnly(t) // nginx uses them for other addresses too
 	o := newOrigin(t, func(c *originConn) {
-		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-		from <- host
 		for c.request() != nil {
-			c.write(ok("ok"))
+			c.write(ok(c.RemoteAddr().String()))
 		}
 	})
 	p := start(t, site{origin: o.addr, location: `proxy_bind = "127.0.0.$arg_n"`,
@@ -225,10 +222,17 @@ func TestProxyBind(t *testing.T) {
 			location("/off", `proxy_pass = "http://app"`, `proxy_bind = "off"`) +
 			location("/foreign", `proxy_pass = "http://app"`, `proxy_bind = "192.0.2.1"`)})
 	c := p.dial()
-	for target, want := range map[string]string{"/?n=7": "127.0.0.7", "/?n=8": "127.0.0.8", "/fixed": "127.0.0.9", "/off": "127.0.0.1", "/?n=x": "127.0.0.1"} {
-		c.get(target, 200)
-		if got := next(t, from); got != want {
-			t.Errorf("%s: from %s, want %s", target, got, want)
+	seen := map[string]string{} // the connection of each address
+	for range 2 {
+		for target, want := range map[string]string{"/?n=7": "127.0.0.7", "/?n=8": "127.0.0.8", "/fixed": "127.0.0.9", "/off": "127.0.0.1", "/?n=x": "127.0.0.1"} {
+			from := string(c.get(target, 200).body)
+			if host, _, _ := net.SplitHostPort(from); host != want {
+				t.Errorf("%s: from %s, want %s", target, from, want)
+			}
+			if seen[want] != "" && seen[want] != from {
+				t.Errorf("%s: the connection %s is not used again, but %s", target, seen[want], from)
+			}
+			seen[want] = from
 		}
 	}
 	p.allow("(?i)connect failed|bind")
