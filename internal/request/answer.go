@@ -417,10 +417,11 @@ func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// clean takes out of a field's value what could end the line: a variable of the client's must not make a field of its own.
+// clean takes out of a field's value what none may have (RFC 9110 section 5.5): a variable of the client's must not make a field of its own, nor a message
+// that the next one refuses.
 func clean(value []byte) {
 	for i, c := range value {
-		if c == '\r' || c == '\n' || c == 0 {
+		if c < ' ' && c != '\t' || c == 0x7f {
 			value[i] = ' '
 		}
 	}
