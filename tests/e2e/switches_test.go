@@ -4,9 +4,16 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"weir/internal/dnstest"
 )
 
 // With mirror_request_body = false the copies of requests have no bodies, and what is done with the request does not wait for one.
@@ -56,6 +63,63 @@ func TestDisableSymlinksFrom(t *testing.T) {
 	for path, status := range map[string]int{"/a.txt": 200, "/inner/b.txt": 403, "/sub/b.txt": 403} {
 		if r := p.get(path); r.status != status {
 			t.Errorf("%s: status %d, want %d", path, r.status, status)
+		}
+	}
+}
+
+// Name servers are asked for addresses of the families that the resolver's ipv4 and ipv6 leave on only.
+func TestResolverFamilies(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	names := dnstest.New(t)
+	names.SetAddrs("four.example", 60, "127.0.0.1")
+	names.SetAddrs("six.example", 60, "::1")
+	dead := deadAddress(t)
+	port := dead[strings.LastIndexByte(dead, ':')+1:]
+	family := func(path, more string) string {
+		return location(path, `proxy_pass = "http://$arg_h:`+port+`/"`, fmt.Sprintf("resolver = { addresses = [%q]%s }", names.Addr, more),
+			`add_header = { X-Addr = { value = "$upstream_addr", always = true } }`)
+	}
+	p := start(t, site{proxyPass: "-", more: family("/both", "") + family("/without4", ", ipv4 = false") + family("/without6", ", ipv6 = false")})
+	for _, c := range []struct{ target, want string }{
+		{"/both?h=four.example", dead}, {"/both?h=six.example", "[::1]:" + port}, {"/without4?h=six.example", "[::1]:" + port}, {"/without6?h=four.example", dead},
+	} {
+		if r := p.get(c.target); r.status != 502 || r.fields.get("X-Addr") != c.want {
+			t.Errorf("%s: status %d from %q, want 502 from %s", c.target, r.status, r.fields.get("X-Addr"), c.want)
+		}
+	}
+	for _, target := range []string{"/without4?h=four.example", "/without6?h=six.example"} {
+		if r := p.get(target); r.status != 502 || strings.Contains(r.fields.get("X-Addr"), port) {
+			t.Errorf("%s: status %d from %q, want 502 from nobody", target, r.status, r.fields.get("X-Addr"))
+		}
+	}
+}
+
+// resolver_timeout ends the wait for a name server that is silent.
+func TestResolverTimeout(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	names := dnstest.New(t)
+	names.Behave(dnstest.Behaviour{Silent: true})
+	p := start(t, site{proxyPass: "-", http: fmt.Sprintf("resolver = { addresses = [%q] }\nresolver_timeout = \"300ms\"", names.Addr), more: location("/asked", `proxy_pass = "http://$arg_h"`)})
+	begun := time.Now()
+	r := p.get("/asked?h=a.example")
+	if took := time.Since(begun); r.status != 502 || took < 250*time.Millisecond || took > tooLate {
+		t.Errorf("status %d after %v, want 502 after 300ms", r.status, took)
+	}
+}
+
+// With reset_timedout_connection a connection that is closed with 444 is reset; without, it ends.
+func TestResetOf444(t *testing.T) {
+	t.Parallel()
+	p := start(t, site{proxyPass: "-", location: "return = { code = 444 }\nreset_timedout_connection = true", more: location("/ends", "return = { code = 444 }")})
+	for path, reset := range map[string]bool{"/": true, "/ends": false} {
+		c := p.dial()
+		c.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.within(ioDeadline)
+		text, err := io.ReadAll(c.br)
+		if len(text) > 0 || errors.Is(err, syscall.ECONNRESET) != reset || err != nil && !isHangUp(err) {
+			t.Errorf("%s: %q and %v, reset: %v wanted", path, text, err, reset)
 		}
 	}
 }
