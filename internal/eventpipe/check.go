@@ -23,6 +23,9 @@ func (p *Pipe) Check() []error {
 	}
 	c.blocks()
 	c.counts()
+	if p.announced.begun() && (!p.Empty() || p.readDone) {
+		c.fault("a chunk of %d bytes and %q have begun in peek mode, and something else waits", p.announced.payload, p.announced.text())
+	}
 	return c.faults
 }
 

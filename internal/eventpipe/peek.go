@@ -20,10 +20,7 @@ func (p *Pipe) peek() Outcome {
 	if !p.Sink.Writable() {
 		return Wait
 	}
-	if p.shared.scratch == nil {
-		p.shared.scratch = make([]byte, ScratchBytes)
-	}
-	b := p.shared.scratch
+	b := p.shared.scratchBytes()
 	if p.Framing == Length && p.left < int64(len(b)) {
 		b = b[:p.left]
 	}
@@ -49,6 +46,14 @@ func (p *Pipe) peek() Outcome {
 	p.passed(n)
 	p.shared.Stats.PeekedBytes += uint64(n)
 	return Yield
+}
+
+// scratchBytes is the worker's memory for peek mode.
+func (s *Shared) scratchBytes() []byte {
+	if s.scratch == nil {
+		s.scratch = make([]byte, ScratchBytes)
+	}
+	return s.scratch
 }
 
 // passed counts n bytes of the body that no filter has seen.

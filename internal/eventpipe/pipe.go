@@ -147,7 +147,8 @@ type Pipe struct {
 	splice                       spliceState
 	kernel                       *kernelPipe // with bytes between source and sink, all before those of the chains
 	stall                        stall
-	sinkResumeMs, sourceResumeMs int64 // see Pause; 0: none
+	announced                    announced // in peek mode
+	sinkResumeMs, sourceResumeMs int64     // see Pause; 0: none
 
 	sinkMeter, sourceMeter meter
 

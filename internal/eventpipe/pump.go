@@ -108,6 +108,9 @@ func (p *Pipe) read() Outcome {
 	if p.filling && p.Full() {
 		return p.makeRoom()
 	}
+	if p.announced.begun() {
+		return p.peekChunks()
+	}
 	if !p.Source.Readable() {
 		return Wait
 	}
@@ -128,6 +131,8 @@ func (p *Pipe) read() Outcome {
 		return p.makeRoom()
 	case p.blocks == 0 && p.shared.short() && p.mayPeek():
 		return p.peek()
+	case p.blocks == 0 && p.shared.short() && p.mayPeekChunks():
+		return p.peekChunks()
 	}
 	return p.readBlocks(most)
 }

@@ -161,7 +161,7 @@ func (r *Request) armRelay() {
 	r.pausing = [2]bool{}
 	if at := p.SinkResumeMs(); at != 0 {
 		r.armPause(r.client, clientSide, at)
-	} else if p.Empty() {
+	} else if p.Empty() && (r.client.Writable() || p.Reading()) { // what waits for the client may wait in the origin's socket: see peek mode
 		r.client.Disarm()
 	} else {
 		r.armIfMoved(r.client, clientSide, p.Wire, r.loc.SendTimeoutMs)

@@ -6,6 +6,8 @@ package request
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net/http/httputil"
 	"strings"
 	"testing"
 
@@ -109,23 +111,7 @@ func TestRescuedPipeDoesNotReadOn(t *testing.T) {
 func TestRestingBodiesLeaveBlocks(t *testing.T) {
 	const blocks = 16
 	h := newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 128})
-	response := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(stalledBody), stalledBody)
-	var fds []int
-	var unsent [][]byte
-	var origins []int
-	for range 2 * blocks {
-		fd := h.pairClient()
-		sys.Write(fd, []byte("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"))
-		origin := h.acceptSoon()
-		h.readSoon(origin)
-		fds, origins, unsent = append(fds, fd), append(origins, origin), append(unsent, response)
-		for range 8 {
-			for i := range origins {
-				unsent[i] = pour(origins[i], unsent[i])
-			}
-			h.poll()
-		}
-	}
+	fds, origins := h.restingBodies(2 * blocks)
 	require.GreaterOrEqual(t, h.pool.Used(), h.pool.AheadMax()-1, "too few of them hold a block: this shows nothing")
 	client := h.pairClient()
 	for range 3 {
@@ -138,6 +124,84 @@ func TestRestingBodiesLeaveBlocks(t *testing.T) {
 		got := string(h.readSoon(client))
 		require.True(t, strings.HasSuffix(got, "\r\n\r\nshort"), "%q", got)
 	}
+	for i := range fds {
+		sys.Close(fds[i])
+		sys.Close(origins[i])
+	}
+	h.pollUntil(func() bool { return h.engine.InFlight() == 0 })
+}
+
+// restingBodies has n clients ask for chunked bodies and read nothing of them. There is no file for them.
+func (h *harness) restingBodies(n int) (fds, origins []int) {
+	response := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(stalledBody), stalledBody)
+	var unsent [][]byte
+	for range n {
+		fd := h.pairClient()
+		sys.Write(fd, []byte("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"))
+		origin := h.acceptSoon()
+		h.readSoon(origin)
+		fds, origins, unsent = append(fds, fd), append(origins, origin), append(unsent, response)
+		for range 8 {
+			for i := range origins {
+				unsent[i] = pour(origins[i], unsent[i])
+			}
+			h.poll()
+		}
+	}
+	return fds, origins
+}
+
+// TestChunksBesideRestingBodies: while bodies that rest hold all blocks that they may, and there is no file, a chunked body whose client reads goes on without a block, in chunks or not, to its end;
+// and one whose client stops in the middle holds none.
+func TestChunksBesideRestingBodies(t *testing.T) {
+	const blocks = 16
+	h := newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 128})
+	fds, origins := h.restingBodies(2 * blocks)
+	require.GreaterOrEqual(t, h.pool.Used(), h.pool.AheadMax()-1, "too few of them hold a block: this shows nothing")
+	before := h.engine.Pipes.Stats.PeekedBytes
+	for _, version := range []string{"1.1", "1.0"} {
+		client := h.pairClient()
+		sys.Write(client, []byte("GET / HTTP/"+version+"\r\nHost: example.com\r\n\r\n"))
+		origin := h.acceptSoon()
+		h.readSoon(origin)
+		fds, origins = append(fds, client), append(origins, origin)
+		unsent := []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+		var want []byte
+		for i := 0; len(want) < 2*len(stalledBody); i++ {
+			piece := stalledBody[:1+i*7919%40_000]
+			want = append(want, piece...)
+			unsent = append(fmt.Appendf(unsent, "%x\r\n%s", len(piece), piece), "\r\n"...)
+		}
+		unsent = append(unsent, "0\r\n\r\n"...)
+		for range 50 { // it reads nothing at first
+			unsent = pour(origin, unsent)
+			h.poll()
+		}
+		require.LessOrEqual(t, h.pool.Used(), h.pool.AheadMax(), "HTTP/%s: clients that read nothing hold blocks that others need", version)
+		var head, body []byte
+		buf := make([]byte, 64<<10)
+		h.pollUntil(func() bool {
+			unsent = pour(origin, unsent)
+			for {
+				n, errno := sys.Read(client, buf[:1+len(body)%20_000])
+				if errno != 0 || n == 0 {
+					break
+				}
+				body = append(body, buf[:n]...)
+			}
+			_, plain, _ := bytes.Cut(body, []byte("\r\n\r\n"))
+			return bytes.HasSuffix(body, []byte("\r\n0\r\n\r\n")) || version == "1.0" && len(plain) >= len(want)
+		})
+		head, body, _ = bytes.Cut(body, []byte("\r\n\r\n"))
+		if version == "1.1" {
+			require.Contains(t, string(head), "chunked")
+			decoded, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(body)))
+			require.NoError(t, err)
+			body = decoded
+		}
+		require.True(t, bytes.Equal(want, body), "HTTP/%s: %d bytes of %d", version, len(body), len(want))
+	}
+	require.Greater(t, h.engine.Pipes.Stats.PeekedBytes, before, "nothing has gone without a block")
 	for i := range fds {
 		sys.Close(fds[i])
 		sys.Close(origins[i])

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http/httputil"
 	"os"
 	"regexp"
 	"slices"
@@ -24,8 +25,13 @@ const stalledSize = 100 << 20
 // Clients that read nothing, each asking for far more than there is room for:
 // few blocks, a small quota. No response fails once they read on, the worker
 // stays within the memory that `weir -t` prints, and others are served as if
-// there were nothing. WEIR_LONG=1: two thousand of them.
+// there were nothing, with whatever framing. WEIR_LONG=1: two thousand of them.
 func TestClientsThatReadNothing(t *testing.T) {
+	t.Run("length", func(t *testing.T) { testStalled(t, "length") })
+	t.Run("chunked", func(t *testing.T) { testStalled(t, "chunked") })
+}
+
+func testStalled(t *testing.T, framing string) {
 	weirOnly(t)
 	clients, readers := 200, 4
 	if longTests() {
@@ -40,7 +46,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 	})
 	most := p.memoryBound()
 	stalled := make([]*client, clients)
-	meanwhile := p.startProbe()
+	meanwhile := p.startProbe(framing)
 	for i := range stalled {
 		c, err := p.tryDial()
 		if err != nil {
@@ -49,7 +55,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		_ = c.SetReadBuffer(32 << 10) // until it reads: the kernel's memory for all of TCP is not what is tested
 		stalled[i] = c
-		if _, err := fmt.Fprintf(c.TCPConn, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", bulkTarget("/big", stalledSize, "length")); err != nil {
+		if _, err := fmt.Fprintf(c.TCPConn, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", bulkTarget("/big", stalledSize, framing)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +138,11 @@ func readOn(c *client, everything bool) error {
 		return c.tryTakeBulk(r, "GET", 0, stalledSize)
 	}
 	const some = 2 << 20
-	sum := newSumReader(io.LimitReader(c.br, some))
+	body := io.Reader(c.br)
+	if r.fields.get("Transfer-Encoding") == "chunked" {
+		body = httputil.NewChunkedReader(c.br)
+	}
+	sum := newSumReader(io.LimitReader(body, some))
 	if _, err := io.Copy(io.Discard, sum); err != nil {
 		return err
 	}
@@ -169,10 +179,14 @@ func (p *proxy) workerRSS() int64 {
 	return most
 }
 
+// smallSize is what it asks for.
+const smallSize = 28
+
 // probe asks for something small again and again, on a connection that stays,
 // and on new ones.
 type probe struct {
 	p       *proxy
+	framing string // of the answers that it asks for
 	stop    atomic.Bool
 	running sync.WaitGroup
 	mu      sync.Mutex
@@ -181,8 +195,8 @@ type probe struct {
 	faults  []error
 }
 
-func (p *proxy) startProbe() *probe {
-	q := &probe{p: p}
+func (p *proxy) startProbe(framing string) *probe {
+	q := &probe{p: p, framing: framing}
 	q.running.Go(func() { q.ask(false) })
 	q.running.Go(func() { q.ask(true) })
 	p.t.Cleanup(q.end)
@@ -200,8 +214,8 @@ func (q *probe) ask(anew bool) {
 		if err == nil {
 			c.within(ioDeadline)
 			var r *response
-			if r, err = c.tryAsk("GET", bulkTarget("/small", 28, "length")); err == nil {
-				err = c.tryTakeBulk(r, "GET", 0, 28)
+			if r, err = c.tryAsk("GET", bulkTarget("/small", smallSize, q.framing)); err == nil {
+				err = c.tryTakeBulk(r, "GET", 0, smallSize)
 				last = last || r.fields.get("Connection") == "close" // keepalive_requests
 			}
 		}
