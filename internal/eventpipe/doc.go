@@ -38,13 +38,13 @@
 //
 // A pipe that has nothing to write asks for a block with its class, any other with buffer.ClassAhead: reading ahead of a slow sink is the first
 // thing that stops when blocks are short. While buffer.Pool.Pressed, a pipe that rests gives its blocks up to the file (Relieve), and one that
-// holds nothing passes an identity body on in peek mode. Where the file is full too, pipes that rest hold no more blocks in all than reading
+// holds nothing passes a body on in peek mode. Where the file is full too, pipes that rest hold no more blocks in all than reading
 // ahead may use: any further one asks for its first block with ClassAhead (rest.go).
 //
 // # Files
 //
 // buf.go descriptors and chains; shared.go what the pipes of a worker share; pipe.go open, close, feed; input.go and output.go the filters; pump.go
-// the pump and reading; keep.go bodies that may be sent again; serve.go files as bodies; spill.go the temporary file; splice.go, splicer.go kernel pipes; peek.go; rate.go;
+// the pump and reading; keep.go bodies that may be sent again; serve.go files as bodies; spill.go the temporary file; splice.go, splicer.go kernel pipes; peek.go, peekchunks.go; rate.go;
 // stall.go; rest.go; check.go.
 //
 // # Ownership

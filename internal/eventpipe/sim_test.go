@@ -204,6 +204,7 @@ func (w *world) run(t *testing.T, seed uint64, verbose bool) Outcome {
 	s.waiter.Init(s)
 	s.source, s.sink = s.connect(), s.connect()
 	s.open()
+	s.tighten()
 	s.drive()
 	s.check()
 	s.close()

@@ -45,7 +45,9 @@ func (s *sim) act() {
 			s.hoard = append(s.hoard, b)
 		}
 	case 5:
-		s.giveBack(s.rng.IntN(1 + len(s.hoard)))
+		if !s.plan.tight {
+			s.giveBack(s.rng.IntN(1 + len(s.hoard)))
+		}
 		if s.odds(20) {
 			s.due = true // an event that has nothing to do with it
 		}
@@ -64,6 +66,13 @@ func (s *sim) act() {
 			s.note("relieved")
 			s.pipe.Relieve()
 		}
+	}
+}
+
+// tighten takes blocks until memory is short.
+func (s *sim) tighten() {
+	for s.plan.tight && !s.pool.Pressed() {
+		s.hoard = append(s.hoard, s.pool.Acquire(buffer.ClassResponse))
 	}
 }
 

@@ -34,6 +34,7 @@ type plan struct {
 	blocks    int
 	blockSize int
 	limit     int
+	tight     bool   // memory is short until the end is near
 	prefix    int    // bytes of the wire that come along with the head
 	pinned    bool   // and stay in the head's block
 	small     bool   // or are copied behind the head if they are all
@@ -130,6 +131,9 @@ func (s *sim) planBuffering() {
 		p.sourceRate = Rate{BytesPerSecond: int64(1000 + s.someSize(100_000))}
 	}
 	p.splice = s.odds(50)
+	if p.tight = s.odds(15); p.tight {
+		p.calm += 300
+	}
 }
 
 // makeWire makes what the source sends from the payload.
