@@ -403,7 +403,7 @@ func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 		return dst
 	}
 	from := len(dst)
-	if h.looksBack {
+	if h.unclean {
 		r.engine.made = dst[r.engine.madeFrom:start]
 	}
 	dst = h.Value.Append(dst, r)

@@ -313,17 +313,16 @@ type SetHeader struct {
 	Name  string
 	Value *Text
 
-	template  *vars.Template // what Value was made of
-	line      string         // the name, the colon and the space; with the value and the end of the line, where that is always the same
-	constant  bool           // it is
-	unclean   bool           // a variable in the value may hold bytes that a field cannot
-	looksBack bool           // it may ask for fields before it
+	template *vars.Template // what Value was made of
+	line     string         // the name, the colon and the space; with the value and the end of the line, where that is always the same
+	constant bool           // it is
+	unclean  bool           // a variable in the value may hold bytes that a field cannot, or ask for the fields before this one
 }
 
 // NewSetHeader makes a field of a name, which must be a token, and a value.
 func NewSetHeader(name string, value *vars.Template) SetHeader {
 	_, unclean := value.Beyond(cleanVariables...)
-	h := SetHeader{Name: name, template: value, unclean: unclean, looksBack: value.Uses(vars.SentHTTPField) || value.Uses(vars.SentTrailerField)}
+	h := SetHeader{Name: name, template: value, unclean: unclean}
 	h.prepare(getter)
 	return h
 }
