@@ -13,13 +13,12 @@ import (
 // differently has been refused, and is not passed on in the words of the client.
 func (r *Request) appendRequestHead(dst []byte) []byte {
 	p := r.loc.Proxy
-	if p.Method == nil {
-		dst = append(append(dst, r.methodText()...), ' ')
+	if r.passesLine() {
+		dst = append(dst, r.buf[r.base+int(r.head.Method.Off):r.base+r.head.Target.End()]...)
 		r.up.method = r.methodID
 	} else {
-		dst = r.appendMethod(dst)
+		dst = r.appendTarget(r.appendMethod(dst))
 	}
-	dst = r.appendTarget(dst)
 	if p.HTTP10 {
 		dst = append(dst, " HTTP/1.0\r\n"...)
 	} else {
@@ -41,8 +40,18 @@ func (r *Request) appendRequestHead(dst []byte) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// appendMethod appends the method that proxy_method gives, or the client's where that is not one.
+// passesLine says whether method and target are the client's. Then they stand in its head as they are written: one space apart.
+func (r *Request) passesLine() bool {
+	p := r.loc.Proxy
+	return !r.redirected && !p.HasURI && p.Target == nil && p.Method == nil && r.method == nil && r.head.Form == http1.OriginForm
+}
+
+// appendMethod appends the request's method, or what proxy_method gives where that is one, and a space.
 func (r *Request) appendMethod(dst []byte) []byte {
+	if r.loc.Proxy.Method == nil {
+		r.up.method = r.methodID
+		return append(append(dst, r.methodText()...), ' ')
+	}
 	start := len(dst)
 	dst = r.loc.Proxy.Method.Append(dst, r)
 	method := dst[start:]
