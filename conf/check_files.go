@@ -71,8 +71,8 @@ func (k *checker) checkFiles(p *path, s *FileSettings) {
 	}
 }
 
-// checkTryFiles checks the files of a server, or of its location l.
-func (k *checker) checkTryFiles(p *path, list []Template, l *Location, server *Server) {
+// checkTryFiles checks the files of a server, or of one of its locations.
+func (k *checker) checkTryFiles(p *path, list []Template, server *Server) {
 	at := p.key("try_files")
 	if !k.written(at) {
 		return
@@ -86,9 +86,6 @@ func (k *checker) checkTryFiles(p *path, list []Template, l *Location, server *S
 			k.faultAt(at.at(i), "must not be empty")
 			return
 		}
-	}
-	if l != nil && l.Alias != "" && (l.Path.Modifier == Regex || l.Path.Modifier == RegexFold) {
-		k.faultAt(at, "does not go together with alias in a location given by a regular expression")
 	}
 	switch last := string(list[len(list)-1]); last[0] {
 	case '=':

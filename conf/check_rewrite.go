@@ -22,6 +22,13 @@ func (k *checker) checkLocations(p *path, list []Location, around *Location, ser
 		seen[where] = true
 		if around != nil {
 			k.checkNested(at.key("path"), l.Path, around.Path)
+			switch {
+			case l.Alias != "" || k.written(at.key("root")):
+			case around.Alias != "":
+				l.AliasOf = around
+			default:
+				l.AliasOf = around.AliasOf
+			}
 		}
 		k.checkLocation(at, l, server)
 	}

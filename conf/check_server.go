@@ -73,7 +73,7 @@ func (k *checker) checkServer(p *path, s *Server) {
 	if len(s.Listen) == 0 && k.written(p.key("listen")) {
 		k.faultAt(p.key("listen"), "must not be empty")
 	}
-	k.checkTryFiles(p, s.TryFiles, nil, s)
+	k.checkTryFiles(p, s.TryFiles, s)
 	k.checkRules(p.key("rewrite"), s.Rules, s, nil)
 	k.checkLocations(p.key("location"), s.Locations, nil, s)
 }
@@ -85,7 +85,7 @@ func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 	k.checkLimitExcept(p.key("limit_except"), l.LimitExcept, server)
 	k.checkLocations(p.key("location"), l.Locations, l, server)
 	k.checkPages(p, l, server)
-	k.checkTryFiles(p, l.TryFiles, l, server)
+	k.checkTryFiles(p, l.TryFiles, server)
 	k.checkAlias(p, l)
 	if l.ProxyPass == nil {
 		return

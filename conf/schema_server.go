@@ -274,6 +274,9 @@ type Location struct {
 	// Derived says that it was made for an if or a limit_except of a location.
 	Derived bool `toml:"-"`
 
+	// AliasOf is the location around this one whose alias holds here, as with nginx, because nothing in between has an alias or root of its own; nil: none does.
+	AliasOf *Location `toml:"-"`
+
 	// Redirects are ProxyRedirect with "default" worked out for this location, in order; the first that fits is used.
 	Redirects []Redirect `toml:"-"`
 }

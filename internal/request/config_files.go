@@ -14,6 +14,8 @@ type Files struct {
 	Root Folder
 	// Skip is the length of the part of the path that Root takes the place of (alias); 0 with root; negative: Root is the whole name.
 	Skip int
+	// Replaced is that part of the path, where Skip is more than 0: the path of the location, or of one around it, with the alias.
+	Replaced string
 
 	Index     []Candidate  // index
 	Etag      bool         // etag

@@ -31,14 +31,14 @@ func (r *Request) appendFolder(dst []byte, f *Folder) ([]byte, bool) {
 func (r *Request) appendFileName(dst, path []byte) ([]byte, bool) {
 	f := r.loc.Files
 	dst, ok := r.appendFolder(dst, &f.Root)
-	if !ok || f.Skip < 0 {
+	if !ok || f.Skip < 0 && !r.belowAlias {
 		return dst, ok
 	}
-	if f.Skip > 0 && !bytes.HasPrefix(path, []byte(r.loc.Path)) {
+	if f.Skip > 0 && !bytes.HasPrefix(path, []byte(f.Replaced)) {
 		r.logError("alias cannot be used in a location whose path was rewritten")
 		return dst, false
 	}
-	path = path[f.Skip:]
+	path = path[max(f.Skip, 0):]
 	return append(dst, path...), static.Inside(path)
 }
 

@@ -243,6 +243,10 @@ func (r *Request) list(look static.Listing) verdict {
 	}
 	r.answerPage.reset()
 	r.answerPage.contentType = look.ContentType()
+	if f := r.loc.Filters; f != nil && look.Format == static.FormatHTML {
+		charset, _ := r.targetCharset(f.Charset, []byte(r.answerPage.contentType), nil)
+		look.UTF8 = equalFold(charset, "utf-8")
+	}
 	r.file.listing = r.engine.Lister.List(string(name[:len(name)-1]), look, r)
 	return r.become(StateList)
 }
@@ -279,6 +283,7 @@ func (r *Request) answerOne(file []byte) verdict {
 // tryFiles looks for files, and has the path be that of the first that is there. It is the phase precontent.
 func (r *Request) tryFiles() (v verdict, pass bool) {
 	t := r.loc.TryFiles
+	r.belowAlias = r.loc.Files.Skip < 0
 	for i := range t.List {
 		c := &t.List[i]
 		path := r.endScratch(r.appendCandidate(r.engine.takeScratch(), c))
@@ -297,9 +302,12 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 		if errno := files.Stat(name, f.Links, r.trusted(name), &info); errno != 0 || info.IsDir() != c.Dir {
 			continue
 		}
-		r.path = path
+		if r.belowAlias = r.belowAlias && !c.Dir; r.belowAlias || r.loc.Files.Skip >= 0 {
+			r.path = path
+		}
 		return again, true
 	}
+	r.belowAlias = false
 	switch {
 	case t.Code != 0:
 		return r.answer(t.Code), false
@@ -313,7 +321,7 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 func (r *Request) candidateName(path []byte) (name, after []byte) {
 	skip := r.loc.Files.Skip
 	if skip > 0 && !(len(r.path) >= skip && bytes.HasPrefix(path, r.path[:skip])) {
-		path = r.arena.End(append(append(r.arena.Begin(skip+len(path)), r.loc.Path...), path...)) // it is below the alias
+		path = r.arena.End(append(append(r.arena.Begin(skip+len(path)), r.loc.Files.Replaced...), path...)) // it is below the alias
 		if path == nil {
 			return nil, nil
 		}

@@ -150,7 +150,7 @@ func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 	if loc.Except != nil && !slices.Contains(loc.Except.Methods, string(r.methodText())) {
 		loc = loc.Except.Location
 	}
-	r.loc = loc
+	r.loc, r.belowAlias = loc, false
 	if loc.MaxBody > 0 && !r.internal && r.head.ContentLength > loc.MaxBody {
 		r.logError("client intended to send too large a body", zap.Int64("bytes", r.head.ContentLength))
 		return r.answer(413), false

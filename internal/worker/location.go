@@ -135,14 +135,19 @@ func (b *builder) fullLocation(c *conf.Location, server *conf.Server) (*request.
 		return nil, err
 	}
 	l.StubStatus, l.EmptyGIF = c.StubStatus, c.EmptyGIF
-	if c.Alias != "" {
-		skip := len(l.Path)
-		if !l.Prefix {
-			skip = -1
+	of := c
+	if c.Alias == "" {
+		of = c.AliasOf
+	}
+	if of != nil && of.Alias != "" {
+		skip := -1
+		if m := of.Path.Modifier; m == conf.Prefix || m == conf.PrefixFinal || m == conf.Exact {
+			skip = len(of.Path.Text)
 		}
-		if l.Files, err = b.files(&c.Settings, c.Alias, skip); err != nil {
+		if l.Files, err = b.files(&c.Settings, of.Alias, skip); err != nil {
 			return nil, err
 		}
+		l.Files.Replaced = of.Path.Text
 	}
 	l.Page = b.page(c, server)
 	if c.ProxyPass != nil {
