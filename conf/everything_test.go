@@ -119,6 +119,9 @@ sub_filter_once = false
 sub_filter_types = ["text/css", "*"]
 sub_filter_last_modified = true
 gunzip = true
+add_before_body = "/a"
+add_after_body = "/c"
+addition_types = "*"
 source_charset = "koi8-r"
 override_charset = true
 charset_map = [{ from = "koi8-r", to = "utf-8", value = { "80" = "E282AC", "C1" = "D0B0" } }]

@@ -72,7 +72,7 @@ func TestDefaults(t *testing.T) {
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		RewriteSettings:  RewriteSettings{UninitializedVariableWarn: true, AbsoluteRedirect: true, PortInRedirect: true},
 		JudgeSettings:    JudgeSettings{ModernBrowserValue: "1", AncientBrowserValue: "1"}, EncodingSettings: defaultEncoding,
-		FileSettings: defaultFiles, FilterSettings: FilterSettings{SubFilterOnce: true, SubFilterTypes: []string{"text/html"}},
+		FileSettings: defaultFiles, FilterSettings: FilterSettings{SubFilterOnce: true, SubFilterTypes: []string{"text/html"}, AdditionTypes: []string{"text/html"}},
 	}
 	types := c.HTTP.Servers[0].Types
 	c.HTTP.Servers[0].Types = nil
@@ -121,7 +121,7 @@ func TestDefaultConfig(t *testing.T) {
 // TestDefaultsInDefaultConfig checks that what is commented out in weir.toml at the top level, in [buffers] and in [http] is at its default,
 // except for examples, which are named here.
 func TestDefaultsInDefaultConfig(t *testing.T) {
-	examples := map[string]bool{"add_trailer": true, "early_hints": true, "sub_filter": true, "charset_map": true,
+	examples := map[string]bool{"add_trailer": true, "early_hints": true, "sub_filter": true, "charset_map": true, "add_before_body": true, "add_after_body": true,
 		"proxy_hide_header": true, "proxy_pass_header": true, "add_header": true, "error_page": true, "main": true, "lines": true, "hash": true, "access": true, "auth_basic_user_file": true, "auth_request_set": true,
 		"valid_referers": true, "secure_link": true, "secure_link_md5": true, "modern_browser": true, "ancient_browser": true, "proxy_method": true, "proxy_set_body": true, "proxy_cookie_flags": true}
 	lines := regexp.MustCompile(`(?m)^#([a-z_]+) = (.*)$`).FindAllStringSubmatch(string(Default()), -1)

@@ -30,6 +30,15 @@ type FilterSettings struct {
 	// Whether answers that are gzip are unpacked for clients that do not take gzip: those for which gzip_http_version, gzip_proxied and gzip_disable say so.
 	Gunzip bool `toml:"gunzip" default:"false"`
 
+	// Path whose answer stands before the body of answers with the code 200. It is asked for as with auth_request, and has at most 64k.
+	AddBeforeBody string `toml:"add_before_body" example:"/header.html"`
+
+	// The same behind the body.
+	AddAfterBody string `toml:"add_after_body" example:"/footer.html"`
+
+	// Content types of answers that something is added to, besides text/html; "*": all.
+	AdditionTypes []string `toml:"addition_types" default:"['text/html']"`
+
 	// AllTrailers and OwnTrailers are to AddTrailer what AllHeaders and OwnHeaders are to AddHeader.
 	AllTrailers, OwnTrailers []AddHeader `toml:"-"`
 }

@@ -67,10 +67,12 @@ func rules() map[string]rule {
 		"expires":               {(*converter).expires, ""},
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
 
-		"add_trailer": {(*converter).addHeader, ""},
-		"sub_filter":  {(*converter).subFilter, ""},
-		"charset_map": {(*converter).charsetMap, ""},
-		"early_hints": {(*converter).earlyHints, "without it, early hints are passed on"},
+		"add_trailer":     {(*converter).addHeader, ""},
+		"sub_filter":      {(*converter).subFilter, ""},
+		"charset_map":     {(*converter).charsetMap, ""},
+		"add_before_body": {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
+		"add_after_body":  {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
+		"early_hints":     {(*converter).earlyHints, "without it, early hints are passed on"},
 
 		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
 		"match":                   {(*converter).match, "without `require`"},

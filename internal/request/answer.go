@@ -253,19 +253,23 @@ func (r *Request) writeAnswer() verdict {
 		r.filter(content{contentType: []byte(a.contentType), length: int64(len(a.body))})
 	}
 	sends := r.hasAnswerBody()
+	if sends && r.out.added && !r.fetchAdded() {
+		r.engine.Pool.Release(b)
+		return wait
+	}
 	r.frame(sends)
 	r.shape(&o)
 	head := r.appendAnswerHead(headSpace(b))
 	r.headBytes = int64(len(head))
 	r.keepHead(head)
-	pushes := o.Encoder != nil || o.Chunk
+	pushes := o.Encoder != nil || o.Chunk || r.out.added
 	if sends && !pushes {
 		head = append(head, a.body...)
 	}
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
 	}
-	if sends && pushes && !r.pushBody(a.body) {
+	if sends && pushes && !r.pushWith(a.body) {
 		return r.abortResponse()
 	}
 	return r.become(StateRelay)

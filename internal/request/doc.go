@@ -27,7 +27,7 @@
 //	respond.go    the head that the client gets; relaying the body
 //	proxyrules.go proxy_redirect, proxy_cookie_*   accel.go     X-Accel-Redirect, X-Accel-Charset
 //	dial.go       proxy_bind, proxy_protocol       trailer.go   trailer fields
-//	outgoing.go   what goes to the client           filters.go gzip.go charset.go   what is changed in it
+//	outgoing.go   what goes to the client           filters.go gzip.go charset.go addition.go   what is changed in it
 //	flow.go       buffered or not, how fast; deadlines and pauses of a relay
 //	tunnel.go     101 and after       limit.go     limit_conn, of requests and connections
 //	line.go       waiting in line for a place, under a limit or with an origin

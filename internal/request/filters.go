@@ -15,10 +15,11 @@ import (
 
 // Filters say what is changed in the bodies of answers: nginx's body filters, in its order.
 type Filters struct {
-	Gunzip  *Gzip    // gunzip: who takes no gzip; nil: nothing is unpacked
-	Sub     *Sub     // sub_filter; nil: nothing is replaced
-	Charset *Charset // charset and source_charset; nil: neither
-	Gzip    *Gzip    // which answers are compressed; nil: none
+	Gunzip   *Gzip     // gunzip: who takes no gzip; nil: nothing is unpacked
+	Addition *Addition // nil: nothing is added
+	Sub      *Sub      // sub_filter; nil: nothing is replaced
+	Charset  *Charset  // charset and source_charset; nil: neither
+	Gzip     *Gzip     // which answers are compressed; nil: none
 }
 
 // content is what filters go by, besides the status.
@@ -32,12 +33,20 @@ type content struct {
 // filter decides what becomes of an answer with r.status and a body, also where the client gets only its head.
 func (r *Request) filter(c content) {
 	f := r.loc.Filters
+	if r.sub != nil {
+		return
+	}
 	if f == nil {
 		r.recode(nil, &c)
 		return
 	}
 	if f.Gunzip != nil && equalLower(c.encoding, "gzip") {
 		r.gunzip(f.Gunzip, &c)
+	}
+	if f.Addition != nil && r.status == 200 && f.Addition.Types.Has(c.contentType) {
+		o := &r.out
+		o.added, o.unsized, o.weak = true, true, true
+		o.dropped.Add(http1.FieldAcceptRanges)
 	}
 	if f.Sub != nil && c.length != 0 && f.Sub.Types.Has(c.contentType) {
 		r.substitute(f.Sub)

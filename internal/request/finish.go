@@ -20,6 +20,7 @@ func (r *Request) finish() verdict {
 	r.log()
 	r.returnPeer()
 	r.gate.reset()
+	r.added.reset()
 	r.program.reset()
 	if len(r.holds) > 0 {
 		r.unlimit()

@@ -14,6 +14,7 @@ type outgoing struct {
 	gzip     bool     // it goes out as gzip
 	vary     bool     // it could have, for another client, and says so
 	weak     bool     // its ETag stands for what is no longer the same byte for byte
+	added    bool     // something is added to it
 	unsized  bool     // the length of what the client gets is not known
 	chunked  bool     // it gets it in chunks
 	trailers bool     // and add_trailer's fields behind them
@@ -24,6 +25,9 @@ type outgoing struct {
 
 // sized says whether an answer has the field Content-Length.
 func (o *outgoing) sized() bool { return !o.unsized && !o.chunked }
+
+// plain says whether the body goes out as it is.
+func (o *outgoing) plain() bool { return o.encoder == nil && !o.chunked && !o.added }
 
 // newOut begins the decisions about an answer.
 func (r *Request) newOut() {

@@ -123,6 +123,7 @@ type fresh struct {
 	rateStatus    string      // $limit_req_status; empty: no rate was asked
 	retryAfterSec int         // what a client over a limit is told; 0: it is not over one
 	sub           *subrequest // nil: the request is a client's
+	added         added       // what is added to its answer
 	authenticate  []byte      // the lines WWW-Authenticate, in arena
 
 	hasBody     bool

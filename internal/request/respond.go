@@ -90,9 +90,14 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	}
 	r.status = u.head.Status
 	if r.errorStatus != 0 { // this is an error page, shown with the code of the error
-		r.status, r.errorStatus = r.errorStatus, 0
+		r.status = r.errorStatus
 	}
 	r.filterResponse(kind)
+	if r.out.added && kind != http1.BodyNone && !r.fetchAdded() {
+		r.engine.Pool.Release(b)
+		return wait
+	}
+	r.errorStatus = 0
 	if u.part = (part{}); r.loc.Proxy.Ranges && !r.out.unsized && !r.takePart() {
 		r.engine.Pool.Release(b)
 		r.file.outside = u.head.ContentLength + 1
@@ -104,29 +109,23 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 	r.headBytes = int64(len(head))
 	r.keepHead(head)
 	r.trial().BytesReceived -= int64(len(first)) // the pipe counts them again
-	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.out.encoder == nil && !r.out.chunked {
+	if n := r.wholeBody(kind, first, len(b.Data)-len(head)); n >= 0 && cap(head) == len(b.Data) && r.out.plain() {
 		return r.relayWhole(b, append(head, first[:n]...), int64(n), int64(len(first)))
 	}
 	o := eventpipe.Options{Source: u.conn, Length: u.head.ContentLength, SinkRate: r.clientRate(true)}
 	r.setFlow(&o)
 	r.shape(&o)
-	switch kind {
-	case http1.BodyLength:
-		o.Framing = eventpipe.Length
-		if u.part.taken {
-			o.Length, o.Skip = u.part.End, u.part.Start
-		}
-	case http1.BodyChunked:
-		o.Framing = eventpipe.Chunked
-		if r.loc.Proxy.Trailers && o.Chunk {
-			o.Tail = r
-		}
-	case http1.BodyUntilClose:
-		o.Framing = eventpipe.UntilClose
+	o.Framing = framings[kind]
+	switch {
+	case u.part.taken:
+		o.Length, o.Skip = u.part.End, u.part.Start
+	case kind == http1.BodyChunked && r.loc.Proxy.Trailers && o.Chunk:
+		o.Tail = r
 	}
-	if !r.openRelay(&o, b, head) {
+	if !r.openRelay(&o, b, head) || r.out.added && !r.pushAdded(addedBefore) {
 		return r.abortResponse()
 	}
+	r.relayPipe.More = len(r.added.texts[addedAfter]) > 0
 	if len(first) > 0 && !r.relayPipe.FeedPinned(u.block, u.block.R+u.head.Len) {
 		r.logOrigin("origin sent a malformed chunked body")
 		if r.earlyCut {
@@ -138,6 +137,11 @@ func (r *Request) startRelay(b *buffer.Block) verdict {
 		return r.answer(502)
 	}
 	return r.become(StateRelay)
+}
+
+// framings are those of kinds of bodies. Read-only.
+var framings = [...]eventpipe.Framing{
+	http1.BodyNone: eventpipe.NoBody, http1.BodyLength: eventpipe.Length, http1.BodyChunked: eventpipe.Chunked, http1.BodyUntilClose: eventpipe.UntilClose,
 }
 
 // wholeBody is the size of a body that has arrived completely in first, along with the head, if it is small and there is room for it
@@ -192,6 +196,13 @@ func (r *Request) relay() verdict {
 		if r.file.left {
 			if !r.moreParts() {
 				return wait
+			}
+			return again
+		}
+		if p.More {
+			p.More = false
+			if !r.pushAdded(addedAfter) {
+				return r.abortResponse()
 			}
 			return again
 		}

@@ -137,7 +137,12 @@ func (r *Request) conditions() static.Conditions {
 func (r *Request) writeFile(b *buffer.Block) verdict {
 	s := &r.file
 	o := eventpipe.Options{Framing: eventpipe.NoBody, SinkRate: r.clientRate(false)}
-	r.frame(r.hasAnswerBody())
+	sends := r.hasAnswerBody()
+	if sends && r.out.added && !r.fetchAdded() {
+		r.engine.Pool.Release(b)
+		return wait
+	}
+	r.frame(sends)
 	r.shape(&o)
 	head := r.appendFileHead(headSpace(b))
 	r.headBytes = int64(len(head))
@@ -145,12 +150,15 @@ func (r *Request) writeFile(b *buffer.Block) verdict {
 	if !r.openRelay(&o, b, head) {
 		return r.answerShort()
 	}
+	if r.out.added && !r.pushAdded(addedBefore) {
+		return r.abortResponse()
+	}
 	if r.methodID == http1.MethodHead || s.length == 0 {
 		s.left = false
 	} else if !s.left {
 		r.relayPipe.PushFile(s.FD, s.from, s.length)
 	}
-	r.relayPipe.More = s.left
+	r.relayPipe.More = s.left || len(r.added.texts[addedAfter]) > 0
 	return r.become(StateRelay)
 }
 

@@ -18,6 +18,11 @@ import (
 //	parent: access or precontent --startSubrequest--> child: phases, origin, head of the response --endSubrequest--> onSubrequest, released
 type subrequest struct {
 	parent *Request // who waits for the outcome; nil: nobody
+
+	collects bool   // its body is wanted: see addition.go
+	opened   bool   // the pipe that collects it is
+	whole    bool   // the origin's response has been read to its end
+	text     []byte // the body
 }
 
 // startSubrequest asks for uri ("/x?args") in the place of the client. False: there is no memory for it. The child may have ended when this returns.
@@ -98,6 +103,9 @@ func (s State) ofClient() bool { return s >= StateRespond && s <= StateLinger }
 
 // endSubrequest ends a child whose outcome is known.
 func (s *Request) endSubrequest() verdict {
+	if s.sub.collects && !s.collect() {
+		return wait
+	}
 	if s.up.text != nil && s.up.conn != nil {
 		if s.status == 0 {
 			s.status = s.up.head.Status
@@ -115,7 +123,11 @@ func (s *Request) endSubrequest() verdict {
 		s.log()
 	}
 	if parent := s.sub.parent; parent != nil {
-		parent.onSubrequest(s)
+		if s.sub.collects {
+			parent.onAdded(s)
+		} else {
+			parent.onSubrequest(s)
+		}
 	}
 	s.closeSubrequest()
 	return done
@@ -125,12 +137,12 @@ func (s *Request) endSubrequest() verdict {
 func (s *Request) partOrigin() {
 	u := &s.up
 	body := int64(u.block.Len() - u.head.Len)
-	whole := false
+	whole := s.sub.whole
 	switch u.head.Body(s.methodID) {
 	case http1.BodyNone:
 		whole = body == 0
 	case http1.BodyLength:
-		whole = body == u.head.ContentLength
+		whole = whole || body == u.head.ContentLength
 	}
 	s.endAttempt()
 	if u.keep && whole {
@@ -145,9 +157,9 @@ func (s *Request) partOrigin() {
 // closeSubrequest gives back what a child has.
 func (s *Request) closeSubrequest() {
 	s.stopWaiting()
+	s.relayPipe.Close()
 	s.abandonOrigin()
 	s.body.Close()
-	s.relayPipe.Close()
 	for s.early != nil {
 		b := s.early
 		s.early = b.Next

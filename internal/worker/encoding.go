@@ -44,6 +44,9 @@ func (b *builder) filtering(l *request.Location, c *conf.Settings) error {
 	if c.Gunzip {
 		f.Gunzip = g
 	}
+	if c.AddBeforeBody != "" || c.AddAfterBody != "" {
+		f.Addition = &request.Addition{URIs: [2][]byte{[]byte(c.AddBeforeBody), []byte(c.AddAfterBody)}, Types: static.NewTypeSet(lower(c.AdditionTypes))}
+	}
 	if f.Sub, err = b.sub(&c.FilterSettings); err != nil {
 		return err
 	}
