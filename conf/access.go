@@ -84,20 +84,20 @@ func formatPeer(n access.Net) string {
 
 // checkAccess checks the settings of who may come in that are written at one level.
 func (k *checker) checkAccess(p *path, s *AccessSettings) {
-	if at := p.key("real_ip_header"); k.written(at) && !isToken(s.RealIPHeader) {
+	if at := k.writtenKey(p, "real_ip_header"); at != nil && !isToken(s.RealIPHeader) {
 		k.faultAt(at, "must be \"proxy_protocol\" or the name of a header field, not %s", quote(s.RealIPHeader))
 	}
-	if at := p.key("auth_request"); k.written(at) && s.AuthRequest != "off" && !strings.HasPrefix(s.AuthRequest, "/") {
+	if at := k.writtenKey(p, "auth_request"); at != nil && s.AuthRequest != "off" && !strings.HasPrefix(s.AuthRequest, "/") {
 		k.faultAt(at, "must be \"off\" or a path that begins with \"/\", not %s", quote(s.AuthRequest))
 	}
-	if at := p.key("mirror"); k.written(at) {
+	if at := k.writtenKey(p, "mirror"); at != nil {
 		for i, uri := range s.Mirror {
 			if !strings.HasPrefix(uri, "/") {
 				k.faultAt(at.at(i), "must be a path that begins with \"/\", not %s", quote(uri))
 			}
 		}
 	}
-	if at := p.key("auth_request_set"); k.written(at) {
+	if at := k.writtenKey(p, "auth_request_set"); at != nil {
 		for i, set := range s.AuthRequestSet {
 			if _, ok := vars.Assignable(set.Name); ok {
 				continue
@@ -107,7 +107,7 @@ func (k *checker) checkAccess(p *path, s *AccessSettings) {
 			}
 		}
 	}
-	if at := p.key("auth_basic"); k.written(at) {
+	if at := k.writtenKey(p, "auth_basic"); at != nil {
 		if s.AuthBasic == "" {
 			k.faultAt(at, "must be a text, or \"off\"")
 		}

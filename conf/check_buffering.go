@@ -47,7 +47,7 @@ func (k *checker) settleBuffering(p *path, s *Settings) {
 	k.settleFirstPart(p, s)
 	b := s.Buffering()
 	if s.ProxyBuffers.Number != b.Number {
-		if at := p.key("proxy_buffers"); k.written(at) {
+		if at := k.writtenKey(p, "proxy_buffers"); at != nil {
 			k.warnAt(at.key("number"), "%d is too few, one is read into while another is sent: %d are used", s.ProxyBuffers.Number, b.Number)
 		}
 		s.ProxyBuffers.Number = b.Number
@@ -65,7 +65,7 @@ func (k *checker) settleBuffering(p *path, s *Settings) {
 		if *size.written == 0 || *size.written == size.used {
 			continue
 		}
-		if at := p.key(size.key); k.written(at) || k.writtenBuffers(p) {
+		if at := p.key(size.key); k.writtenKey(p, size.key) != nil || k.writtenBuffers(p) {
 			why := "less than the larger of proxy_buffer_size and one of proxy_buffers, which is " + largest.String()
 			if *size.written > size.used {
 				why = "more than all proxy_buffers but one, which are " + (b.BytesInMemory - b.Size).String()
@@ -78,7 +78,7 @@ func (k *checker) settleBuffering(p *path, s *Settings) {
 
 // writtenBuffers says whether a level names one of the sizes that the others have to fit.
 func (k *checker) writtenBuffers(p *path) bool {
-	return k.written(p.key("proxy_buffers")) || k.written(p.key("proxy_buffer_size"))
+	return k.writtenKey(p, "proxy_buffers") != nil || k.writtenKey(p, "proxy_buffer_size") != nil
 }
 
 // settleFirstPart makes the head of a response fit into a block: the blocks grow if nobody has said how large they are; if somebody has,

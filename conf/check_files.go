@@ -33,14 +33,14 @@ func (c *Config) HasSettings(f func(*Settings) bool) bool {
 
 // checkFiles checks the settings of files that are written at one level.
 func (k *checker) checkFiles(p *path, s *FileSettings) {
-	if at := p.key("root"); k.written(at) {
+	if at := k.writtenKey(p, "root"); at != nil {
 		for _, name := range []string{"$document_root", "${document_root}", "$realpath_root", "${realpath_root}"} {
 			if strings.Contains(string(s.Root), name) {
 				k.faultAt(at, "cannot have %s in it", name)
 			}
 		}
 	}
-	if at := p.key("index"); k.written(at) {
+	if at := k.writtenKey(p, "index"); at != nil {
 		for i, name := range s.Index {
 			switch {
 			case name == "":
@@ -50,7 +50,7 @@ func (k *checker) checkFiles(p *path, s *FileSettings) {
 			}
 		}
 	}
-	if at := p.key("types"); k.written(at) {
+	if at := k.writtenKey(p, "types"); at != nil {
 		for i, t := range s.Types {
 			k.checkLine(k.entry(at, t.Type, i), Template(t.Type))
 			if t.Type == "" {
@@ -58,15 +58,15 @@ func (k *checker) checkFiles(p *path, s *FileSettings) {
 			}
 		}
 	}
-	if at := p.key("default_type"); k.written(at) {
+	if at := k.writtenKey(p, "default_type"); at != nil {
 		k.checkLine(at, Template(s.DefaultType))
 	}
-	if at := p.key("expires"); k.written(at) && !strings.Contains(string(s.Expires), "$") {
+	if at := k.writtenKey(p, "expires"); at != nil && !strings.Contains(string(s.Expires), "$") {
 		if _, err := static.ParseExpires(string(s.Expires)); err != nil {
 			k.faultAt(at, "%v, not %s", err, quote(string(s.Expires)))
 		}
 	}
-	if at := p.key("disable_symlinks"); k.written(at) && s.DisableSymlinks.Mode == SymlinksOff && s.DisableSymlinks.From != "" {
+	if at := k.writtenKey(p, "disable_symlinks"); at != nil && s.DisableSymlinks.Mode == SymlinksOff && s.DisableSymlinks.From != "" {
 		k.faultAt(at, "has no use for \"from\" while it is off")
 	}
 }
@@ -114,7 +114,7 @@ func (k *checker) checkAlias(p *path, l *Location) {
 	if l.Alias == "" {
 		return
 	}
-	if k.written(p.key("root")) {
+	if k.writtenKey(p, "root") != nil {
 		k.faultAt(p.key("alias"), "cannot stand beside root")
 	}
 	if l.Path.Modifier == Named {
@@ -127,7 +127,7 @@ var gzipProxied = []string{"off", "expired", "no-cache", "no-store", "private", 
 
 // checkEncoding checks the settings of how answers are written that stand at one level.
 func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
-	if at := p.key("gzip_proxied"); k.written(at) {
+	if at := k.writtenKey(p, "gzip_proxied"); at != nil {
 		for i, name := range s.GzipProxied {
 			if !slices.Contains(gzipProxied, name) {
 				k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(gzipProxied), quote(name), suggest(name, gzipProxied))
@@ -137,7 +137,7 @@ func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
 			k.faultAt(at, "\"off\" does not go together with others")
 		}
 	}
-	if at := p.key("gzip_disable"); k.written(at) {
+	if at := k.writtenKey(p, "gzip_disable"); at != nil {
 		for i, text := range s.GzipDisable {
 			if _, err := regexp.Compile(text); err != nil {
 				k.faultAt(at.at(i), "%v", err)

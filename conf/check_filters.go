@@ -14,7 +14,7 @@ import (
 // checkFilters checks what is changed in answers, and what is added to them.
 func (k *checker) checkFilters(p *path, s *FilterSettings) {
 	k.checkAdded(p.key("add_trailer"), s.AddTrailer)
-	if at := p.key("sub_filter"); k.written(at) {
+	if at := k.writtenKey(p, "sub_filter"); at != nil {
 		for i, f := range s.SubFilter {
 			switch {
 			case f.String == "":
@@ -45,7 +45,7 @@ func (k *checker) checkCharsets(p *path, s *EncodingSettings) {
 		key  string
 		name Template
 	}{{"charset", s.Charset}, {"source_charset", s.SourceCharset}} {
-		if at := p.key(c.key); k.written(at) {
+		if at := k.writtenKey(p, c.key); at != nil {
 			written = true
 			k.checkLine(at, c.name)
 			if c.name == "" {

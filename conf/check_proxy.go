@@ -11,15 +11,15 @@ import (
 
 // checkProxy checks what one level says about requests to origins and their answers.
 func (k *checker) checkProxy(p *path, s *ProxySettings) {
-	if at := p.key("proxy_method"); k.written(at) && s.ProxyMethod != "" && s.ProxyMethod.constant() && !isToken(string(s.ProxyMethod)) {
+	if at := k.writtenKey(p, "proxy_method"); at != nil && s.ProxyMethod != "" && s.ProxyMethod.constant() && !isToken(string(s.ProxyMethod)) {
 		k.faultAt(at, "%s is not a method", quote(string(s.ProxyMethod)))
 	}
-	if at := p.key("proxy_bind"); k.written(at) && s.ProxyBind.On() && s.ProxyBind.Address.constant() {
+	if at := k.writtenKey(p, "proxy_bind"); at != nil && s.ProxyBind.On() && s.ProxyBind.Address.constant() {
 		if _, err := ParseBind(string(s.ProxyBind.Address)); err != nil {
 			k.faultAt(at, "must be an IP address, with a port or without, not %s", quote(string(s.ProxyBind.Address)))
 		}
 	}
-	if at := p.key("proxy_cookie_flags"); k.written(at) {
+	if at := k.writtenKey(p, "proxy_cookie_flags"); at != nil {
 		for i := range s.ProxyCookieFlags {
 			k.checkCookieFlags(at.at(i), &s.ProxyCookieFlags[i])
 		}
@@ -30,7 +30,7 @@ func (k *checker) checkProxy(p *path, s *ProxySettings) {
 var cookieFlags = []string{"secure", "httponly", "samesite=strict", "samesite=lax", "samesite=none", "nosecure", "nohttponly", "nosamesite"}
 
 func (k *checker) checkCookieFlags(p *path, c *CookieFlags) {
-	if at := p.key("cookie"); c.Cookie == "" && k.written(at) {
+	if at := k.writtenKey(p, "cookie"); at != nil && c.Cookie == "" {
 		k.faultAt(at, "must not be empty")
 	} else if n, ok := k.root.locate(at); ok {
 		k.matcher(n, at, c.Cookie)

@@ -102,7 +102,7 @@ func (k *checker) checkLimitExcept(p *path, e *LimitExcept, server *Server) {
 	if e == nil {
 		return
 	}
-	if len(e.Methods) == 0 && k.written(p.key("methods")) {
+	if len(e.Methods) == 0 && k.writtenKey(p, "methods") != nil {
 		k.faultAt(p.key("methods"), "must not be empty")
 	}
 	for i, m := range e.Methods {

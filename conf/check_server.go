@@ -35,7 +35,7 @@ func (k *checker) checkUpstream(p *path, u *Upstream) {
 		k.faultAt(p.key(methods[1]), "does not go together with %s: a group has one method", methods[0])
 	}
 	switch {
-	case len(u.Servers) == 0 && k.written(p.key("server")):
+	case len(u.Servers) == 0 && k.writtenKey(p, "server") != nil:
 		k.faultAt(p.key("server"), "must not be empty")
 	case !usable && len(u.Servers) > 0:
 		k.faultAt(p.key("server"), "needs one that is not a backup")
@@ -70,7 +70,7 @@ func (k *checker) checkServer(p *path, s *Server) {
 			k.checkServerName(at, name)
 		}
 	}
-	if len(s.Listen) == 0 && k.written(p.key("listen")) {
+	if len(s.Listen) == 0 && k.writtenKey(p, "listen") != nil {
 		k.faultAt(p.key("listen"), "must not be empty")
 	}
 	k.checkTryFiles(p, s.TryFiles, s)
@@ -91,7 +91,7 @@ func (k *checker) checkLocation(p *path, l *Location, server *Server) {
 		return
 	}
 	at := p.key("proxy_pass")
-	if at := p.key("proxy_redirect"); l.ProxyPass.Variable && k.written(at) && slices.ContainsFunc(l.ProxyRedirect, func(r Redirect) bool { return r.Default }) {
+	if at := k.writtenKey(p, "proxy_redirect"); at != nil && l.ProxyPass.Variable && slices.ContainsFunc(l.ProxyRedirect, func(r Redirect) bool { return r.Default }) {
 		k.faultAt(at, "\"default\" does not go together with variables in proxy_pass")
 	}
 	if m := l.Path.Modifier; l.ProxyPass.HasURI && (m == Regex || m == RegexFold || m == Named) {

@@ -10,7 +10,7 @@ import (
 
 // checkJudge checks the settings of variables that judge a request which are written at one level.
 func (k *checker) checkJudge(p *path, s *JudgeSettings) {
-	if at := p.key("valid_referers"); k.written(at) {
+	if at := k.writtenKey(p, "valid_referers"); at != nil {
 		hosts := 0
 		for i, word := range s.ValidReferers {
 			if word != "none" && word != "blocked" {
@@ -28,13 +28,13 @@ func (k *checker) checkJudge(p *path, s *JudgeSettings) {
 		key             string
 		modern, ancient []string
 	}{{"modern_browser", s.ModernBrowser, nil}, {"ancient_browser", nil, s.AncientBrowser}} {
-		if at := p.key(list.key); k.written(at) {
+		if at := k.writtenKey(p, list.key); at != nil {
 			if _, err := lookup.NewBrowsers(list.modern, list.ancient); err != nil {
 				k.faultAt(at, "%v", err)
 			}
 		}
 	}
-	if at := p.key("secure_link_secret"); k.written(at) && s.SecureLinkSecret != "" && (s.SecureLink != "" || s.SecureLinkMD5 != "") {
+	if at := k.writtenKey(p, "secure_link_secret"); at != nil && s.SecureLinkSecret != "" && (s.SecureLink != "" || s.SecureLinkMD5 != "") {
 		k.faultAt(at, "\"secure_link_secret\" cannot be mixed with \"secure_link\" and \"secure_link_md5\"")
 	}
 }
