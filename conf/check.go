@@ -229,9 +229,7 @@ func (k *checker) checkErrorPage(p *path, e *ErrorPage, server *Server) {
 		if server != nil && !server.has(uri) {
 			k.faultAt(p.key("uri"), "no location %s in this server", quote(uri))
 		}
-	case !strings.HasPrefix(uri, "/") && !strings.HasPrefix(uri, "http://") && !strings.HasPrefix(uri, "https://") && !strings.HasPrefix(uri, "$"):
-		k.faultAt(p.key("uri"), "must begin with \"/\", \"@\", \"http://\", \"https://\" or a variable, not %s", quote(uri))
-	default:
+	default: // what is no path of this server is where the client is sent to
 		k.checkLine(p.key("uri"), e.URI)
 	}
 }

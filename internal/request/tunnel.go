@@ -26,6 +26,7 @@ func (r *Request) startTunnel(b *buffer.Block) verdict {
 	}
 	dst = append(dst, "Connection: upgrade\r\n\r\n"...)
 	r.headBytes = int64(len(dst))
+	r.keepHead(dst)
 	down := eventpipe.Options{Source: u.conn, Framing: eventpipe.UntilClose, Blocks: tunnelBlocks}
 	up := eventpipe.Options{
 		Source: r.client, Sink: u.conn, Class: buffer.ClassResponse, Framing: eventpipe.UntilClose, Blocks: tunnelBlocks,

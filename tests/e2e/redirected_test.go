@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"io"
 	"strings"
 	"testing"
 )
@@ -70,5 +71,35 @@ http {
 				t.Errorf("%s is %q", name, r.fields.all(name))
 			}
 		})
+	}
+}
+
+// TestSentConnectionOfATunnel: what the client was sent of a change of protocols is there for the log.
+func TestSentConnectionOfATunnel(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t, func(c *originConn) {
+		c.request()
+		c.write("HTTP/1.1 101 Switching\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\nhello")
+	})
+	p := startNginxConf(t, `
+events {}
+http {
+    log_format sent "$status $sent_http_connection $body_bytes_sent";
+    server {
+        listen 127.0.0.1:@PORT1@;
+        access_log logs/access.log sent;
+        location / { proxy_pass http://`+o.addr+`; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }
+    }
+}`)
+	c := p.dial()
+	c.send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n")
+	c.within(ioDeadline)
+	if text, err := io.ReadAll(c.br); err != nil || !strings.HasSuffix(string(text), "\r\n\r\nhello") {
+		t.Errorf("answer %q, %v", text, err)
+	}
+	c.Close()
+	eventually(t, ioDeadline, "a line in the log", func() bool { return p.readLog("access.log") != "" })
+	if log := p.readLog("access.log"); log != "101 upgrade 5\n" {
+		t.Errorf("the log says %q", log)
 	}
 }
