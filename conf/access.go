@@ -38,15 +38,24 @@ func (r AccessRule) String() string {
 func (t *TrustedPeer) decodeTOML(d *decoder, n *node, p *path) bool {
 	text, ok := n.value.(string)
 	if !ok {
-		d.fault(n, p, "must be an address, a network or \"unix:\", not %s", n.describe())
+		d.fault(n, p, "must be an address, a network, \"unix:\" or the name of a host, not %s", n.describe())
 		return false
+	}
+	if _, network := parseNetwork(text); !network && text != "all" && len(text) <= hostMax && looksLikeName(text) {
+		t.Host = strings.ToLower(text)
+		return true
 	}
 	t.Net, ok = d.peer(n, p, text, false)
 	return ok
 }
 
 // String is the peer as it is written in a configuration.
-func (t TrustedPeer) String() string { return formatPeer(t.Net) }
+func (t TrustedPeer) String() string {
+	if t.Host != "" {
+		return t.Host
+	}
+	return formatPeer(t.Net)
+}
 
 // peer reads a set of peers; all says whether it may be everybody.
 func (d *decoder) peer(n *node, p *path, text string, all bool) (access.Net, bool) {

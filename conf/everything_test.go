@@ -146,7 +146,7 @@ auth_request_set = { user = "$upstream_http_x_user" }
 mirror = ["/mirror"]
 mirror_request_body = false
 log_subrequest = true
-set_real_ip_from = ["10.0.0.0/8", "unix:"]
+set_real_ip_from = ["proxy.example", "10.0.0.0/8", "unix:"]
 real_ip_header = "proxy_protocol"
 real_ip_recursive = true
 resolver = { addresses = ["127.0.0.1", "[::1]:5353", "dns.example"], valid = "7s", ipv4 = false }

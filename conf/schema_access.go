@@ -43,7 +43,8 @@ type AccessSettings struct {
 	// Whether what is asked for auth_request and mirror gets lines in the access logs.
 	LogSubrequest bool `toml:"log_subrequest" default:"false"`
 
-	// Peers that are believed when they say for whom they speak: addresses, networks, and "unix:" for all clients of unix sockets.
+	// Peers that are believed when they say for whom they speak: addresses, networks, "unix:" for all clients of unix sockets, and hosts by name, which stand for the
+	// addresses that they have when weir starts or reloads its configuration; one that cannot be resolved then is not believed, and a warning says so.
 	SetRealIPFrom []TrustedPeer `toml:"set_real_ip_from" example:"['10.0.0.0/8', 'unix:']"`
 
 	// Where they say it: a field of the request's head, or "proxy_protocol".
@@ -56,8 +57,11 @@ type AccessSettings struct {
 // AccessRule is a rule of access. In TOML: "allow 10.0.0.0/8".
 type AccessRule struct{ access.Rule }
 
-// TrustedPeer is a peer of set_real_ip_from. In TOML: "10.0.0.0/8" or "unix:".
-type TrustedPeer struct{ access.Net }
+// TrustedPeer is a peer of set_real_ip_from. In TOML: "10.0.0.0/8", "unix:" or "proxy.example.com".
+type TrustedPeer struct {
+	access.Net
+	Host string // then Net is empty
+}
 
 // SetVariable gives a variable a value.
 type SetVariable struct {

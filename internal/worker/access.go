@@ -4,12 +4,18 @@
 package worker
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"weir/conf"
+	"weir/internal/access"
 	"weir/internal/request"
 	"weir/internal/vars"
 )
@@ -65,16 +71,47 @@ func mirror(c *conf.AccessSettings) *request.Mirror {
 }
 
 // realIP makes who speaks for clients; nil where nobody does.
-func realIP(c *conf.AccessSettings) *request.RealIP {
+func (b *builder) realIP(c *conf.AccessSettings) *request.RealIP {
 	if len(c.SetRealIPFrom) == 0 {
 		return nil
 	}
 	ip := &request.RealIP{Recursive: c.RealIPRecursive, Header: strings.ToLower(c.RealIPHeader)}
 	ip.ProxyProtocol = c.RealIPHeader == "proxy_protocol"
 	for _, peer := range c.SetRealIPFrom {
+		if peer.Host != "" {
+			ip.From = append(ip.From, b.trustedHost(peer.Host)...)
+			continue
+		}
 		ip.From = append(ip.From, peer.Net)
 	}
 	return ip
+}
+
+// trustedPatience is how long all names of set_real_ip_from together may take to be looked up. The worker does not serve yet.
+const trustedPatience = 5 * time.Second
+
+// trustedHost is the addresses of a host that is believed; each is looked up once.
+func (b *builder) trustedHost(host string) []access.Net {
+	if found, ok := b.trusted[host]; ok {
+		return found
+	}
+	if b.trusted == nil {
+		b.trusted = map[string][]access.Net{}
+		b.trustedUntil = time.Now().Add(trustedPatience)
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), b.trustedUntil)
+	defer cancel()
+	addrs, err := (&net.Resolver{PreferGo: true}).LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		b.log.Warn("host not found in set_real_ip_from, it is not believed", zap.String("host", host), zap.Error(err))
+	}
+	var found []access.Net
+	for _, addr := range addrs {
+		addr = addr.Unmap()
+		found = append(found, access.Net{Prefix: netip.PrefixFrom(addr, addr.BitLen())})
+	}
+	b.trusted[host] = found
+	return found
 }
 
 // clientSettings sets what the location says to clients, and how it ends their connections.

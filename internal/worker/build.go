@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"weir/conf"
+	"weir/internal/access"
 	"weir/internal/budget"
 	"weir/internal/http1"
 	"weir/internal/ipc"
@@ -30,6 +32,9 @@ type builder struct {
 
 	errorLogs map[string]*logfile.ErrorLog
 	syslogs   map[string]*logfile.Syslog
+
+	trusted      map[string][]access.Net // hosts of set_real_ip_from
+	trustedUntil time.Time               // when looking them up ends
 
 	typeTables map[typesKey]*static.Types // one for all locations that have inherited it
 

@@ -50,7 +50,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		return nil, err
 	}
 	l.RetryAfter = c.LimitRetryAfter
-	l.RealIP = realIP(&c.AccessSettings)
+	l.RealIP = b.realIP(&c.AccessSettings)
 	l.Mirror, l.LogSubrequest = mirror(&c.AccessSettings), c.LogSubrequest
 	if l.Access, err = b.access(&c.AccessSettings); err != nil {
 		return nil, err

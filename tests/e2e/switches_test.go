@@ -123,3 +123,14 @@ func TestResetOf444(t *testing.T) {
 		}
 	}
 }
+
+// set_real_ip_from may name hosts: those that have an address then are believed, others are not, with a warning.
+func TestRealIPFromHosts(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // nginx does not start with such a name
+	p := start(t, site{proxyPass: "-", http: `set_real_ip_from = ["no-such-host.invalid", "localhost"]`, location: `return = { code = 200, text = "$remote_addr" }`})
+	if r := p.get("/", "X-Real-IP: 192.0.2.9"); string(r.body) != "192.0.2.9" {
+		t.Errorf("$remote_addr is %q", r.body)
+	}
+	p.waitLog("host not found in set_real_ip_from.*no-such-host.invalid")
+}
