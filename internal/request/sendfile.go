@@ -128,7 +128,7 @@ func (r *Request) listOf(id http1.FieldID) []byte {
 
 func (r *Request) conditions() static.Conditions {
 	return static.Conditions{
-		IfMatch: r.listOf(http1.FieldIfMatch), IfNoneMatch: r.listOf(http1.FieldIfNoneMatch),
+		IfMatch: r.fieldOf(http1.FieldIfMatch), IfNoneMatch: r.fieldOf(http1.FieldIfNoneMatch),
 		IfModifiedSince: r.fieldOf(http1.FieldIfModifiedSince), IfUnmodifiedSince: r.fieldOf(http1.FieldIfUnmodifiedSince),
 	}
 }
