@@ -45,7 +45,7 @@ type ServerSettings struct {
 	ClientHeaderTimeout time.Duration `toml:"client_header_timeout" default:"60s" min:"1ms" max:"365d"`
 
 	// Bytes of a request head that are read without taking one of the large buffers.
-	ClientHeaderBufferSize Size `toml:"client_header_buffer_size" default:"1k" min:"256" max:"1m"`
+	ClientHeaderBufferSize Size `toml:"client_header_buffer_size" default:"1k" min:"64" max:"1m"`
 
 	// Number and size of the buffers for a large request head. A request line longer than one buffer is answered with 414, a header field
 	// longer than one, or a head longer than all, with 400.

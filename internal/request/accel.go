@@ -30,6 +30,11 @@ func (r *Request) accelRedirect() verdict {
 	if target == nil || !r.keepFields() {
 		return r.noMemory()
 	}
+	if i := u.head.Lookup(http1.FieldXAccelLimitRate); i >= 0 && !r.loc.Proxy.IgnoreLimitRate {
+		if rate, ok := parseNumber(u.head.Fields[i].Value.Of(u.text)); ok {
+			r.limitRateBytes, r.limitRateSet = rate, true // before limit_rate of wherever it goes
+		}
+	}
 	r.up.former = r.arena.Copy(r.up.text)
 	r.letRedirectorGo()
 	if len(target) > 0 && target[0] == '@' {
