@@ -45,10 +45,22 @@ func (w *world) client(rng *rand.Rand) {
 		kind := rng.IntN(len(kinds))
 		kinds[kind](s)
 		if s.stuck {
-			w.fault("a client of kind %d got %d bytes, and no more for %v: %s", kind, s.got, patience, s.last)
+			w.fault("a client of kind %d got %d bytes, and no more for %v: %s\n%s", kind, s.got, patience, s.last, sockets(c))
 		}
 		w.hangUp(c)
 	}
+}
+
+// sockets are the kernel's lines about both ends of a connection: whether weir still has its own.
+func sockets(c *net.TCPConn) string {
+	text, _ := os.ReadFile("/proc/net/tcp")
+	var lines string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, fmt.Sprintf(":%04X ", c.LocalAddr().(*net.TCPAddr).Port)) {
+			lines += line
+		}
+	}
+	return lines
 }
 
 // session is one connection of a client.

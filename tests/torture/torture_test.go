@@ -62,9 +62,11 @@ func torture(t *testing.T, seed uint64, lasts time.Duration) {
 	}
 	time.Sleep(lasts)
 	close(w.over)
-	if lasts < patience/2 { // in a short run there is no time to wait for those that are slow
-		time.AfterFunc(time.Second, w.cut)
+	grace := 2 * patience // for those that are slow
+	if lasts < patience/2 {
+		grace = time.Second
 	}
+	time.AfterFunc(grace, w.cut)
 	all.Wait()
 	for _, o := range origins {
 		o.end()
