@@ -151,10 +151,27 @@ func TestCrashAtEveryStore(t *testing.T) {
 	}
 }
 
-func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
+// TestReapOfHalfDone is the same where the one that reaps is the first to have the lock again.
+func TestReapOfHalfDone(t *testing.T) {
+	for index, op := range operations[:2] { // enter, leave
+		n := 0
+		whole, p := prepared(t, shmtx.Atomic)
+		whole.mutex.HookStores(func() { n++ })
+		op.run(whole, p)
+		for k := 1; k <= n; k++ {
+			z, p := prepared(t, shmtx.Atomic)
+			killAt(t, z, index, k, func() {})
+			_, err := z.Reap(0)
+			require.NoError(t, err)
+			require.Equal(t, int64(3), p.Busy(), "%s: killed before store %d", op.name, k)
+			require.Empty(t, z.Check(), "%s: killed before store %d", op.name, k)
+		}
+	}
+}
+
+// killAt has a process killed right before store k of an operation; meanwhile is called when it is there.
+func killAt(t *testing.T, z *Zone, index, k int, meanwhile func()) {
 	op := operations[index]
-	z, p := prepared(t, kind)
-	before := dump(z)
 	segment, err := shm.Create(shm.Options{Name: "crash", Kind: controlKind, SizeBytes: shm.MinBytes})
 	require.NoError(t, err)
 	defer segment.Close()
@@ -162,17 +179,25 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
 	victim := crashtest.Spawn(t, fmt.Sprintf("crash:%d,%d", index, k), z.FD(), segment.FD())
 	require.True(t, crashtest.Wait(&c.reached), "%s: store %d was not reached", op.name, k)
 	crashtest.Signal(&c.waiting)
-	z.Lock()
-	z.Unlock()
+	meanwhile()
 	crashtest.RequireKilled(t, victim, fmt.Sprintf("%s: store %d", op.name, k))
+}
 
+func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
+	op := operations[index]
+	z, p := prepared(t, kind)
+	before := dump(z)
+	killAt(t, z, index, k, func() {
+		z.Lock()
+		z.Unlock()
+	})
 	if op.again {
 		op.run(z, p)
 		before = after
 	}
 	require.Contains(t, []string{before, after}, dump(z), "%s: killed before store %d", op.name, k)
 	require.Empty(t, z.Check(), "%s: killed before store %d", op.name, k)
-	_, err = z.Reap(0)
+	_, err := z.Reap(0)
 	require.NoError(t, err)
 	require.Equal(t, int64(z.counted(0)), p.Busy())
 	require.Zero(t, z.cell(0, 0).work)

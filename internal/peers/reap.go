@@ -18,6 +18,8 @@ func (z *Zone) Reap(slot int) (requests int, err error) {
 	if slot < 0 || slot >= z.slots {
 		return 0, fmt.Errorf("peers: reap of slot %d of %d", slot, z.slots)
 	}
+	z.Lock() // what the dead worker was in the middle of is undone first: until then its cells are not what counts
+	z.Unlock()
 	for block := range z.blocks() {
 		c := z.cell(block, slot)
 		work := load(&c.work) // nobody changes it any more
