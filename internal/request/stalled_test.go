@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -207,6 +208,29 @@ func TestChunksBesideRestingBodies(t *testing.T) {
 		sys.Close(origins[i])
 	}
 	h.pollUntil(func() bool { return h.engine.InFlight() == 0 })
+}
+
+// TestPeekedBodyTimesOut: a body of which nothing is held, because memory is short, is ended by send_timeout like any other when its client takes nothing.
+func TestPeekedBodyTimesOut(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 1048576\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n100000\r\n"} {
+		h := newHarness(t, harnessOptions{Unix: true, Blocks: 32, Location: func(l *Location) { l.SendTimeoutMs = 100 }})
+		ease := h.press()
+		client := h.pairClient()
+		sys.Write(client, []byte("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"))
+		origin := h.acceptSoon()
+		h.readSoon(origin)
+		unsent := append([]byte("HTTP/1.1 200 OK\r\n"+framing), stalledBody...)
+		for deadline := time.Now().Add(10 * time.Second); h.engine.InFlight() != 0; {
+			require.True(t, time.Now().Before(deadline), "%q: a client that takes nothing is waited for", framing)
+			unsent = pour(origin, unsent)
+			h.poll()
+			<-time.After(time.Millisecond)
+		}
+		require.NotZero(t, h.engine.Pipes.Stats.PeekedBytes, framing)
+		ease()
+		sys.Close(client)
+		sys.Close(origin)
+	}
 }
 
 // TestPeekedHead: while memory is short, the head of a response is taken without the body behind it, so that a client that takes nothing holds no
