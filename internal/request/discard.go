@@ -88,6 +88,7 @@ func (r *Request) mayDiscard() bool {
 // startDiscard begins to drop the body, after the answer.
 func (r *Request) startDiscard() verdict {
 	r.discarded = discarding{length: r.head.ContentLength}
+	r.path, r.args = nil, nil // the memory of the head is read into
 	r.lingerEndMs = r.nowMs() + r.loc.LingerTimeMs
 	return r.become(StateDiscard)
 }

@@ -141,6 +141,31 @@ func TestSlowHeadMoves(t *testing.T) {
 	h.settled()
 }
 
+// TestDroppedBodyMoves: a body that is dropped after the answer gives the block that it is read into back while memory is short, and is read on.
+func TestDroppedBodyMoves(t *testing.T) {
+	h := newHarness(t, harnessOptions{Location: useReturn("$uri?$args"), Blocks: 16})
+	client := h.pairClient()
+	defer sys.Close(client)
+	sys.Write(client, []byte("POST /one?a HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nab"))
+	r := (*Request)(nil)
+	h.pollUntil(func() bool {
+		if h.pool.Used() == 1 {
+			r = h.inFlight()
+		}
+		return r != nil && r.state == StateDiscard
+	})
+	ease := h.press()
+	h.engine.relief.start()
+	h.pollUntil(func() bool { return r.block == nil })
+	ease()
+	sys.Write(client, []byte("cdefghGET /two?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+	answers := h.readAll(client)
+	require.Equal(t, 2, strings.Count(answers, "HTTP/1.1 200"))
+	require.Contains(t, answers, "/one?a")
+	require.True(t, strings.HasSuffix(answers, "/two?b"), answers)
+	h.settled()
+}
+
 // TestReliefEnds: looking for blocks ends when each request has been looked at, or the pool is not pressed any more.
 func TestReliefEnds(t *testing.T) {
 	h := newHarness(t, harnessOptions{Location: useReturn("ok"), Conns: 200, Blocks: 300})
