@@ -261,6 +261,9 @@ func (r *Request) sendCopies(m *Mirror) {
 			continue
 		}
 		child.methodID, child.method = r.methodID, r.method
+		if len(child.args) == 0 {
+			child.args = child.arena.Copy(r.args)
+		}
 		if m.Body && r.bodyOpen && !child.copyBodyOf(r) {
 			r.engine.Log.Limited("mirror", logfile.LevelWarn, "a request whose body is not in memory as a whole is not mirrored (client_body_buffer_size)")
 			child.closeSubrequest()

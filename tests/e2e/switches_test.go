@@ -16,19 +16,19 @@ import (
 	"weir/internal/dnstest"
 )
 
-// With mirror_request_body = false the copies of requests have no bodies, and what is done with the request does not wait for one.
+// With mirror_request_body = false the copies of requests have no bodies, and what is done with the request does not wait for one. They have its arguments.
 func TestMirrorWithoutBody(t *testing.T) {
 	t.Parallel()
 	o := answering(t, func(*request) string { return ok("") })
 	p := start(t, site{origin: o.addr, location: `mirror = ["/with"]`, more: location("/bare", `mirror = ["/without"]`, "mirror_request_body = false", `proxy_pass = "http://app"`) +
 		location("/with", "internal = true", `proxy_pass = "http://app"`) +
 		location("/without", "internal = true", `proxy_pass = "http://app"`, `proxy_set_header = { Content-Length = "" }`)})
-	for _, path := range []string{"/", "/bare"} {
+	for _, path := range []string{"/?a=1", "/bare"} {
 		if r := p.exchange("POST", "POST "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody"); r.status != 200 {
 			t.Fatalf("%s: status %d", path, r.status)
 		}
 	}
-	want := map[string]string{"/": "body", "/with": "body", "/bare": "body", "/without": ""}
+	want := map[string]string{"/?a=1": "body", "/with?a=1": "body", "/bare": "body", "/without": ""}
 	eventually(t, ioDeadline, "all requests have come", func() bool { return len(o.seen()) == len(want) })
 	for _, r := range o.seen() {
 		path := strings.Fields(r.line)[1]
