@@ -155,7 +155,7 @@ func checkLiteral(b []byte) (hostLen int, ok bool) {
 		switch c := b[i]; {
 		case c == ':':
 			colons++
-		case c != '.' && chars[c]&charHex == 0:
+		case c == '.' && b[i-1] == '.', c != '.' && chars[c]&charHex == 0:
 			return 0, false
 		}
 	}

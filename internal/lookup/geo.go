@@ -120,11 +120,11 @@ func (g *Geo) put(s span) {
 	g.ranges = slices.Replace(g.ranges, at, end, cut...)
 }
 
-// Find returns the number of the value for an address, or Default.
+// Find returns the number of the value for an address, or Default. What is no address, as that of a client on a unix socket, is looked up as 255.255.255.255, as nginx does.
 func (g *Geo) Find(addr netip.Addr) int {
 	addr = addr.Unmap()
 	if !addr.IsValid() {
-		return Default
+		addr = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	}
 	if g.ranges != nil {
 		at := sort.Search(len(g.ranges), func(i int) bool { return !g.ranges[i].to.Less(addr) })

@@ -32,6 +32,9 @@ func TestGeo(t *testing.T) {
 		require.Equal(t, want, g.Find(netip.MustParseAddr(addr)), addr)
 	}
 	require.Equal(t, Default, g.Find(netip.Addr{}))
+	none, err := NewGeo([]string{"10.0.0.0/8", "255.255.255.255"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, none.Find(netip.Addr{}), "what is no address is 255.255.255.255")
 	r, err := NewGeoRanges([]string{"10.0.0.0-10.255.255.255", "10.1.0.0-10.1.255.255"}, []string{"10.3.0.0-10.3.0.9"})
 	require.NoError(t, err)
 	for addr, want := range map[string]int{"10.0.0.0": 0, "10.1.0.0": 1, "10.1.255.255": 1, "10.2.0.0": 0, "10.3.0.9": Default, "10.3.0.10": 0, "11.0.0.0": Default} {
