@@ -37,10 +37,12 @@ const addedMax = 64 << 10
 // reset gives up what is on its way.
 func (a *added) reset() {
 	if child := a.child; child != nil {
-		child.sub.parent = nil
+		a.child, child.sub.parent = nil, nil
 		child.closeSubrequest()
 	}
-	*a = added{}
+	if a.next > 0 {
+		*a = added{}
+	}
 }
 
 // fetchAdded asks for the additions of the answer. False: it has to wait for one, which brings the request back.
