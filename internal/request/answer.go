@@ -362,7 +362,7 @@ func (r *Request) appendAddHeaders(dst []byte) []byte {
 		if h.Replaces {
 			dst = withoutField(dst, h.Name)
 		}
-		dst = r.appendSetField(dst, &h.SetHeader)
+		dst = r.appendAddedField(dst, &h.SetHeader)
 	}
 	return dst
 }
@@ -384,9 +384,19 @@ func withoutField(head []byte, name string) []byte {
 func (r *Request) appendAdded(dst []byte, list []AddHeader) []byte {
 	for i := range list {
 		if h := &list[i]; h.Always || addHeaderStatus(r.status) {
-			dst = r.appendSetField(dst, &h.SetHeader)
+			dst = r.appendAddedField(dst, &h.SetHeader)
 		}
 	}
+	return dst
+}
+
+// appendAddedField is appendSetField for what goes to the client: the value may ask for the fields before it.
+func (r *Request) appendAddedField(dst []byte, h *SetHeader) []byte {
+	if h.unclean {
+		r.engine.made = dst[r.engine.madeFrom:]
+	}
+	dst = r.appendSetField(dst, h)
+	r.engine.made = nil
 	return dst
 }
 
@@ -407,11 +417,7 @@ func (r *Request) appendSetField(dst []byte, h *SetHeader) []byte {
 		return dst
 	}
 	from := len(dst)
-	if h.unclean {
-		r.engine.made = dst[r.engine.madeFrom:start]
-	}
 	dst = h.Value.Append(dst, r)
-	r.engine.made = nil
 	if len(dst) == from {
 		return dst[:start]
 	}

@@ -33,6 +33,9 @@ func (r *Request) sendFile() verdict {
 		}
 		return r.sendAnswer()
 	}
+	if r.sub != nil { // what the client's fields ask for is not about this file
+		return r.sendAnswer()
+	}
 	if c := r.conditions(); c.Any() {
 		switch status := c.Check(s.etag(), s.MtimeSec, f.Since); status {
 		case 304:
