@@ -46,6 +46,7 @@ func (e *Engine) StartDrain(giver Giver, limitMs int64, onEmpty func()) {
 	if !e.draining {
 		e.draining = true
 		d.startMs, d.limitMs, d.onEmpty = e.Clock.Ms(), limitMs, onEmpty
+		e.leaveOrigins()
 	}
 	d.giver, d.stalled = giver, false
 	e.HandOverWaiting()
@@ -53,6 +54,18 @@ func (e *Engine) StartDrain(giver Giver, limitMs int64, onEmpty func()) {
 		e.sayFarewell(c)
 	}
 	e.CheckEmpty()
+}
+
+// leaveOrigins closes all connections that are kept to origins. None is kept any more from here on (letOriginGo).
+func (e *Engine) leaveOrigins() {
+	for _, g := range e.Groups {
+		for g.Idle() > 0 {
+			g.Evict()
+		}
+	}
+	for g := e.Targets.Idlest(); g != nil; g = e.Targets.Idlest() {
+		g.Evict()
+	}
 }
 
 // sayFarewell shortens the silence that a connection is allowed, when nobody will ever take it over.

@@ -121,12 +121,12 @@ func TestHandOverStalls(t *testing.T) {
 	h.engine.StartDrain(g, 0, func() {})
 	require.Equal(t, 2, h.table.Waiting.Len())
 	write(t, a, simpleGet)
-	answer, origin := h.serveOne(a, -1)
+	answer, _ := h.serveOne(a, -1)
 	require.NotContains(t, answer, "Connection: close")
 	require.Positive(t, h.engine.drain.announceMs)
 	h.engine.drain.announceMs = 1 // a second later
 	write(t, b, simpleGet)
-	answer, _ = h.serveOne(b, origin)
+	answer, _ = h.serveOne(b, -1)
 	require.Contains(t, answer, "Connection: close")
 	sys.Close(b)
 	b = h.pairClient()
@@ -140,7 +140,7 @@ func TestHandOverStalls(t *testing.T) {
 	g.err = errors.New("broken")
 	d := h.pairClient()
 	write(t, d, simpleGet)
-	answer, _ = h.serveOne(d, origin)
+	answer, _ = h.serveOne(d, -1)
 	require.Contains(t, answer, "Connection: close")
 	for _, fd := range []int{a, b, c, d} {
 		sys.Close(fd)

@@ -251,7 +251,7 @@ func (r *Request) endRelay() verdict {
 func (r *Request) letOriginGo() {
 	u := &r.up
 	r.endAttempt()
-	if u.keep && !r.relayPipe.HasExtra() {
+	if u.keep && !r.engine.draining && !r.relayPipe.HasExtra() {
 		u.conn.Disarm()
 		u.peer.KeepIdle(u.conn, r.nowMs())
 	} else {

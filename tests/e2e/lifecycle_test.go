@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -125,6 +126,48 @@ func TestQuitLosesNothing(t *testing.T) {
 	t.Logf("sent %d, served %d", l.sent.Load(), l.served.Load())
 	if pid := p.pidFile(); pid != "" {
 		t.Errorf("the pid file is left: %s", pid)
+	}
+}
+
+// A worker that leaves closes the connections that it keeps to origins at once, whatever else it still has to do.
+func TestQuitLeavesOrigins(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := start(t, site{origin: l.Addr().String()})
+	serve := func(target string) (client *client, origin net.Conn) {
+		client = p.dial()
+		client.send("GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		if origin, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { origin.Close() })
+		origin.SetDeadline(time.Now().Add(ioDeadline))
+		origin.Read(make([]byte, 4096))
+		return client, origin
+	}
+	first, busy := serve("/busy")
+	second, kept := serve("/kept")
+	io.WriteString(kept, "HTTP/1.1 204 No Content\r\n\r\n")
+	if r := second.read("GET"); r.status != 204 {
+		t.Fatalf("status %d", r.status)
+	}
+	p.signal(syscall.SIGQUIT)
+	if n, err := kept.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the kept connection: %d bytes, %v; want its end", n, err)
+	}
+	io.WriteString(busy, "HTTP/1.1 204 No Content\r\n\r\n")
+	if n, err := busy.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the connection of the last answer: %d bytes, %v; want its end", n, err)
+	}
+	if r := first.read("GET"); r.status != 204 {
+		t.Errorf("the request that was in work: status %d", r.status)
+	}
+	if code := p.wait(stopDeadline); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
