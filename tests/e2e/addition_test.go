@@ -14,12 +14,13 @@ func TestAddition(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 60000)
 	dir := tree(t, map[string]string{"head.html": large, "too.html": strings.Repeat("y", 70000)})
-	release := make(chan struct{})
+	asked, release := make(chan struct{}, 4), make(chan struct{})
 	o := newOrigin(t, func(c *originConn) {
 		for r := c.request(); r != nil; r = c.request() {
 			switch r.target {
 			case "/slow":
 				c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+				asked <- struct{}{}
 				<-release
 				c.write("3\r\ndef\r\n0\r\n\r\n")
 			case "/dies":
@@ -39,6 +40,7 @@ func TestAddition(t *testing.T) {
 		location("/other", `return = { code = 200, text = "b" }`, `default_type = "text/x"`)})
 	c := p.dial()
 	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-asked
 	release <- struct{}{}
 	if r := c.read("GET"); string(r.body) != large+"bodyabcdef" || r.fields.has("Content-Length") || !r.fields.has("Content-Language") {
 		t.Errorf("%d bytes, %v", len(r.body), r.fields)
@@ -61,6 +63,7 @@ func TestAddition(t *testing.T) {
 	for range 3 { // clients that go away while something is waited for
 		gone := p.dial()
 		gone.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-asked
 		gone.Close()
 		release <- struct{}{}
 	}
