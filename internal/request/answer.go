@@ -96,6 +96,7 @@ func (r *Request) noMemory() verdict {
 // 494 (head too large) and 497 included.
 func (r *Request) answer(status int) verdict {
 	r.status, r.errorStatus = status, 0
+	r.added.reset() // what was added to an answer that does not come
 	switch publicStatus(status) {
 	case 400, 413, 414, 500, 501: // as nginx, whatever a page makes of it: what comes next on this connection is not to be trusted, or not worth it
 		r.closeClient = true
@@ -286,6 +287,7 @@ func (r *Request) answerShort() verdict {
 	r.relayPipe.Close()
 	r.answerPage.reset()
 	r.out = outgoing{} // the pipe has given the encoder back
+	r.added.reset()
 	r.status, r.headSent, r.closeClient = 503, false, true
 	return again
 }

@@ -71,3 +71,28 @@ func TestAddition(t *testing.T) {
 		t.Errorf("afterwards: %d bytes", len(got))
 	}
 }
+
+// What was to be added to an answer that cannot be given is not added to the error page.
+func TestAdditionOfAnotherAnswer(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"sorry.html": "sorry"})
+	o := newOrigin(t, func(c *originConn) {
+		c.request()
+		c.write("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")
+	})
+	p := start(t, site{origin: o.addr, http: fmt.Sprintf("root = %q\nadd_before_body = \"/text\"\nadd_after_body = \"/text\"\n", dir),
+		location: `error_page = [{ codes = [502], uri = "/sorry.html" }]`, more: "" +
+			location("/text", `return = { code = 200, text = "text" }`) + location("/sorry.html", ``) +
+			location("/plain", `proxy_pass = "http://app"`, `add_trailer = [{ name = "X-T", value = "t", always = true }]`)})
+	p.allow("malformed chunked body")
+	c := p.dial()
+	for range 2 {
+		c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if r := c.read("GET"); r.status != 502 || string(r.body) != "sorry" {
+			t.Errorf("error page: %d %q", r.status, r.body)
+		}
+	}
+	if r := p.get("/plain"); r.status != 502 || !r.fields.has("Transfer-Encoding") || !strings.HasPrefix(string(r.body), "<html>") || !strings.HasSuffix(string(r.body), "</html>\r\n") {
+		t.Errorf("built-in page: %d %v %q", r.status, r.fields, r.body)
+	}
+}
