@@ -98,9 +98,6 @@ func (p *Pipe) feed() (more int64, ok bool) {
 			case d.has(writing):
 				return 1, true
 			case d.has(framed):
-				if p.enc.mark != nil {
-					return 0, true // a trailer section, which comes behind the mark
-				}
 				p.enc.coded.push(c.pop())
 				continue
 			case d.has(sync):
