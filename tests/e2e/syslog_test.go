@@ -93,9 +93,7 @@ http {
 	host, _ := os.Hostname()
 	unix.find(`^<187>` + stamp + regexp.QuoteMeta(strings.ToLower(host)) + ` errors: \d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ open\(\) .*failed \(2: No such file`)
 	for _, name := range []string{"error.log", "access.log"} { // the first one is among those that stderr's lines also go to
-		if text := p.readLog(name); !strings.Contains(text, "/files/none") {
-			t.Errorf("%s lacks the request:\n%s", name, text)
-		}
+		eventually(t, ioDeadline, name+" has the request", func() bool { return strings.Contains(p.readLog(name), "/files/none") })
 	}
 	if r := p.get("/late/1"); r.status != 200 {
 		t.Errorf("status %d without a syslog server", r.status)
