@@ -107,7 +107,7 @@ func (e *Encoder) Has() int {
 func (e *Encoder) Run(flush, end bool) bool {
 	e.flush, e.end = flush, end
 	e.out = e.out[:0]
-	if e.gunzip == nil && (e.gzip == nil || e.added <= loopBytes) {
+	if e.gunzip == nil && (e.gzip == nil || e.added <= loopBytes && !e.more) {
 		e.Work()
 		e.ready()
 		return true

@@ -6,6 +6,7 @@ package logfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"time"
@@ -128,9 +129,12 @@ func (l *namedLine) write() error {
 	if err != nil {
 		return err
 	}
-	_, err = syscall.Write(fd, l.line) // not sys.Write: that is for what does not wait
+	n, err := syscall.Write(fd, l.line) // not sys.Write: that is for what does not wait
 	if !keep {
 		sys.Close(fd)
+	}
+	if err == nil && n < len(l.line) {
+		err = io.ErrShortWrite
 	}
 	if err != nil {
 		return fmt.Errorf("write(%s): %w", path, err)

@@ -37,7 +37,7 @@ func (r *Request) closeArena() {
 	if r.target.text != nil {
 		r.target = target{}
 	}
-	r.accel, r.trailer, r.sentHead, r.sentTrailer, r.bodyText = accel{}, nil, nil, nil, nil
+	r.accel, r.trailer, r.sentHead, r.sentTrailer = accel{}, nil, nil, nil
 }
 
 // closeUse gives back the memory of one use.

@@ -40,7 +40,7 @@ func (r *Request) mayForward() bool {
 func (r *Request) appendForwards(dst []byte, f *http1.Field, text []byte) []byte {
 	if f.ID == http1.FieldOther && equalLower(f.Name.Of(text), maxForwards) {
 		if n, ok := parseNumber(f.Value.Of(text)); ok {
-			return http1.AppendFieldInt(dst, "Max-Forwards", n-1)
+			return http1.AppendFieldInt(dst, "Max-Forwards", max(n-1, 0))
 		}
 	}
 	return appendOriginal(dst, f, text)

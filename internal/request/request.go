@@ -65,8 +65,7 @@ type Request struct {
 	hasOriginal bool
 	resumeMs    int64 // when a delayed request goes on
 
-	body     eventpipe.Pipe // client to origin
-	bodyText []byte         // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
+	body eventpipe.Pipe // client to origin
 
 	group    *upstream.Group // that the request is passed to
 	nameWait event.Waiter    // for its peers
@@ -127,6 +126,7 @@ type fresh struct {
 	authenticate  []byte      // the lines WWW-Authenticate, in arena
 
 	hasBody     bool
+	bodyText    []byte  // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
 	bodyFile    string  // the file of the body, with client_body_in_file_only; in the directory of temporary files
 	bodyOpen    bool    // body has been opened
 	asked       bool    // an origin has been asked, or looked for
