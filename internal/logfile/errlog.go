@@ -130,7 +130,7 @@ func OpenErrorLog(o ErrorLogOptions) *ErrorLog {
 func (o *ErrorLogOptions) core(out zapcore.WriteSyncer) zapcore.Core {
 	switch o.Format {
 	case FormatNginx:
-		return &nginxCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
+		return &lineCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool(), format: appendNginxLine}
 	case FormatJSON:
 		encoder := zapcore.NewJSONEncoder(jsonKeys())
 		encoder.AddInt("pid", o.PID)
@@ -140,7 +140,7 @@ func (o *ErrorLogOptions) core(out zapcore.WriteSyncer) zapcore.Core {
 		}
 		return zapcore.NewCore(encoder, out, o.Level.zap())
 	}
-	return &textCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool()}
+	return &lineCore{LevelEnabler: o.Level.zap(), out: out, pid: o.PID, lines: buffer.NewPool(), format: appendTextLine}
 }
 
 // Both is an error log whose lines go to l and to other, to each those of its level. SetFD is for

@@ -15,63 +15,27 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// nginxCore is the zap core behind FormatNginx: the lines that nginx writes, for the programs and people that read them.
-//
-//	2026/11/21 20:00:00 [error] 123#123: *7 message, key: value, client: 192.0.2.1, server: name, request: "..", upstream: "..", host: "..", referrer: ".."
-//
-// A message that nginx has other words for is put into those (nginxWords), with the values of its fields in them.
-type nginxCore struct {
-	zapcore.LevelEnabler
-	out     zapcore.WriteSyncer
-	pid     int
-	lines   buffer.Pool
-	context []zapcore.Field
-}
-
 // About the connection and the request, in nginx's order. connection comes first in a line.
 var nginxTail = [...]struct {
 	key    string
 	quoted bool
 }{{"client", false}, {"server", false}, {"request", true}, {"subrequest", true}, {"upstream", true}, {"host", true}, {"referrer", true}}
 
-// With implements zapcore.Core.
-func (c *nginxCore) With(fields []zapcore.Field) zapcore.Core {
-	with := *c
-	with.context = slices.Concat(c.context, fields)
-	return &with
-}
-
-// Check implements zapcore.Core.
-func (c *nginxCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(entry.Level) {
-		return checked.AddCore(entry, c)
-	}
-	return checked
-}
-
-// Sync implements zapcore.Core: there is nothing to flush.
-func (c *nginxCore) Sync() error { return nil }
-
-// Write implements zapcore.Core: it puts a whole line together and writes it with one call.
-func (c *nginxCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	if len(c.context) > 0 {
-		fields = slices.Concat(c.context, fields)
-	}
-	line := c.lines.Get()
-	defer line.Free()
-	line.AppendTime(entry.Time, "2006/01/02 15:04:05 [")
-	line.AppendString(levelOf(entry.Level).String())
-	line.AppendString("] ")
-	line.AppendInt(int64(c.pid))
+// appendNginxLine makes the lines of FormatNginx, which nginx writes, for the programs and people that read them.
+//
+//	2026/11/21 20:00:00 [error] 123#123: *7 message, key: value, client: 192.0.2.1, server: name, request: "..", upstream: "..", host: "..", referrer: ".."
+//
+// A message that nginx has other words for is put into those (nginxWords), with the values of its fields in them.
+func appendNginxLine(line *buffer.Buffer, pid int, message string, fields []zapcore.Field) {
 	line.AppendByte('#')
-	line.AppendInt(int64(c.pid))
+	line.AppendInt(int64(pid))
 	line.AppendString(": ")
 	if i := fieldOf(fields, "connection"); i >= 0 {
 		line.AppendByte('*')
 		line.AppendString(nginxValue(fields[i]))
 		line.AppendByte(' ')
 	}
-	message, worded := inNginxWords(entry.Message, fields)
+	message, worded := inNginxWords(message, fields)
 	appendPlain(line, message)
 	if !worded {
 		for _, f := range fields {
@@ -85,9 +49,6 @@ func (c *nginxCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 			appendNginx(line, fields[i], t.quoted)
 		}
 	}
-	line.AppendByte('\n')
-	_, err := c.out.Write(line.Bytes())
-	return err
 }
 
 func inTail(key string) bool {

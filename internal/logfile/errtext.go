@@ -15,24 +15,25 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// textCore is the zap core behind FormatText. zap's own console encoder would print the fields as JSON.
-type textCore struct {
+// lineCore is the zap core behind FormatText and FormatNginx: time, level and process, then what the format makes of the rest.
+type lineCore struct {
 	zapcore.LevelEnabler
 	out     zapcore.WriteSyncer
 	pid     int
 	lines   buffer.Pool
 	context []zapcore.Field
+	format  func(line *buffer.Buffer, pid int, message string, fields []zapcore.Field)
 }
 
 // With implements zapcore.Core.
-func (c *textCore) With(fields []zapcore.Field) zapcore.Core {
+func (c *lineCore) With(fields []zapcore.Field) zapcore.Core {
 	with := *c
 	with.context = slices.Concat(c.context, fields)
 	return &with
 }
 
 // Check implements zapcore.Core.
-func (c *textCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (c *lineCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if c.Enabled(entry.Level) {
 		return checked.AddCore(entry, c)
 	}
@@ -40,28 +41,33 @@ func (c *textCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *za
 }
 
 // Write implements zapcore.Core: it puts a whole line together and writes it with one call.
-func (c *textCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+func (c *lineCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	if len(c.context) > 0 {
+		fields = slices.Concat(c.context, fields)
+	}
 	line := c.lines.Get()
 	defer line.Free()
 	line.AppendTime(entry.Time, "2006/01/02 15:04:05 [")
 	line.AppendString(levelOf(entry.Level).String())
 	line.AppendString("] ")
 	line.AppendInt(int64(c.pid))
-	line.AppendString(": ")
-	appendPlain(line, entry.Message)
-	for _, f := range c.context {
-		appendField(line, f)
-	}
-	for _, f := range fields {
-		appendField(line, f)
-	}
+	c.format(line, c.pid, entry.Message, fields)
 	line.AppendByte('\n')
 	_, err := c.out.Write(line.Bytes())
 	return err
 }
 
 // Sync implements zapcore.Core: there is nothing to flush.
-func (c *textCore) Sync() error { return nil }
+func (c *lineCore) Sync() error { return nil }
+
+// appendTextLine makes the lines of FormatText. zap's own console encoder would print the fields as JSON.
+func appendTextLine(line *buffer.Buffer, _ int, message string, fields []zapcore.Field) {
+	line.AppendString(": ")
+	appendPlain(line, message)
+	for _, f := range fields {
+		appendField(line, f)
+	}
+}
 
 func appendField(line *buffer.Buffer, f zapcore.Field) {
 	if f.Type == zapcore.SkipType {
