@@ -20,7 +20,6 @@ type Kind uint32
 const (
 	Atomic Kind = iota // a robust futex in the zone
 	Flock              // flock(2) on the zone's file
-	numKinds
 )
 
 // String is the kind's name in the config.
@@ -34,24 +33,11 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint32(k))
 }
 
-// ParseKind is the inverse of String.
-func ParseKind(name string) (Kind, error) {
-	for k := range numKinds {
-		if k.String() == name {
-			return k, nil
-		}
-	}
-	return 0, fmt.Errorf("shared_mutex %q: want \"atomic\" or \"flock\"", name)
-}
-
 // featureKind is the part of a zone's features that holds the kind of its lock.
 const featureKind = 0xf
 
 // Features is what a zone with a lock of kind k is created with.
 func Features(k Kind) uint32 { return uint32(k) & featureKind }
-
-// KindOf is the kind of lock of a zone with these features.
-func KindOf(features uint32) Kind { return Kind(features & featureKind) }
 
 // lock is one kind of lock. Only an Owner's one mutex at a time calls it.
 type lock interface {

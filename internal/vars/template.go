@@ -84,16 +84,6 @@ func (t *Template) Constant() (string, bool) {
 	return t.tail, len(t.ops) == 0
 }
 
-// Uses says whether the template names the variable id (under any of its names, with any arg).
-func (t *Template) Uses(id ID) bool {
-	for i := range t.ops {
-		if t.ops[i].id == id {
-			return true
-		}
-	}
-	return false
-}
-
 // Beyond returns the name of the first variable in the template that is not one of ids, as the template spells it but without "$", and
 // true; or false when there is none.
 func (t *Template) Beyond(ids ...ID) (name string, ok bool) {

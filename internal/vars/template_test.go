@@ -181,14 +181,6 @@ func TestConstant(t *testing.T) {
 		func() { MustCompile("$") })
 }
 
-func TestUses(t *testing.T) {
-	tmpl := MustCompile("$host $document_uri $http_a")
-	require.True(t, tmpl.Uses(Host))
-	require.True(t, tmpl.Uses(URI))
-	require.True(t, tmpl.Uses(HTTPField))
-	require.False(t, tmpl.Uses(Args))
-}
-
 func TestBeyond(t *testing.T) {
 	names := &Names{}
 	_, err := names.Define("n")
