@@ -61,16 +61,23 @@ func (w *masterEnd) masterGone(err error) {
 	w.log.Notice("the master is gone, draining", zap.Error(err))
 	w.orphan = true
 	(*worker)(w).drain((*worker)(w).handsOver(), w.giver.listeners)
-	w.timers.Arm(&w.orphanTimer, w.clock.Ms()+orphanMs)
+	w.timers.Arm(&w.takersTimer, w.clock.Ms()+orphanMs)
 }
 
-// orphanMs is how often a worker without a master looks into the hand-over queue.
-const orphanMs = 500
+// How often a worker looks whether what lies in the hand-over queue has been taken: without a master, and when that is all it waits for.
+const (
+	orphanMs = 500
+	takenMs  = 20
+)
 
-// seekTakers stops handing over connections when nobody takes them: those who did drain too without their master, and leave, and there is nobody to
-// say so. What is in the queue at two looks, one after the other, is taken to lie there for good; this worker reads the queue again then.
+// seekTakers looks whether the worker can leave. Without a master, it stops handing over connections when nobody takes them: those who did drain too
+// without their master, and leave, and there is nobody to say so. What is in the queue at two looks, one after the other, is taken to lie there for good; this worker reads the queue again then.
 func (w *worker) seekTakers() {
 	if !w.handsOver() {
+		return
+	}
+	if !w.orphan {
+		w.engine.CheckEmpty()
 		return
 	}
 	unread := w.untakenNow()
@@ -80,7 +87,7 @@ func (w *worker) seekTakers() {
 		return
 	}
 	w.untaken = unread
-	w.timers.Arm(&w.orphanTimer, w.clock.Ms()+orphanMs)
+	w.timers.Arm(&w.takersTimer, w.clock.Ms()+orphanMs)
 	w.engine.CheckEmpty()
 }
 

@@ -111,7 +111,7 @@ func (w *worker) makeLoop() error {
 	w.logTimer.Init(w)
 	w.trimTimer.Init(w)
 	w.shutdownTimer.Init(w)
-	w.orphanTimer.Init(w)
+	w.takersTimer.Init(w)
 	w.timers.Arm(&w.trimTimer, w.clock.Ms()+trimMs)
 	slots := w.config.WorkerConnections + len(w.manifest.Listeners) + extraSlots + resolverSlots(w.config)
 	var err error

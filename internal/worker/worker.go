@@ -63,7 +63,7 @@ type worker struct {
 	logTimer      event.Timer
 	trimTimer     event.Timer
 	shutdownTimer event.Timer
-	orphanTimer   event.Timer // looks, when the master is gone, whether others still take connections
+	takersTimer   event.Timer // looks whether others still take what was handed over
 	orphan        bool        // the master is gone
 	untaken       bool        // there were some in the queue when it looked last
 
@@ -114,7 +114,7 @@ func (w *worker) OnTimer(t *event.Timer) {
 		w.timers.Arm(t, w.clock.Ms()+trimMs)
 	case &w.shutdownTimer:
 		w.timers.Arm(t, w.engine.CloseLate())
-	case &w.orphanTimer:
+	case &w.takersTimer:
 		w.seekTakers()
 	}
 	// The logs' timer only has to end the loop's sleep: turn does the rest.
@@ -155,9 +155,16 @@ func (w *worker) cut() {
 	w.timers.Arm(&w.shutdownTimer, w.clock.Ms())
 }
 
-// onEmpty ends the process, unless it is the one that takes what others hand over, and something is there.
+// onEmpty ends the process, unless connections lie in the hand-over queue: this worker takes them, or has put them there for others, who may leave
+// before they take them. Then it is told so, and takes them back.
 func (w *worker) onEmpty() {
-	if w.over || w.taker.takeAll() > 0 || w.orphan && w.handsOver() && w.untakenNow() {
+	switch {
+	case w.over || w.taker.takeAll() > 0:
+		return
+	case w.handsOver() && w.untakenNow():
+		if !w.orphan {
+			w.timers.Arm(&w.takersTimer, w.clock.Ms()+takenMs)
+		}
 		return
 	}
 	w.over = true
