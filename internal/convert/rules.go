@@ -61,7 +61,7 @@ func rules() map[string]rule {
 		"deny":                  {(*converter).accessRule, ""},
 		"auth_basic_user_file":  {(*converter).passwordFile, "read again when it changes, not for each request"},
 		"auth_request_set":      {(*converter).authRequestSet, ""},
-		"mirror":                {(*converter).mirror, "bodies that do not fit into `client_body_buffer_size` are not copied"},
+		"mirror":                {(*converter).mirror, ""},
 		"set_real_ip_from":      {(*converter).trustedPeer, "a host that cannot be resolved is a warning"},
 		"types":                 {(*converter).types, ""},
 		"expires":               {(*converter).expires, ""},

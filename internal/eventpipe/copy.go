@@ -3,11 +3,15 @@
 
 package eventpipe
 
-// CopyBody feeds p, which is open for a body of as many bytes as other has received, with a copy of that body. other has read it completely and keeps it.
-// False: a part of it is in the temporary file, or there are no blocks for the copy; p is then to be closed.
+// CopyBody feeds p, which is open for a body of as many bytes as other has received, with that body. other has read it completely and keeps it. What is in
+// memory is copied; a temporary file is shared. False: one part is in memory and one in the file (see SpillAll), or there are no blocks for the copy; p is
+// then to be closed.
 func (p *Pipe) CopyBody(other *Pipe) bool {
-	if !other.readDone || other.fileBufs > 0 || other.writer != nil {
+	switch {
+	case !other.readDone || other.writer != nil:
 		return false
+	case other.fileBufs > 0:
+		return p.shareFile(other)
 	}
 	for _, c := range [...]*chain{&other.kept, &other.in} {
 		for d := c.first; d != nil; d = d.next {
@@ -26,4 +30,29 @@ func (p *Pipe) CopyBody(other *Pipe) bool {
 		}
 	}
 	return p.readDone
+}
+
+// shareFile makes the body of other, all of which is in its temporary file, this one's, too. Whichever pipe is done with the file last closes it.
+func (p *Pipe) shareFile(other *Pipe) bool {
+	for _, c := range [...]*chain{&other.kept, &other.out, &other.in} {
+		for d := c.first; d != nil; d = d.next {
+			if !d.has(inFile) && d.len() > 0 {
+				return false
+			}
+		}
+	}
+	p.file = other.file
+	p.file.Share()
+	for _, c := range [...]*chain{&other.kept, &other.out, &other.in} {
+		for d := c.first; d != nil; d = d.next {
+			if d.has(inFile) {
+				own := p.shared.alloc()
+				own.pos, own.last, own.flags = d.pos, d.last, inFile|tempFile
+				p.out.push(own)
+				p.fileBufs++
+			}
+		}
+	}
+	p.Received, p.Spilled, p.left, p.readDone = other.Received, other.Received, 0, true
+	return true
 }

@@ -66,6 +66,7 @@ type file interface {
 	Errno() syscall.Errno
 	SetNamed()
 	KeepName() string
+	Share()
 	Close()
 }
 

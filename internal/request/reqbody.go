@@ -93,7 +93,7 @@ func (r *Request) badBody() verdict {
 // is read first for it in any case, as in nginx.
 func (r *Request) readsFirst() bool {
 	p := r.loc.Proxy
-	return p.RequestBuffering || p.HTTP10 && r.head.Chunked || r.loc.Mirror != nil && r.loc.Mirror.Body
+	return p.RequestBuffering || p.HTTP10 && r.head.Chunked || r.mirrorsBody()
 }
 
 // canReplay says whether the body can be sent, from its first byte, to another origin: it is all there, in memory or in its temporary
@@ -119,7 +119,7 @@ func (r *Request) readBody() verdict {
 	switch o := r.body.Fill(); o {
 	case eventpipe.Done:
 		r.client.Disarm()
-		if r.body.Named {
+		if r.body.Named || r.body.Spilled > 0 && r.mirrorsBody() {
 			if v, ok := r.storeBody(); !ok {
 				return v
 			}
@@ -154,12 +154,14 @@ func (r *Request) readBody() verdict {
 	return r.become(StatePick)
 }
 
-// storeBody has all of a body be in its file, under a name (client_body_in_file_only). False: the verdict is the step's.
+// storeBody has all of a body be in its file, with client_body_in_file_only under a name; the copies of mirror share it. False: the verdict is the step's.
 func (r *Request) storeBody() (verdict, bool) {
-	switch r.body.SpillAll() {
-	case eventpipe.Wait:
+	switch o := r.body.SpillAll(); {
+	case o == eventpipe.Wait:
 		return wait, false
-	case eventpipe.Full:
+	case !r.body.Named:
+		return again, true
+	case o == eventpipe.Full:
 		return r.bodyUnstored(), false
 	}
 	name := r.body.KeepName()

@@ -247,10 +247,13 @@ func (r *Request) mirror(m *Mirror) {
 	r.sendCopies(m)
 }
 
+// mirrorsBody says whether the copies of the request, if there are any, have its body.
+func (r *Request) mirrorsBody() bool { return r.loc.Mirror != nil && r.loc.Mirror.Body && r.sub == nil }
+
 // mirrorBody sends the copies of a request whose body has been read, as far as it was to be.
 func (r *Request) mirrorBody() {
-	if m := r.loc.Mirror; m != nil && m.Body && r.sub == nil {
-		r.sendCopies(m)
+	if r.mirrorsBody() {
+		r.sendCopies(r.loc.Mirror)
 	}
 }
 
@@ -265,7 +268,7 @@ func (r *Request) sendCopies(m *Mirror) {
 			child.args = child.arena.Copy(r.args)
 		}
 		if m.Body && r.bodyOpen && !child.copyBodyOf(r) {
-			r.engine.Log.Limited("mirror", logfile.LevelWarn, "a request whose body is not in memory as a whole is not mirrored (client_body_buffer_size)")
+			r.engine.Log.Limited("mirror", logfile.LevelWarn, "a request is not mirrored: memory and temporary files have no room for its body")
 			child.closeSubrequest()
 			continue
 		}
@@ -273,7 +276,7 @@ func (r *Request) sendCopies(m *Mirror) {
 	}
 }
 
-// copyBodyOf gives the child a copy of the parent's body.
+// copyBodyOf gives the child the parent's body.
 func (s *Request) copyBodyOf(r *Request) bool {
 	n := r.body.Received
 	if n == 0 {

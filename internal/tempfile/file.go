@@ -54,6 +54,8 @@ type File struct {
 	at     int64                // where
 	result syscall.Errno        // the thread's
 
+	sharers int // who else has the file: see Share
+
 	named bool   // the file gets a name
 	name  string // the thread's until the first write is over
 	kept  bool   // the name stays when the file is closed
@@ -117,8 +119,8 @@ func (f *File) reserve(n int, rescue bool) bool {
 // nothing has been added, and another Append may be tried later.
 func (f *File) Append(pieces []sys.Iovec, n int, w Writer) Status {
 	switch {
-	case f.pending > 0 || f.closing:
-		panic("tempfile: append to a file that is being written or closed")
+	case f.pending > 0 || f.closing || f.sharers > 0:
+		panic("tempfile: append to a file that is being written or closed, or shared")
 	case f.size+int64(n) > f.reserved:
 		panic("tempfile: append of bytes that have not been reserved")
 	}
@@ -155,6 +157,14 @@ func (f *File) Append(pieces []sys.Iovec, n int, w Writer) Status {
 // the file.
 func (f *File) Redirect(w Writer) { f.writer = w }
 
+// Share makes one more the owner of a file that is not written any more: it is closed by the last Close.
+func (f *File) Share() {
+	if f.pending > 0 || f.closing {
+		panic("tempfile: a file that is being written or closed cannot be shared")
+	}
+	f.sharers++
+}
+
 // Close has the thread close the file, which takes time in proportion to its size, and gives its part of the quota back when its bytes are off
 // the disk. A write that is pending goes on, and its OnWritten
 // still comes, since the thread has the memory; the file is closed after that. The file must not be used any more, but for Redirect
@@ -162,6 +172,10 @@ func (f *File) Redirect(w Writer) { f.writer = w }
 func (f *File) Close() {
 	if f.closing {
 		panic("tempfile: close of a closed file")
+	}
+	if f.sharers > 0 {
+		f.sharers--
+		return
 	}
 	f.closing = true
 	switch {

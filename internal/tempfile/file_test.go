@@ -288,6 +288,26 @@ func TestQuotaComesBackWithTheDisk(t *testing.T) {
 	require.Zero(t, w.used)
 }
 
+// TestShare: a file that is shared is closed by the last Close, and its quota comes back then.
+func TestShare(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 100)
+	f := w.store.Create()
+	require.True(t, f.Reserve(6))
+	_, errno := w.write(t, f, "shared")
+	require.Zero(t, errno)
+	f.Share()
+	require.Panics(t, func() { f.Append(nil, 0, nil) })
+	f.Close()
+	require.Equal(t, "shared", content(t, f))
+	require.Equal(t, int64(6), w.used)
+	f.Close()
+	w.turn(t)
+	require.Zero(t, w.store.Open)
+	require.Zero(t, w.used)
+	require.Panics(t, func() { f.closing = true; f.Share() })
+	f.closing = false
+}
+
 // TestNoDirectory: a directory that is gone is an error of the write, and of the try at the start.
 func TestNoDirectory(t *testing.T) {
 	w := newWorld(t, t.TempDir(), 0)

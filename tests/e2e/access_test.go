@@ -112,7 +112,8 @@ func TestSubrequests(t *testing.T) {
 	}
 	p.start(site{origin: o.addr, more: asks("/in", "in") + asks("/401", "401") + asks("/403", "403") + asks("/404", "404") +
 		location("/asked/", `proxy_pass = "http://app"`, `proxy_set_header = { X-URI = "$request_uri $request_method" }`) +
-		location("/mirrored", `proxy_pass = "http://app"`, `client_body_buffer_size = "128k"`, `mirror = ["/copied"]`) + location("/copied", `proxy_pass = "http://app/copy"`)}.toml())
+		location("/mirrored", `proxy_pass = "http://app"`, `client_body_buffer_size = "128k"`, `mirror = ["/copied"]`) +
+		location("/spilled", `proxy_pass = "http://app"`, `client_body_buffer_size = "16k"`, `mirror = ["/copied", "/copied"]`) + location("/copied", `proxy_pass = "http://app/copy"`)}.toml())
 	if r := p.exchange("POST", "POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"); r.status != 200 || string(r.body) != "joe GET  /in POST" {
 		t.Errorf("%d %q", r.status, r.body)
 	}
@@ -122,9 +123,12 @@ func TestSubrequests(t *testing.T) {
 	p.wantStatus(403, "/403")
 	p.wantStatus(500, "/404")
 	large := strings.Repeat("x", 30_000) // more than a block, in memory all the same
-	for _, body := range []string{"", "body", large} {
-		c := p.dial()
-		c.send("PUT /mirrored HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+	for i, body := range []string{"", "body", large, large + large} {
+		c, target := p.dial(), "/mirrored"
+		if i == 3 { // more than client_body_buffer_size: all of them send it from one file
+			target = "/spilled"
+		}
+		c.send("PUT " + target + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 		if body != "" {
 			c.send(fmt.Sprintf("%x", len(body)) + "\r\n" + body + "\r\n")
 		}
@@ -132,13 +136,15 @@ func TestSubrequests(t *testing.T) {
 		if r := c.read("PUT"); r.status != 200 {
 			t.Errorf("mirrored: %d", r.status)
 		}
-		select {
-		case got := <-copies:
-			if got != "PUT "+body {
-				t.Errorf("the copy has %.40q of %d bytes", got, len(got))
+		for range 1 + i/3 {
+			select {
+			case got := <-copies:
+				if got != "PUT "+body {
+					t.Errorf("the copy has %.40q of %d bytes", got, len(got))
+				}
+			case <-time.After(ioDeadline):
+				t.Fatal("no copy has come")
 			}
-		case <-time.After(ioDeadline):
-			t.Fatal("no copy has come")
 		}
 	}
 }

@@ -128,7 +128,8 @@ func TestHealthChecks(t *testing.T) {
 	}
 }
 
-// With mandatory an origin gets nothing before its first check; a check of tcp is a connection; a port of its own is connected to.
+// With mandatory an origin gets nothing before its first check; a check of tcp is a connection; a port of its own is connected to; one that takes longer than timeout has
+// failed.
 func TestHealthMandatory(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
@@ -139,7 +140,11 @@ func TestHealthMandatory(t *testing.T) {
 	group := func(name, check, server string) string {
 		return fmt.Sprintf("[http.upstream.%s]\nhealth_check = { interval = \"20ms\", %s }\nserver = [%q]\n", name, check, server)
 	}
-	p := start(t, site{proxyPass: "-", http: group("first", `uri = "/check", mandatory = true`, sick.addr) + group("tcp", `type = "tcp", fails = 3`, well.addr) +
+	slow := answering(t, func(*request) string {
+		time.Sleep(50 * time.Millisecond)
+		return ok("slow")
+	})
+	p := start(t, site{proxyPass: "-", http: group("slow", `timeout = "1ms"`, slow.addr) + group("first", `uri = "/check", mandatory = true`, sick.addr) + group("tcp", `type = "tcp", fails = 3`, well.addr) +
 		group("dead", `type = "tcp"`, dead) + group("port", fmt.Sprintf(`uri = "/check", mandatory = true, port = %s`, port), sick.addr),
 		more: location("/first", `proxy_pass = "http://first"`) + location("/tcp", `proxy_pass = "http://tcp"`) + location("/dead", `proxy_pass = "http://dead"`) + location("/port", `proxy_pass = "http://port"`)})
 	if got := statusOf(p, "/first"); got != 502 {
@@ -151,6 +156,7 @@ func TestHealthMandatory(t *testing.T) {
 		t.Errorf("tcp: %d", got)
 	}
 	eventually(t, ioDeadline, "200 by the other port", func() bool { return statusOf(p, "/port") == 200 })
+	p.waitLog("peer is unhealthy.*" + slow.addr)
 	p.waitLog("peer is unhealthy.*" + dead)
 	if got := statusOf(p, "/dead"); got != 502 {
 		t.Errorf("dead: %d", got)

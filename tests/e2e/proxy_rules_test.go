@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -217,10 +218,14 @@ func TestProxyBind(t *testing.T) {
 			c.write(ok(c.RemoteAddr().String()))
 		}
 	})
+	transparent := ""
+	if os.Geteuid() == 0 { // it takes a privilege
+		transparent = location("/transparent", `proxy_pass = "http://app"`, `proxy_bind = { address = "192.0.2.1", transparent = true }`, `proxy_connect_timeout = "100ms"`)
+	}
 	p := start(t, site{origin: o.addr, location: `proxy_bind = "127.0.0.$arg_n"`,
 		more: location("/fixed", `proxy_pass = "http://app"`, `proxy_bind = "127.0.0.9"`, `proxy_socket_keepalive = true`) +
 			location("/off", `proxy_pass = "http://app"`, `proxy_bind = "off"`) +
-			location("/foreign", `proxy_pass = "http://app"`, `proxy_bind = "192.0.2.1"`)})
+			location("/foreign", `proxy_pass = "http://app"`, `proxy_bind = "192.0.2.1"`) + transparent})
 	c := p.dial()
 	seen := map[string]string{} // the connection of each address
 	for range 2 {
@@ -235,8 +240,13 @@ func TestProxyBind(t *testing.T) {
 			seen[want] = from
 		}
 	}
-	p.allow("(?i)connect failed|bind")
+	p.allow("(?i)connect failed|bind|timed out")
 	c.get("/foreign", 500)
+	if transparent != "" { // nothing leads the origin's answer back here
+		if got := statusOf(p, "/transparent"); got != 504 {
+			t.Errorf("from another's address: %d", got)
+		}
+	}
 }
 
 // A connection to an origin begins with the PROXY protocol's header: one for each request.

@@ -95,13 +95,15 @@ func TestResolverFamilies(t *testing.T) {
 	}
 }
 
-// resolver_timeout ends the wait for a name server that is silent.
+// resolver_timeout ends the wait for a name server that is silent, for a group its own.
 func TestResolverTimeout(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
 	names := dnstest.New(t)
 	names.Behave(dnstest.Behaviour{Silent: true})
-	p := start(t, site{proxyPass: "-", http: fmt.Sprintf("resolver = { addresses = [%q] }\nresolver_timeout = \"300ms\"", names.Addr), more: location("/asked", `proxy_pass = "http://$arg_h"`)})
+	p := start(t, site{proxyPass: "-", http: fmt.Sprintf("resolver = { addresses = [%[1]q] }\n[http.upstream.own]\nresolver = { addresses = [%[1]q] }\nresolver_timeout = \"200ms\"\nserver = [{ address = \"b.example:80\", resolve = true }]", names.Addr),
+		more: location("/asked", `proxy_pass = "http://$arg_h"`, `resolver_timeout = "300ms"`)})
+	p.waitLog("host not found in upstream.*b.example")
 	begun := time.Now()
 	r := p.get("/asked?h=a.example")
 	if took := time.Since(begun); r.status != 502 || took < 250*time.Millisecond || took > tooLate {
