@@ -81,11 +81,9 @@ func (k *checker) checkTryFiles(p *path, list []Template, server *Server) {
 		k.faultAt(at, "needs a file and what to do when it is not there")
 		return
 	}
-	for i, name := range list {
-		if name == "" {
-			k.faultAt(at.at(i), "must not be empty")
-			return
-		}
+	if list[len(list)-1] == "" {
+		k.faultAt(at.at(len(list)-1), "must not be empty")
+		return
 	}
 	switch last := string(list[len(list)-1]); last[0] {
 	case '=':

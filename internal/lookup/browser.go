@@ -148,6 +148,15 @@ func isNetscape4(agent []byte) bool {
 	return ok && len(rest) > len("4 ")-1 && '1' <= rest[0] && rest[0] <= '4'
 }
 
+// IsMSIE6 says whether a browser is MSIE 4 to 6, but for its version 6 with Service Pack 2 ("SV1"): nginx's "gzip_disable msie6".
+func IsMSIE6(agent []byte) bool {
+	if !IsMSIE(agent) {
+		return false
+	}
+	version := agent[bytes.Index(agent, []byte("MSIE "))+len("MSIE "):]
+	return version[1] == '.' && (version[0] == '4' || version[0] == '5' || version[0] == '6' && !bytes.Contains(version, []byte("SV1")))
+}
+
 // IsMSIE says whether a browser is any version of MSIE.
 func IsMSIE(agent []byte) bool {
 	i := bytes.Index(agent, []byte("MSIE "))

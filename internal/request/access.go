@@ -67,7 +67,7 @@ func (r *Request) access() (v verdict, pass bool) {
 		switch r.askCheck(a, g.check) {
 		case letIn:
 			if a.Any {
-				g.check, g.refusal = checkRules, 0
+				g.check, g.refusal, r.authenticate = checkRules, 0, nil
 				return again, true
 			}
 		case refused:
@@ -276,7 +276,8 @@ func (r *Request) onPassword(p *passwordCheck, a *Access) outcome {
 // challenge refuses with 401 and asks for a password.
 func (r *Request) challenge(realm []byte) outcome {
 	clean(realm)
-	dst := append(r.arena.Begin(len(realm)+64), `WWW-Authenticate: Basic realm="`...)
+	dst := append(r.arena.Begin(len(r.authenticate)+len(realm)+64), r.authenticate...)
+	dst = append(dst, `WWW-Authenticate: Basic realm="`...)
 	dst = append(append(dst, realm...), "\"\r\n"...)
 	if r.authenticate = r.arena.End(dst); r.authenticate == nil {
 		r.noMemory()
@@ -297,7 +298,7 @@ func (e *Engine) passwords() *htpasswd.Files {
 // keepAuthenticate takes the fields that ask for a password from the response of an origin that from, r itself or its subrequest, has got. False: there is no memory for them.
 func (r *Request) keepAuthenticate(from *Request) bool {
 	u := &from.up
-	dst := r.arena.Begin(errorBodyRoom)
+	dst := append(r.arena.Begin(errorBodyRoom), r.authenticate...)
 	for i := range u.head.Fields {
 		if f := &u.head.Fields[i]; f.ID == http1.FieldWWWAuthenticate {
 			dst = appendOriginal(dst, f, u.text)

@@ -12,10 +12,25 @@ import (
 
 // publicStatus is the code that a client sees for an internal one.
 func publicStatus(status int) int {
-	if status == 494 {
+	if _, ok := internalPhrase(status); ok {
 		return 400
 	}
 	return status
+}
+
+// internalPhrase is what the page for one of nginx's own codes says, which clients see as 400.
+func internalPhrase(status int) (phrase string, ok bool) {
+	switch status {
+	case 494:
+		return "Request Header Or Cookie Too Large", true
+	case 495:
+		return "The SSL certificate error", true
+	case 496:
+		return "No required SSL certificate was sent", true
+	case 497:
+		return "The plain HTTP request was sent to HTTPS port", true
+	}
+	return "", false
 }
 
 // hasErrorBody says whether a built-in page belongs to the status.
@@ -25,7 +40,7 @@ func hasErrorBody(status int) bool {
 		return true
 	case status >= 400 && status <= 406, status >= 408 && status <= 416:
 		return true
-	case status == 421, status == 429, status >= 494 && status <= 497:
+	case status == 421, status == 429:
 		return true
 	}
 	return status >= 500 && status <= 505 || status == 507
@@ -33,26 +48,29 @@ func hasErrorBody(status int) bool {
 
 func appendErrorBody(dst []byte, status int, server string) []byte {
 	dst = append(dst, "<html>\r\n<head><title>"...)
-	title := len(dst)
-	switch status {
-	case 494:
-		dst = append(dst, "400 Request Header Or Cookie Too Large"...)
-	default:
-		dst = strconv.AppendInt(dst, int64(status), 10)
-		if phrase := pagePhrase(status); phrase != "" {
-			dst = append(append(dst, ' '), phrase...)
-		}
-	}
-	end := len(dst)
-	dst = append(dst, "</title></head>\r\n<body>\r\n<center><h1>"...)
-	if status == 494 {
-		dst = append(dst, "400 Bad Request</h1></center>\r\n<center>Request Header Or Cookie Too Large</center>\r\n<hr><center>"...)
+	phrase, internal := internalPhrase(status)
+	if internal {
+		dst = append(append(dst, "400 "...), phrase...)
 	} else {
-		dst = append(dst, dst[title:end]...)
-		dst = append(dst, "</h1></center>\r\n<hr><center>"...)
+		dst = appendPageTitle(dst, status)
 	}
+	dst = append(dst, "</title></head>\r\n<body>\r\n<center><h1>"...)
+	dst = append(appendPageTitle(dst, publicStatus(status)), "</h1></center>\r\n"...)
+	if internal {
+		dst = append(append(append(dst, "<center>"...), phrase...), "</center>\r\n"...)
+	}
+	dst = append(dst, "<hr><center>"...)
 	dst = append(dst, server...)
 	return append(dst, "</center>\r\n</body>\r\n</html>\r\n"...)
+}
+
+// appendPageTitle appends a code and what it means.
+func appendPageTitle(dst []byte, status int) []byte {
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	if phrase := pagePhrase(status); phrase != "" {
+		dst = append(append(dst, ' '), phrase...)
+	}
+	return dst
 }
 
 // pagePhrase is what nginx's page says, which is not always what its status line does.

@@ -290,7 +290,7 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 		if path == nil {
 			return r.noMemory(), false
 		}
-		name, path := r.candidateName(path)
+		name, path := r.candidateName(path, c.Template != nil)
 		if name == nil {
 			return r.noMemory(), false
 		}
@@ -317,10 +317,11 @@ func (r *Request) tryFiles() (v verdict, pass bool) {
 	return r.redirectTo(r.render(t.URI)), false
 }
 
-// candidateName is the name of the file of a candidate's path, as fileName, and what the path is from now on if it is there.
-func (r *Request) candidateName(path []byte) (name, after []byte) {
+// candidateName is the name of the file of a candidate's path, as fileName, and what the path is from now on if it is there. Below an alias only a path
+// with variables may begin with the location's own path, as with nginx.
+func (r *Request) candidateName(path []byte, variable bool) (name, after []byte) {
 	skip := r.loc.Files.Skip
-	if skip > 0 && !(len(r.path) >= skip && bytes.HasPrefix(path, r.path[:skip])) {
+	if skip > 0 && !(variable && len(r.path) >= skip && bytes.HasPrefix(path, r.path[:skip])) {
 		path = r.arena.End(append(append(r.arena.Begin(skip+len(path)), r.loc.Files.Replaced...), path...)) // it is below the alias
 		if path == nil {
 			return nil, nil

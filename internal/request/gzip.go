@@ -12,6 +12,7 @@ import (
 	"weir/internal/files"
 	"weir/internal/http1"
 	"weir/internal/logfile"
+	"weir/internal/lookup"
 	"weir/internal/static"
 )
 
@@ -24,6 +25,8 @@ type Gzip struct {
 	Proxied   Proxied         // gzip_proxied
 	Vary      bool            // gzip_vary
 	Disable   *regexp.Regexp  // gzip_disable: of User-Agent; nil: none
+	// DisableMSIE6 is msie6 of gzip_disable.
+	DisableMSIE6 bool
 }
 
 // Proxied is a set of conditions under which a request that has come by a proxy (it has the field Via) is answered with gzip.
@@ -86,7 +89,7 @@ func (r *Request) takesGzip(g *Gzip) bool {
 	if field == nil || r.head.Minor < g.Minor || !static.AcceptsGzip(field) {
 		return false
 	}
-	if g.Disable != nil && g.Disable.Match(r.fieldOf(http1.FieldUserAgent)) {
+	if g.Disable != nil && g.Disable.Match(r.fieldOf(http1.FieldUserAgent)) || g.DisableMSIE6 && lookup.IsMSIE6(r.fieldOf(http1.FieldUserAgent)) {
 		return false
 	}
 	return r.fieldOf(http1.FieldVia) == nil || r.proxiedGzip(g.Proxied)

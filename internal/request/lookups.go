@@ -60,9 +60,8 @@ func (r *Request) lookUp(dst []byte, l *Lookup) ([]byte, *vars.Template) {
 		key := dst[start:]
 		switch {
 		case l.Geo != nil:
-			if addr, err := netip.ParseAddr(string(key)); err == nil {
-				value = l.Geo.Find(addr)
-			}
+			addr, _ := netip.ParseAddr(string(key)) // what is none is looked up too
+			value = l.Geo.Find(addr)
 		case l.Split != nil:
 			value = l.Split.Find(key)
 		default:

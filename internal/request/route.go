@@ -16,7 +16,7 @@ func (r *Request) route() verdict {
 		return r.answerOptions()
 	}
 	r.args = nil
-	if head.HasQuery {
+	if head.HasQuery && head.Query.Len > 0 {
 		r.args = r.headOf(head.Query)
 	}
 	r.path = r.headOf(head.Path)

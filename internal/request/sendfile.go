@@ -198,6 +198,9 @@ func (r *Request) moreParts() bool {
 	}
 }
 
+// dated says whether an answer with a status has the file's Last-Modified: not one that error_page has given another status, as with nginx.
+func dated(status int) bool { return status == 200 || status == 206 || status == 304 }
+
 // appendFileHead makes the head of an answer with a file.
 func (r *Request) appendFileHead(dst []byte) []byte {
 	s := &r.file
@@ -215,7 +218,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 			dst = http1.AppendFieldInt(dst, "Content-Length", s.length)
 		}
 	}
-	if r.status < 400 && !r.out.dropped.Has(http1.FieldLastModified) {
+	if dated(r.status) && !r.out.dropped.Has(http1.FieldLastModified) {
 		dst = append(static.AppendDate(append(dst, "Last-Modified: "...), s.MtimeSec), '\r', '\n')
 	}
 	dst = r.appendKept(dst)
@@ -233,6 +236,7 @@ func (r *Request) appendFileHead(dst []byte) []byte {
 		}
 		dst = append(append(dst, s.etag()...), '\r', '\n')
 	}
+	dst = r.appendAuthenticate(dst)
 	dst = r.appendAddHeaders(dst)
 	dst = r.appendGzipFields(dst)
 	if s.packed && bodyAllowed(r.status) && !r.out.dropped.Has(http1.FieldContentEncoding) {

@@ -215,7 +215,7 @@ func (r *Request) onSubrequest(s *Request) {
 		if s.up.text != nil {
 			r.keepAuthenticate(s)
 		} else {
-			r.authenticate = r.arena.Copy(s.authenticate)
+			r.authenticate = r.arena.End(append(append(r.arena.Begin(len(r.authenticate)+len(s.authenticate)), r.authenticate...), s.authenticate...))
 		}
 	}
 	for i := range r.loc.Access.Sets {

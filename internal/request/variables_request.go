@@ -313,15 +313,27 @@ func (r *Request) appendCookie(dst []byte, name string) ([]byte, bool) {
 			continue
 		}
 		for list := r.headOf(f.Value); len(list) > 0; {
-			var pair []byte
-			pair, list, _ = bytes.Cut(list, semicolon)
-			pair = bytes.TrimLeft(pair, " ")
-			if eq := bytes.IndexByte(pair, '='); eq == len(name) && equalFold(pair[:eq], name) {
-				return append(dst, pair[eq+1:]...), true
+			if value, ok := cookieValue(list, name); ok {
+				return append(dst, value...), true
 			}
+			next := bytes.IndexAny(list, ";,")
+			if next < 0 {
+				break
+			}
+			list = bytes.TrimLeft(list[next+1:], " ")
 		}
 	}
 	return dst, false
+}
+
+// cookieValue is the value of the first cookie of a list, if it has that name. As nginx it takes blanks around "=", and a comma behind a cookie that is not the one.
+func cookieValue(list []byte, name string) (value []byte, ok bool) {
+	if len(list) < len(name) || !equalFold(list[:len(name)], name) {
+		return nil, false
+	}
+	value, ok = bytes.CutPrefix(bytes.TrimLeft(list[len(name):], " "), equals)
+	value, _, _ = bytes.Cut(bytes.TrimLeft(value, " "), semicolon)
+	return value, ok
 }
 
 var semicolon, equals = []byte(";"), []byte("=") // read-only

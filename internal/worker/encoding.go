@@ -5,6 +5,7 @@ package worker
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"weir/conf"
@@ -72,6 +73,7 @@ func gzip(c *conf.Settings) (*request.Gzip, error) {
 	}
 	var err error
 	if len(c.GzipDisable) > 0 {
+		g.DisableMSIE6 = slices.Contains(c.GzipDisable, "msie6")
 		g.Disable, err = disabled(c.GzipDisable)
 	}
 	return g, err
@@ -86,14 +88,16 @@ func lower(types []string) []string {
 	return all
 }
 
-// disabled is one expression for all of gzip_disable. The name msie6 stands for what nginx means by it.
+// disabled is one expression for all of gzip_disable but the name msie6; nil: there is none.
 func disabled(list []string) (*regexp.Regexp, error) {
 	var all []string
 	for _, text := range list {
-		if text == "msie6" {
-			text = `MSIE [4-6]\.`
+		if text != "msie6" {
+			all = append(all, "(?:"+text+")")
 		}
-		all = append(all, "(?:"+text+")")
+	}
+	if all == nil {
+		return nil, nil
 	}
 	return regexp.Compile("(?i)" + strings.Join(all, "|"))
 }
