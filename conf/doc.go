@@ -3,10 +3,9 @@
 
 // Package conf is what a user may write: the schema of the configuration, its defaults, and its checks.
 //
-//	text (file, -g)
-//	   | quickTree: nearly every text, in one pass
-//	   | else BurntSushi/toml: values   indexText: where each value stands
-//	   '--------------.    .------------'
+//	text (file, -g)                                     an nginx.conf
+//	   | BurntSushi/toml: values   indexText: places       | package convert, Value.Pack
+//	   '--------------.    .------------'     .------------'
 //	                  node tree, -g merged over the file
 //	                     |  decoder: goes by the schema's types and tags; http -> server -> location inheritance
 //	                  Config
@@ -39,7 +38,7 @@
 //
 // # On failure
 //
-// All faults are collected; a text that is not TOML has the library's first only: quickTree judges no text, it knows it or leaves it (FuzzQuickTree). Tags that make no sense panic: they are bugs in the
+// All faults are collected; a text that is not TOML has the library's first only. Tags that make no sense panic: they are bugs in the
 // schema, and every test finds them.
 //
 // # Not here

@@ -21,14 +21,15 @@ func Default() []byte { return []byte(defaultText) }
 // overridesName is how faults name Source.Overrides.
 const overridesName = "-g"
 
-// Source is a configuration's text and what it is read with. The same Source gives the same Config in every process.
+// Source is a configuration and what it is read with. The same Source gives the same Config in every process.
 type Source struct {
-	Name      string // how faults name the text: the file as the user gave it
+	Name      string // how faults name it: the file as the user gave it
 	Text      []byte // TOML
+	Packed    []byte // in place of Text: Value.Pack
 	Overrides string // TOML of -g: tables are merged over Text's, everything else replaces it; faults in it are named "-g"
 	Prefix    string // directory that relative paths start from; "": they stay relative
 
-	// For a text that was made from another configuration, such as an nginx.conf: the place that each of its lines comes from, which faults
+	// For what was made from another configuration, such as an nginx.conf: the place that each of its lines comes from, which faults
 	// name instead; and what was found on the way, to be returned with the warnings. Neither changes the Config.
 	Lines []Place
 	Notes Faults
@@ -76,10 +77,14 @@ func decode(root *node, prefix string) (cfg *Config, warnings, faults Faults) {
 	return cfg, c.warnings, c.faults
 }
 
-// parseSource parses the text and lays the overrides over it.
+// parseSource makes the tree and lays the overrides over it.
 func parseSource(src Source) (*node, Faults) {
 	var faults Faults
-	root, fault := parseTree(src.Name, src.Text)
+	parse, from := parseTree, src.Text
+	if src.Packed != nil {
+		parse, from = unpack, src.Packed
+	}
+	root, fault := parse(src.Name, from)
 	if fault != nil {
 		faults = append(faults, *fault)
 	}

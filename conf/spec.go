@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -133,23 +134,26 @@ func (f *fieldSpec) mustBound(text string) int64 {
 	return n
 }
 
-// mustNode parses a default tag: TOML for lists, tables, booleans and integers, else the text of a string.
+// mustNode parses a default tag: TOML for lists and tables, else the text of a boolean, an integer or a string.
 func (f *fieldSpec) mustNode(text string) *node {
-	toml := false
-	switch f.typ.Kind() {
-	case reflect.Bool, reflect.Int:
-		toml = f.typ != reflect.TypeFor[Auto]()
-	default:
-		toml = strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{")
+	n := &node{file: "default", value: text}
+	var err error
+	switch kind := f.typ.Kind(); {
+	case strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{"):
+		table, fault := parseTree("default", []byte(f.key+" = "+text))
+		if fault != nil {
+			panic(fmt.Sprintf("conf: default of %s: %v", f.key, fault))
+		}
+		return table.kids[f.key]
+	case kind == reflect.Bool:
+		n.value, err = strconv.ParseBool(text)
+	case kind == reflect.Int && f.typ != reflect.TypeFor[Auto]():
+		n.value, err = strconv.ParseInt(text, 10, 64)
 	}
-	if !toml {
-		return &node{file: "default", value: text}
+	if err != nil {
+		panic(fmt.Sprintf("conf: default of %s: %v", f.key, err))
 	}
-	n, fault := parseTree("default", []byte(f.key+" = "+text))
-	if fault != nil {
-		panic(fmt.Sprintf("conf: default of %s: %v", f.key, fault))
-	}
-	return n.kids[f.key]
+	return n
 }
 
 // isBlock says whether the field is a table, or holds tables, printed under a [header] and not as inline tables.

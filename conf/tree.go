@@ -20,21 +20,12 @@ type node struct {
 	keys  []string // of a table, in the order of the text
 	kids  map[string]*node
 	list  bool
-	how   uint8 // while quickTree makes it: who may put more into it
 	elems []*node
 	value any // of a scalar: string, int64, float64, bool or time.Time
 }
 
 // parseTree parses a text into a tree. A text that is not TOML has one fault, that of the parser.
 func parseTree(file string, text []byte) (*node, *Fault) {
-	if root, ok := quickTree(file, text); ok {
-		return root, nil
-	}
-	return libraryTree(file, text)
-}
-
-// libraryTree is parseTree for every text.
-func libraryTree(file string, text []byte) (*node, *Fault) {
 	var values map[string]any
 	if _, err := toml.Decode(string(text), &values); err != nil {
 		f := &Fault{File: file, Text: err.Error()}
