@@ -64,6 +64,7 @@ func TestFaultsNameTheOrigin(t *testing.T) {
 		t.Errorf("no TOML: %v", err)
 	}
 	src.Text, src.Lines = nil, []Place{{"nginx.conf", 1}}
+	src.Packed = Value{Of: []Field{{"http", Value{Of: []Field{}, Line: 1}}}}.Pack()
 	if _, warnings, err := Load(src); err != nil || warnings[0].String() != "nginx.conf:2: different: x" || warnings[1].File != "nginx.conf" {
 		t.Errorf("%v, %v", warnings, err)
 	}

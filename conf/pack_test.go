@@ -22,7 +22,7 @@ func FuzzUnpack(f *testing.F) {
 			f.Fatalf("%d of %d bytes: %v", n, len(packed), err)
 		}
 	}
-	for _, seed := range []string{string(packed), "", "s\x01a", "t\x01s\x01a", "t\x01s\x01af\x00", "l\xff\xff\xff\xff\x0f", "t\x01s\x01ai\x80", "t\x00t"} {
+	for _, seed := range []string{string(packed), "", "s\x01a", "t\x00\x01\x01a", "t\x00\x01\x01af\x00\x00", "l\x00\xff\xff\xff\xff\x0f", "t\x00\x01\x01ai\x00\x80", "t\x00\x00t", "t\x00\x02\x01at\x00\x00\x01at\x00\x00"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, packed []byte) {

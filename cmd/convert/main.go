@@ -78,14 +78,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // toStandardOutput writes a result for people.
-func toStandardOutput(r *wire.Result, stdout, stderr io.Writer) int {
+func toStandardOutput(r *convert.Converted, stdout, stderr io.Writer) int {
 	for _, note := range r.Notes {
 		fmt.Fprintln(stderr, note)
 	}
 	if r.Refused() {
 		return 1
 	}
-	if _, err := stdout.Write(r.Text); err != nil {
+	if _, err := stdout.Write(r.Text()); err != nil {
 		fmt.Fprintf(stderr, "weir-convert: %v\n", err)
 		return 1
 	}

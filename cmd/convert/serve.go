@@ -27,7 +27,7 @@ func serveMaster(name string, o convert.Options, in io.Reader, out io.Writer) er
 		return err
 	}
 	client := wire.NewClient(in, out)
-	return client.Done(convert.Convert(client, name, o))
+	return client.Done(&convert.Convert(client, name, o).Result)
 }
 
 // confine gives up for good what this process is not to have: rights, time without end, writing to files.

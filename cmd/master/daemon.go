@@ -22,7 +22,7 @@ import (
 // when that serves:
 //
 //	weir ---- fork+exec, setsid ----> weir (WEIR_DAEMON=3) ---- workers ready, pid file written
-//	  |          (WEIR_CONVERTED=4: its nginx.conf, as TOML)
+//	  |          (WEIR_CONVERTED=4: its nginx.conf, converted)
 //	  |<------- pipe at descriptor 3: faults, or that it serves ------'
 //	  '- exit 0, or 1 with the faults
 //
@@ -61,6 +61,9 @@ func (c *command) backgrounds() bool {
 	}
 	c.read = &src
 	top, err := readTop(src)
+	if c.converted != nil && top.Daemon == nil {
+		return err == nil && c.converted.Daemon
+	}
 	return err == nil && top.Daemon == true
 }
 

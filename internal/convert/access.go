@@ -12,12 +12,12 @@ import (
 
 // accessRule converts allow and deny, whose order counts: weir has one list for both.
 func (c *converter) accessRule(l *level, d *directive) {
-	c.add(l, d, "access", list, item{text: quote(d.name + " " + d.args[0])})
+	c.add(l, d, "access", list, item{value: d.name + " " + d.args[0]})
 }
 
 // passwordFile converts auth_basic_user_file: a relative one is beside the configuration.
 func (c *converter) passwordFile(l *level, d *directive) {
-	c.set(l, d, quote(c.besideConf(d.args[0])))
+	c.set(l, d, c.besideConf(d.args[0]))
 }
 
 // besideConf is the path of a file that nginx looks for beside its configuration.
@@ -29,7 +29,7 @@ func (c *converter) besideConf(path string) string {
 }
 
 func (c *converter) trustedPeer(l *level, d *directive) {
-	c.add(l, d, "set_real_ip_from", list, item{text: quote(d.args[0])})
+	c.add(l, d, "set_real_ip_from", list, item{value: d.args[0]})
 }
 
 // authRequestSet converts auth_request_set $NAME VALUE.
@@ -39,7 +39,7 @@ func (c *converter) authRequestSet(l *level, d *directive) {
 		c.refuse(l, d, "invalid variable name %s", quote(d.args[0]))
 		return
 	}
-	c.add(l, d, "auth_request_set", names, item{name: name, text: quote(d.args[1])})
+	c.add(l, d, "auth_request_set", names, item{name: name, value: d.args[1]})
 }
 
 func (c *converter) mirror(l *level, d *directive) {
@@ -48,8 +48,8 @@ func (c *converter) mirror(l *level, d *directive) {
 		return
 	}
 	if d.args[0] == "off" {
-		l.table.replace("mirror", item{by: d, text: "false"})
+		l.table.replace("mirror", item{by: d, value: false})
 		return
 	}
-	c.add(l, d, "mirror", list, item{text: quote(d.args[0])})
+	c.add(l, d, "mirror", list, item{value: d.args[0]})
 }

@@ -22,11 +22,11 @@ func (c *converter) masterProcess(l *level, d *directive) {
 }
 
 func (c *converter) user(l *level, d *directive) {
-	text := quote(d.args[0])
 	if len(d.args) == 2 {
-		text = braces([]string{"name = " + text, "group = " + quote(d.args[1])})
+		c.set(l, d, table{{"name", d.args[0]}, {"group", d.args[1]}})
+		return
 	}
-	c.set(l, d, text)
+	c.set(l, d, d.args[0])
 }
 
 // tempPath is the folder of temporary files, if weir has one.
@@ -35,7 +35,7 @@ func (c *converter) tempPath(l *level, d *directive) {
 		c.without(d, "weir writes no temporary files in this version")
 		return
 	}
-	if !c.inBuffers(d).set("temp_path", item{by: d, text: quote(d.args[0])}) {
+	if !c.inBuffers(d).set("temp_path", item{by: d, value: d.args[0]}) {
 		c.without(d, "weir has one folder for temporary files, and another directive names it")
 	}
 }
@@ -53,7 +53,7 @@ func (c *converter) httpBlock(l *level, d *directive) {
 		c.duplicate(l, d)
 		return
 	}
-	c.http = newBlock("[http]", d)
+	c.http = newBlock("http", d)
 	c.root.blocks = append(c.root.blocks, c.http)
 	l = &level{in: inHTTP, table: c.http, keys: c.keys[inHTTP], by: d}
 	c.walk(l, d.block)
@@ -61,28 +61,26 @@ func (c *converter) httpBlock(l *level, d *directive) {
 }
 
 func (c *converter) upstream(l *level, d *directive) {
-	table := newBlock("[http.upstream."+key(d.args[0])+"]", d)
-	for _, other := range c.http.blocks {
-		if other.header == table.header {
-			c.refuse(l, d, "duplicate upstream %q", d.args[0])
-			return
-		}
+	group := c.http.addNamed("upstream", d.args[0], d)
+	if group == nil {
+		c.refuse(l, d, "duplicate upstream %q", d.args[0])
+		return
 	}
-	c.http.blocks = append(c.http.blocks, table)
-	c.walk(&level{in: inUpstream, table: table, keys: c.keys[inUpstream], by: d}, d.block)
+	c.walk(&level{in: inUpstream, table: group, keys: c.keys[inUpstream], by: d}, d.block)
 }
 
 func (c *converter) server(l *level, d *directive) {
-	table := newBlock("[[http.server]]", d)
-	s := &level{in: inServer, table: table, keys: c.keys[inServer], by: d}
+	server := newBlock("server", d)
+	server.kind = listed
+	s := &level{in: inServer, table: server, keys: c.keys[inServer], by: d}
 	c.walk(s, d.block)
-	if s.listens > 0 && table.byKey["listen"] == nil {
+	if s.listens > 0 && server.byKey["listen"] == nil {
 		if c.options.Lenient { // without an address the server would take *:80
 			c.note(wire.LeftOut, d, "all its listen directives are left out")
 		}
 		return
 	}
-	c.http.blocks = append(c.http.blocks, table)
+	c.http.blocks = append(c.http.blocks, server)
 }
 
 func (c *converter) location(l *level, d *directive) {
@@ -90,11 +88,11 @@ func (c *converter) location(l *level, d *directive) {
 		c.refuse(l, d, "invalid location modifier %s", quote(d.args[0]))
 		return
 	}
-	table := newBlock("[["+strings.Trim(l.table.header, "[]")+".location]]", d)
-	table.indent = l.table.indent + "  "
-	table.set("path", item{by: d, text: quote(strings.Join(d.args, " "))})
-	l.table.blocks = append(l.table.blocks, table)
-	inner := &level{in: inLocation, table: table, keys: c.keys[inLocation], by: d}
+	location := newBlock("location", d)
+	location.kind = listed
+	location.set("path", item{by: d, value: strings.Join(d.args, " ")})
+	l.table.blocks = append(l.table.blocks, location)
+	inner := &level{in: inLocation, table: location, keys: c.keys[inLocation], by: d}
 	c.walk(inner, d.block)
 }
 
@@ -109,7 +107,7 @@ func (c *converter) serverName(l *level, d *directive) {
 			name = strings.ToLower(host)
 			c.note(wire.Different, d, "$hostname is the name of the machine that converts, %s", quote(name))
 		}
-		c.add(l, d, "server_name", list, item{text: quote(name)})
+		c.add(l, d, "server_name", list, item{value: name})
 	}
 }
 
@@ -118,7 +116,7 @@ func (c *converter) stubStatus(l *level, d *directive) {
 	case l.in != inLocation:
 		c.refuse(l, d, "weir takes it in a location, not in %s", l.in)
 	default:
-		c.set(l, d, "true")
+		c.set(l, d, true)
 	}
 }
 
@@ -133,5 +131,5 @@ func (c *converter) serverTokens(l *level, d *directive) {
 	if d.args[0] == "build" {
 		c.note(wire.Different, d, "the name of a build is not shown")
 	}
-	c.set(l, d, quote(d.args[0]))
+	c.set(l, d, d.args[0])
 }

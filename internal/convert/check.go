@@ -11,27 +11,24 @@ import (
 	"weir/internal/convert/wire"
 )
 
-// check has the text checked as weir will. Faults are refusals of the directives they come from. When they are to be left out, it notes them
+// check has the values checked as weir will. by are the directives of their lines. Faults are refusals of the directives they come from. When they are to be left out, it notes them
 // for another conversion, and returns true.
-func (c *converter) check(doc *document, name string) (again bool) {
-	_, _, err := conf.Load(conf.Source{Name: name, Text: []byte(doc.String())})
+func (c *converter) check(packed []byte, by []*directive, name string) (again bool) {
+	_, _, err := conf.Load(conf.Source{Name: name, Packed: packed})
 	faults, _ := err.(conf.Faults)
 	for _, f := range faults {
-		var by *directive
-		if f.Line > 0 && f.Line <= len(doc.by) {
-			by = doc.by[f.Line-1]
-		}
-		if by == nil {
-			c.notes = append(c.notes, wire.Note{Kind: wire.Refused, File: name, Text: strings.TrimPrefix(f.String(), name+":"+strconv.Itoa(f.Line)+": ")})
+		if f.Line == 0 {
+			c.notes = append(c.notes, wire.Note{Kind: wire.Refused, File: name, Text: strings.TrimPrefix(f.String(), name+": ")})
 			continue
 		}
-		if _, ok := c.left[by]; !ok && c.options.Lenient {
-			c.left[by] = f.Text
+		d := by[f.Line-1]
+		if _, ok := c.left[d]; !ok && c.options.Lenient {
+			c.left[d] = f.Text
 			again = true
 			continue
 		}
-		if c.options.Lenient || !c.lacking[by] { // else the fault may be that what was refused is not there
-			c.note(wire.Refused, by, "%s", f.Text)
+		if c.options.Lenient || !c.lacking[d] { // else the fault may be that what was refused is not there
+			c.note(wire.Refused, d, "%s", f.Text)
 		}
 	}
 	return again
@@ -62,15 +59,15 @@ func (c *converter) fitBlocks() {
 	for size < c.block {
 		size *= 2
 	}
-	text := quote(strconv.FormatInt(size>>10, 10) + "k")
-	c.inBuffers(c.blockOf).set("size", item{by: c.blockOf, text: text})
-	c.note(wire.Different, c.blockOf, "all of a worker's blocks are made %s large for it (buffers.size)", text)
+	text := strconv.FormatInt(size>>10, 10) + "k"
+	c.inBuffers(c.blockOf).set("size", item{by: c.blockOf, value: text})
+	c.note(wire.Different, c.blockOf, "all of a worker's blocks are made %q large for it (buffers.size)", text)
 }
 
 // inBuffers is the table [buffers].
 func (c *converter) inBuffers(by *directive) *block {
 	if c.buffers == nil {
-		c.buffers = newBlock("[buffers]", by)
+		c.buffers = newBlock("buffers", by)
 		c.root.blocks = append([]*block{c.buffers}, c.root.blocks...)
 	}
 	return c.buffers

@@ -26,28 +26,43 @@ type Options struct {
 	Check bool
 }
 
+// Converted is a configuration that has been converted.
+type Converted struct {
+	wire.Result
+	root *block // nil when the text is not nginx's syntax
+}
+
+// Text is the configuration as TOML, with comments that say where each table comes from. It is not to be used when something was refused.
+func (c *Converted) Text() []byte {
+	if c.root == nil {
+		return nil
+	}
+	return writeText(c.root)
+}
+
 // Convert converts the configuration whose main file is name. What is wrong with it is in the notes of the result.
-func Convert(files wire.Files, name string, o Options) *wire.Result {
+func Convert(files wire.Files, name string, o Options) *Converted {
 	tree, err := read(files, name, o.Main)
 	if err != nil {
 		var bad *syntaxError
 		if !errors.As(err, &bad) {
 			panic("convert: a reader's error without a place: " + err.Error())
 		}
-		return &wire.Result{Notes: []wire.Note{bad.note}}
+		return &Converted{Result: wire.Result{Notes: []wire.Note{bad.note}}}
 	}
 	left := map[*directive]string{}
 	for {
 		c := newConverter(name, o, left)
-		doc := c.convert(tree)
-		result := &wire.Result{Text: []byte(doc.String()), Lines: doc.places()}
+		c.convert(tree)
+		v := &values{}
+		packed := v.block(c.root).Pack()
 		again := false
 		if o.Check || o.Lenient || c.refused() {
-			again = c.check(doc, name)
+			again = c.check(packed, v.by, name)
 		}
 		if !again {
-			result.Notes = c.notes
-			return result
+			daemon := c.root.byKey["daemon"].items[0].value == true
+			return &Converted{wire.Result{Packed: packed, Lines: v.places(), Daemon: daemon, Notes: c.notes}, c.root}
 		}
 	}
 }
@@ -82,7 +97,7 @@ type level struct {
 	keys  map[string]conf.Key
 	by    *directive
 
-	types     map[string]*item // of the blocks types of this level: the extensions of each
+	types     map[string][]string // of the blocks types of this level: the extensions of each
 	typeOrder []string
 	listens   int             // listen directives of a server
 	once      map[string]bool // directives without effect that have stood here
@@ -102,35 +117,33 @@ func newConverter(name string, o Options, left map[*directive]string) *converter
 	}
 }
 
-// convert walks the tree and writes the text.
-func (c *converter) convert(tree []*directive) *document {
+// convert walks the tree and makes c.root of it.
+func (c *converter) convert(tree []*directive) {
 	c.root = newBlock("", nil)
 	main := &level{in: inMain, table: c.root, keys: c.keys[inMain]}
 	c.walk(main, tree)
 	c.placeChecks()
 	c.lead()
 	c.fitBlocks()
-	doc := &document{arrays: map[string]bool{}}
-	doc.line(nil, "", "# Converted from an nginx.conf by weir-convert.")
-	doc.line(nil, "", "")
-	doc.block(c.root)
-	return doc
 }
 
 // lead writes nginx's defaults where weir's differ.
 func (c *converter) lead() {
 	if c.oneWorker != nil {
-		c.root.replace("worker_processes", item{by: c.oneWorker, text: "1"})
+		c.root.replace("worker_processes", item{by: c.oneWorker, value: int64(1)})
 	}
-	for _, d := range []struct{ key, text string }{
-		{"daemon", "true"},
-		{"error_log", `{ path = "logs/error.log", level = "error", format = "nginx" }`},
-		{"worker_shutdown_timeout", "0"},
-		{"worker_connections", "512"},
-		{"worker_processes", "1"},
+	for _, d := range []struct {
+		key   string
+		value any
+	}{
+		{"daemon", true},
+		{"error_log", table{{"path", "logs/error.log"}, {"level", "error"}, {"format", "nginx"}}},
+		{"worker_shutdown_timeout", int64(0)},
+		{"worker_connections", int64(512)},
+		{"worker_processes", int64(1)},
 	} {
 		if c.root.byKey[d.key] == nil {
-			c.root.lead(&entry{key: d.key, items: []item{{text: d.text}}, comment: "nginx's default"})
+			c.root.lead(&entry{key: d.key, items: []item{{value: d.value}}, comment: "nginx's default"})
 		}
 	}
 }
@@ -241,7 +254,7 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 	switch k.Form {
 	case conf.FormTexts:
 		if n == 1 && d.args[0] == "off" {
-			c.set(l, d, `"off"`)
+			c.set(l, d, "off")
 			return
 		}
 		if d.name == "try_files" && l.table.byKey[d.name] != nil {
@@ -249,7 +262,7 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 			return
 		}
 		for _, arg := range d.args {
-			c.add(l, d, d.name, list, item{text: quote(arg)})
+			c.add(l, d, d.name, list, item{value: arg})
 		}
 		return
 	case conf.FormNames:
@@ -257,7 +270,7 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 			c.refuse(l, d, "needs a name and a value")
 			return
 		}
-		c.add(l, d, d.name, names, item{name: d.args[0], text: quote(d.args[1])})
+		c.add(l, d, d.name, names, item{name: d.args[0], value: d.args[1]})
 		return
 	case conf.FormNumberSize:
 		if n != 2 {
@@ -269,30 +282,30 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 			return
 		}
 		c.needBlock(d, d.args[1])
-		c.set(l, d, fmt.Sprintf("{ number = %s, size = %s }", number(d.args[0]), number(d.args[1])))
+		c.set(l, d, table{{"number", number(d.args[0])}, {"size", number(d.args[1])}})
 		return
 	}
-	text := "true"
+	var value any = true
 	if n != 1 && (n > 0 || k.Form != conf.FormFlag) {
 		c.refuse(l, d, "weir takes one argument")
 		return
 	}
 	if n == 1 {
-		text = c.scalar(d, k)
+		value = c.scalar(d, k)
 	}
-	c.set(l, d, text)
+	c.set(l, d, value)
 }
 
-// scalar is the one argument of a directive as a TOML value.
-func (c *converter) scalar(d *directive, k conf.Key) string {
+// scalar is the one argument of a directive as a value.
+func (c *converter) scalar(d *directive, k conf.Key) any {
 	arg := d.args[0]
 	switch k.Form {
 	case conf.FormFlag:
 		switch strings.ToLower(arg) {
 		case "on":
-			return "true"
+			return true
 		case "off":
-			return "false"
+			return false
 		}
 	case conf.FormNumber:
 		return number(arg)
@@ -302,16 +315,16 @@ func (c *converter) scalar(d *directive, k conf.Key) string {
 	case conf.FormTime:
 		return seconds(arg)
 	}
-	return quote(arg)
+	return arg
 }
 
 // set gives a key its value; a second one is a fault, as in nginx.
-func (c *converter) set(l *level, d *directive, text string) {
-	c.setKey(l, d, d.name, text)
+func (c *converter) set(l *level, d *directive, value any) {
+	c.setKey(l, d, d.name, value)
 }
 
-func (c *converter) setKey(l *level, d *directive, key, text string) {
-	if !l.table.set(key, item{by: d, text: text}) {
+func (c *converter) setKey(l *level, d *directive, key string, value any) {
+	if !l.table.set(key, item{by: d, value: value}) {
 		c.duplicate(l, d)
 	}
 }

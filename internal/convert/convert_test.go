@@ -6,6 +6,7 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -61,7 +62,7 @@ func files(input string) memory {
 }
 
 // TestConvert runs the transcripts: nginx.conf in, TOML and notes out. "convert" takes whole configurations, "http", "server" and "location" what
-// stands in such a block, and show only what becomes of it. With lines each line of TOML says where it comes from.
+// stands in such a block, and show only what becomes of it. With lines each value says where it comes from.
 func TestConvert(t *testing.T) {
 	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -94,20 +95,16 @@ func transcript(t *testing.T, m memory, o Options, skip string, lines bool) stri
 	sound(t, r)
 	var b strings.Builder
 	if !r.Refused() {
-		src := r.Source("nginx.conf")
 		show := skip == ""
-		for i, line := range strings.Split(strings.TrimSuffix(string(r.Text), "\n"), "\n") {
-			switch at := src.Lines[i]; {
-			case !show:
-				show = strings.HasPrefix(strings.TrimSpace(line), skip)
-			case lines && at.File != "":
-				fmt.Fprintf(&b, "%-60s <- %s:%d\n", line, at.File, at.Line)
-			case line == "":
-				b.WriteString("\n")
-			default:
-				b.WriteString(line + "\n")
+		for line := range strings.Lines(string(r.Text())) {
+			if show {
+				b.WriteString(line)
 			}
+			show = show || strings.HasPrefix(strings.TrimSpace(line), skip)
 		}
+	}
+	if lines {
+		writePlaces(&b, r)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "! %s\n", n)
@@ -115,15 +112,38 @@ func transcript(t *testing.T, m memory, o Options, skip string, lines bool) stri
 	return strings.TrimLeft(b.String(), "\n")
 }
 
-// sound checks what holds for every result.
-func sound(t require.TestingT, r *wire.Result) {
-	src := r.Source("nginx.conf")
-	require.Equal(t, strings.Count(string(r.Text), "\n"), len(src.Lines), "a place for each line")
+// writePlaces writes which line of nginx's each value comes from.
+func writePlaces(w io.Writer, r *Converted) {
+	lines := r.Source("nginx.conf").Lines
+	var write func(path string, v conf.Value)
+	write = func(path string, v conf.Value) {
+		if v.Line > 0 {
+			fmt.Fprintf(w, "%-40s <- %s:%d\n", path, lines[v.Line-1].File, lines[v.Line-1].Line)
+		}
+		switch of := v.Of.(type) {
+		case []conf.Field:
+			for _, f := range of {
+				write(strings.TrimPrefix(path+"."+f.Key, "."), f.Value)
+			}
+		case []conf.Value:
+			for i, e := range of {
+				write(fmt.Sprintf("%s[%d]", path, i), e)
+			}
+		}
+	}
+	write("", new(values).block(r.root))
+}
+
+// sound checks what holds for every result: what is not refused can be loaded, and its TOML says the same.
+func sound(t require.TestingT, r *Converted) {
 	if r.Refused() {
 		return
 	}
-	_, _, err := conf.Load(src)
-	require.NoError(t, err, "what is not refused passes conf.Load:\n%s", r.Text)
+	handed, _, err := conf.Load(r.Source("nginx.conf"))
+	require.NoError(t, err, "%s", r.Text())
+	written, _, err := conf.Load(conf.Source{Name: "weir.toml", Text: r.Text()})
+	require.NoError(t, err, "%s", r.Text())
+	require.Equal(t, string(written.TOML()), string(handed.TOML()))
 }
 
 // sample is one of the configurations in testdata/samples.
@@ -180,7 +200,7 @@ func FuzzConvert(f *testing.F) {
 			}
 		}
 		if !strict.Refused() {
-			require.Equal(t, string(strict.Text), string(lenient.Text))
+			require.Equal(t, string(strict.Text()), string(lenient.Text()))
 		}
 	})
 }

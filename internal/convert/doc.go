@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-// Package convert makes weir's TOML of an nginx.conf.
+// Package convert makes a configuration of weir's of an nginx.conf: values for weir itself, TOML for people.
 //
 //	nginx.conf, includes
 //	   | read.go: the parser's lexer; directives with file and line, includes put in place
@@ -12,10 +12,11 @@
 //	   |    harmless      arguments that ask for what weir does anyway
 //	   |    inert         what only matters to nginx's insides: a note
 //	   |    otherwise     refused, with a reason, and a suggestion when the name is none of nginx's
-//	tables and keys
-//	   | document.go: text, and the directive that each line comes from
-//	TOML, places, notes
-//	   | check.go: conf.Load; its faults become refusals of the directives they come from
+//	tables and keys (document.go)
+//	   | values.go: values, and the directive that each comes from
+//	   |    check.go: conf.Load; its faults become refusals of the directives they come from
+//	   | text.go: TOML
+//	values packed, places, notes; text
 //
 // To convert a directive for which weir gets a key of the same name and meaning, nothing is to be done. When its arguments are another form than the key's
 // value, it needs a rule. docs/nginx-directives.md is generated from these tables.
@@ -27,7 +28,7 @@
 // # Invariants
 //
 //   - No directive is dropped without a note, but those that ask for what weir does anyway.
-//   - A result without a refusal passes conf.Load (TestConvert, FuzzConvert).
+//   - A result without a refusal passes conf.Load, and its text says the same as its values (TestConvert, FuzzConvert).
 //   - Convert does not panic, whatever the files hold (FuzzConvert), and reads a bounded number of directives.
 //
 // # On failure

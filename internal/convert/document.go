@@ -4,32 +4,39 @@
 package convert
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"weir/internal/convert/wire"
 )
 
-// block is a table of the TOML text: its keys, then the tables in it.
+// block is a table of the configuration: its keys, then the tables in it.
 type block struct {
-	header  string // "[http]"; "" for the top level
+	key     string // in the table around it; "": the whole configuration, or a table within a line
+	kind    kind
+	name    string // of a named one
 	by      *directive
 	entries []*entry
 	byKey   map[string]*entry
 	blocks  []*block
-	indent  string
+	byName  map[string]*block // of blocks, those with a name, by key and name
 }
 
-// shape is how an entry's items are written.
+// kind is how a table is found under its key.
+type kind uint8
+
+const (
+	single kind = iota // it is the key's value
+	named              // it is one of the tables that the key has by name
+	listed             // it is one of the list that the key has
+)
+
+// shape is how an entry's items make a value.
 type shape uint8
 
 const (
-	scalar shape = iota // key = item
-	list                // key = [item, item]
-	names               // key.name = item
+	scalar shape = iota // the one item
+	list                // a list of them
+	names               // a table of them by name; a list when a name comes twice
 )
 
 // entry is a key of a table.
@@ -44,13 +51,46 @@ type entry struct {
 type item struct {
 	by     *directive // where it comes from; nil for a default of nginx's
 	name   string     // of names
-	text   string     // a TOML value; in names what the fields' short form is
-	fields []string   // of names: further keys, "always = true"
+	value  any        // a string, int64, bool, []any or table; in names what the table's short form is
+	fields table      // of names: the table, when the short form does not do
 }
 
-func newBlock(header string, by *directive) *block {
-	return &block{header: header, by: by, byKey: map[string]*entry{}}
+// table is a table that is written within a line, in order.
+type table []field
+
+// field is a key of a table with its value, as in an item.
+type field struct {
+	key   string
+	value any
 }
+
+// placed is a value that comes from elsewhere than the table that it is in.
+type placed struct {
+	by    *directive
+	value any
+}
+
+func newBlock(key string, by *directive) *block {
+	return &block{key: key, by: by, byKey: map[string]*entry{}}
+}
+
+// addNamed adds a table with a name to those in b; nil when there is one of that name.
+func (b *block) addNamed(key, name string, by *directive) *block {
+	if b.find(key, name) != nil {
+		return nil
+	}
+	inner := newBlock(key, by)
+	inner.kind, inner.name = named, name
+	if b.byName == nil {
+		b.byName = map[string]*block{}
+	}
+	b.byName[key+" "+name] = inner
+	b.blocks = append(b.blocks, inner)
+	return inner
+}
+
+// find is the table of that name; nil when there is none.
+func (b *block) find(key, name string) *block { return b.byName[key+" "+name] }
 
 // set gives a key its one value. It returns false when the key has one.
 func (b *block) set(key string, it item) bool {
@@ -107,105 +147,33 @@ func (b *block) lead(e *entry) {
 	b.byKey[e.key] = e
 }
 
-// document is a TOML text being written, with where each line comes from.
-type document struct {
-	strings.Builder
-	by     []*directive    // of each line
-	arrays map[string]bool // the keys that have been written as arrays of named values, with their indents: see entry
+// texts are strings as values.
+func texts(all []string) []any {
+	values := make([]any, len(all))
+	for i, s := range all {
+		values[i] = s
+	}
+	return values
 }
 
-func (d *document) line(by *directive, indent, text string) {
-	if text != "" {
-		d.WriteString(indent)
-		d.WriteString(text)
-	}
-	d.WriteByte('\n')
-	d.by = append(d.by, by)
-}
-
-// places are the places of all lines.
-func (d *document) places() wire.Places {
-	var p wire.Places
-	for _, by := range d.by {
-		if by == nil {
-			p.Add("", 0)
-			continue
-		}
-		p.Add(by.file, by.line)
-	}
-	return p
-}
-
-// block writes a table. Its header tells where it comes from.
-func (d *document) block(b *block) {
-	if b.header != "" {
-		text := b.header
-		if b.by != nil {
-			text += fmt.Sprintf("  # %s:%d", comment(b.by.file), b.by.line)
-		}
-		d.line(nil, "", "")
-		d.line(b.by, b.indent, text)
-	}
-	for _, e := range b.entries {
-		d.entry(e, b.indent)
-	}
-	for _, inner := range b.blocks {
-		d.block(inner)
-	}
-}
-
-// maxWidth is how long a line with a list may be; a longer one has a line for each value.
-const maxWidth = 120
-
-func (d *document) entry(e *entry, indent string) {
-	first := e.items[0].by
-	tail := ""
-	if e.comment != "" {
-		tail = "  # " + e.comment
-	}
-	switch {
-	case e.shape == scalar:
-		d.line(first, indent, e.key+" = "+e.items[0].text+tail)
-	case e.shape == names && e.distinct() && !d.arrays[indent+e.key]: // behind an array of that key the parser of TOML keeps only the last of such lines
-		for _, it := range e.items {
-			text := it.text
-			if len(it.fields) > 0 {
-				text = braces(it.fields)
-			}
-			d.line(it.by, indent, e.key+"."+key(it.name)+" = "+text)
-		}
-	default:
-		if e.shape == names {
-			d.arrays[indent+e.key] = true
-		}
-		texts := make([]string, len(e.items))
-		oneLine := true
-		for i, it := range e.items {
-			texts[i] = e.element(it)
-			oneLine = oneLine && it.by == first
-		}
-		if all := e.key + " = [" + strings.Join(texts, ", ") + "]"; oneLine && len(all) <= maxWidth || len(texts) == 1 {
-			d.line(first, indent, all)
-			return
-		}
-		d.line(first, indent, e.key+" = [")
-		for i, text := range texts {
-			d.line(e.items[i].by, indent, "  "+text+",")
-		}
-		d.line(first, indent, "]")
-	}
-}
-
-// element is a value as one of an array: a named one has its name as a key.
-func (e *entry) element(it item) string {
+// element is a value as one of a list: a named one has its name as a key.
+func (e *entry) element(it item) any {
 	if e.shape != names {
-		return it.text
+		return it.value
 	}
 	fields := it.fields
 	if len(fields) == 0 {
-		fields = []string{e.short() + " = " + it.text}
+		fields = table{{e.short(), it.value}}
 	}
-	return braces(append([]string{"name = " + quote(it.name)}, fields...))
+	return append(table{{"name", it.name}}, fields...)
+}
+
+// byName is a value as one of a table by name.
+func (it item) byName() any {
+	if len(it.fields) > 0 {
+		return it.fields
+	}
+	return it.value
 }
 
 // short is the key that a named entry's short form stands for.
@@ -225,71 +193,20 @@ func (e *entry) distinct() bool {
 	return len(seen) == len(e.items)
 }
 
-func braces(fields []string) string { return "{ " + strings.Join(fields, ", ") + " }" }
-
-// quote is a text as a TOML string: a literal one where that spares backslashes.
-func quote(s string) string {
-	if strings.ContainsAny(s, `"\`) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\'' || r < ' ' || r == 0x7f }) {
-		return "'" + s + "'"
-	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-// key is a name as a TOML key.
-func key(s string) string {
-	bare := s != ""
-	for i := range len(s) {
-		c := s[i]
-		bare = bare && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-')
-	}
-	if bare {
-		return s
-	}
-	return quote(s)
-}
-
-// comment is a text that may stand behind "#": the name of a file may have anything in it.
-func comment(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return strconv.Quote(s)
+// number is the number that a text is, or else the text, of which the configuration's check says what it should be.
+func number(s string) any {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && isDigits(s) {
+		return n
 	}
 	return s
-}
-
-// number is a text as a TOML number if it is one that TOML can hold, else as a string, of which the configuration's check says what it should be.
-func number(s string) string {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 && isDigits(s) {
-		return strconv.FormatInt(n, 10)
-	}
-	return quote(s)
 }
 
 // seconds is a time; one without a unit gets nginx's, which reads better.
 func seconds(s string) string {
 	if isDigits(s) {
-		return quote(s + "s")
+		return s + "s"
 	}
-	return quote(s)
+	return s
 }
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

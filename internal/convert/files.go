@@ -4,6 +4,7 @@
 package convert
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -12,8 +13,8 @@ import (
 // types converts the block of types: of two types for an extension the last counts, and blocks of one level are one.
 func (c *converter) types(l *level, d *directive) {
 	if l.types == nil {
-		l.types = map[string]*item{}
-		l.table.replace("types", item{by: d, text: "{}"})
+		l.types = map[string][]string{}
+		l.table.replace("types", item{by: d, value: table{}})
 	}
 	for _, t := range d.block {
 		if t.name == "include" {
@@ -23,39 +24,27 @@ func (c *converter) types(l *level, d *directive) {
 			c.addType(l, t.name, strings.ToLower(ext))
 		}
 	}
-	var all []string
+	var all table
 	for _, t := range l.typeOrder {
-		all = append(all, quote(t)+" = ["+l.types[t].text+"]")
+		all = append(all, field{t, texts(l.types[t])})
 	}
-	l.table.replace("types", item{by: d, text: braces(all)})
+	l.table.replace("types", item{by: d, value: all})
 }
 
 // addType gives an extension a type, and takes it from the one that it had.
 func (c *converter) addType(l *level, name, ext string) {
-	for _, t := range l.types {
-		fields := strings.Split(t.text, ", ")
-		for i, f := range fields {
-			if f == quote(ext) {
-				t.text = strings.Join(append(fields[:i:i], fields[i+1:]...), ", ")
-				break
-			}
-		}
+	for other, all := range l.types {
+		l.types[other] = slices.DeleteFunc(all, func(e string) bool { return e == ext })
 	}
-	t := l.types[name]
-	switch {
-	case t == nil:
-		l.types[name] = &item{text: quote(ext)}
+	if _, ok := l.types[name]; !ok {
 		l.typeOrder = append(l.typeOrder, name)
-	case t.text == "":
-		t.text = quote(ext)
-	default:
-		t.text += ", " + quote(ext)
 	}
+	l.types[name] = append(l.types[name], ext)
 }
 
 // expires converts expires [modified] TIME.
 func (c *converter) expires(l *level, d *directive) {
-	c.set(l, d, quote(strings.Join(d.args, " ")))
+	c.set(l, d, strings.Join(d.args, " "))
 }
 
 // disableSymlinks converts disable_symlinks on|off|if_not_owner [from=PART].
@@ -72,19 +61,19 @@ func (c *converter) disableSymlinks(l *level, d *directive) {
 	case mode == "" || len(d.args) == 2 && from == "":
 		c.refuse(l, d, "needs a mode, and perhaps from=PART")
 	case from == "":
-		c.set(l, d, quote(mode))
+		c.set(l, d, mode)
 	default:
-		c.set(l, d, braces([]string{"mode = " + quote(mode), "from = " + quote(from)}))
+		c.set(l, d, table{{"mode", mode}, {"from", from}})
 	}
 }
 
 // leadFiles writes nginx's defaults for files where weir's differ.
 func (c *converter) leadFiles(l *level) {
 	if l.table.byKey["types"] == nil {
-		text := braces([]string{`"text/html" = ["html"]`, `"image/gif" = ["gif"]`, `"image/jpeg" = ["jpg"]`})
-		l.table.lead(&entry{key: "types", items: []item{{text: text}}, comment: "nginx's default"})
+		types := table{{"text/html", []any{"html"}}, {"image/gif", []any{"gif"}}, {"image/jpeg", []any{"jpg"}}}
+		l.table.lead(&entry{key: "types", items: []item{{value: types}}, comment: "nginx's default"})
 	}
 	if l.table.byKey["root"] == nil {
-		l.table.lead(&entry{key: "root", items: []item{{text: `"html"`}}, comment: "nginx's default"})
+		l.table.lead(&entry{key: "root", items: []item{{value: "html"}}, comment: "nginx's default"})
 	}
 }

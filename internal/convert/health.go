@@ -47,12 +47,12 @@ func (c *converter) placeChecks() {
 			c.refuse(h.l, h.d, "needs a proxy_pass to an upstream in the same location")
 			continue
 		}
-		text, why := c.checkFields(h.d)
+		fields, why := c.checkFields(h.d)
 		if why != "" {
 			c.refuse(h.l, h.d, "%s", why)
 			continue
 		}
-		if !group.set("health_check", item{by: h.d, text: text}) {
+		if !group.set("health_check", item{by: h.d, value: fields}) {
 			c.refuse(h.l, h.d, "the group has one already: weir checks a group in one way")
 		}
 	}
@@ -64,76 +64,68 @@ func (c *converter) groupOf(l *level) *block {
 	if pass == nil {
 		return nil
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(strings.Trim(pass.items[0].text, `"'`), "http://"), "/")
-	for _, b := range c.http.blocks {
-		if b.header == "[http.upstream."+key(name)+"]" {
-			return b
-		}
-	}
-	return nil
+	url, _ := pass.items[0].value.(string)
+	name, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	return c.http.find("upstream", name)
 }
 
 // checkFields converts the parameters of a health_check.
-func (c *converter) checkFields(d *directive) (text, why string) {
-	var fields []string
+func (c *converter) checkFields(d *directive) (fields table, why string) {
 	for _, arg := range d.args {
 		name, value, valued := strings.Cut(arg, "=")
 		switch {
 		case arg == "mandatory":
-			fields = append(fields, "mandatory = true")
+			fields = append(fields, field{"mandatory", true})
 		case arg == "persistent": // it always is
 		case !valued:
-			return "", "invalid parameter " + quote(arg)
+			return nil, "invalid parameter " + quote(arg)
 		case name == "interval" || name == "jitter" || name == "uri":
-			fields = append(fields, name+" = "+quote(value))
+			fields = append(fields, field{name, value})
 		case name == "fails" || name == "passes" || name == "port":
-			fields = append(fields, name+" = "+number(value))
+			fields = append(fields, field{name, number(value)})
 		case name == "keepalive_time":
 			c.note(wire.Different, d, "keepalive_time: each check has a connection of its own")
 		case name == "match":
 			block := c.checks.matches[value]
 			if block == nil {
-				return "", "unknown match " + quote(value)
+				return nil, "unknown match " + quote(value)
 			}
 			expect, why := matchFields(block)
 			if why != "" {
-				return "", why
+				return nil, why
 			}
-			fields = append(fields, "expect = "+expect)
+			fields = append(fields, field{"expect", expect})
 		case name == "type":
-			return "", "checks of gRPC are not possible"
+			return nil, "checks of gRPC are not possible"
 		default:
-			return "", "invalid parameter " + quote(arg)
+			return nil, "invalid parameter " + quote(arg)
 		}
 	}
-	if len(fields) == 0 {
-		return "{}", ""
-	}
-	return braces(fields), ""
+	return fields, ""
 }
 
 // matchFields converts a block match.
-func matchFields(d *directive) (text, why string) {
-	var fields, headers []string
+func matchFields(d *directive) (fields table, why string) {
+	var headers []any
 	status := false
 	for _, inner := range d.block {
 		args := strings.Join(inner.args, " ")
 		switch inner.name {
 		case "status":
-			fields, status = append(fields, "status = "+quote(args)), true
+			fields, status = append(fields, field{"status", args}), true
 		case "header":
-			headers = append(headers, quote(args))
+			headers = append(headers, args)
 		case "body":
-			fields = append(fields, "body = "+quote(args))
+			fields = append(fields, field{"body", args})
 		default:
-			return "", quote(inner.name) + " in match is not possible"
+			return nil, quote(inner.name) + " in match is not possible"
 		}
 	}
 	if !status { // as in nginx, any status will do then
-		fields = append(fields, `status = "100-599"`)
+		fields = append(fields, field{"status", "100-599"})
 	}
 	if len(headers) > 0 {
-		fields = append(fields, "header = ["+strings.Join(headers, ", ")+"]")
+		fields = append(fields, field{"header", headers})
 	}
-	return braces(fields), ""
+	return fields, ""
 }

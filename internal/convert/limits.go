@@ -42,7 +42,7 @@ func (c *converter) limitConnZone(l *level, d *directive) {
 	if !ok {
 		return
 	}
-	c.named(l, d, d.name, item{by: d, name: name, fields: []string{"key = " + quote(d.args[0]), "size = " + number(size)}})
+	c.named(l, d, d.name, item{by: d, name: name, fields: table{{"key", d.args[0]}, {"size", number(size)}}})
 }
 
 func (c *converter) limitReqZone(l *level, d *directive) {
@@ -58,17 +58,17 @@ func (c *converter) limitReqZone(l *level, d *directive) {
 		c.refuse(l, d, "the parameter \"sync\" is of nginx Plus")
 		return
 	}
-	fields := []string{"key = " + quote(d.args[0]), "size = " + number(size)}
+	fields := table{{"key", d.args[0]}, {"size", number(size)}}
 	if rate, ok := p["rate"]; ok {
-		fields = append(fields, "rate = "+quote(rate))
+		fields = append(fields, field{"rate", rate})
 	} else {
-		fields = append(fields, `rate = "1r/s"`) // nginx's default
+		fields = append(fields, field{"rate", "1r/s"}) // nginx's default
 	}
 	c.named(l, d, d.name, item{by: d, name: name, fields: fields})
 }
 
 func (c *converter) limitConn(l *level, d *directive) {
-	c.add(l, d, d.name, list, item{text: braces([]string{"zone = " + quote(d.args[0]), "max = " + number(d.args[1])})})
+	c.add(l, d, d.name, list, item{value: table{{"zone", d.args[0]}, {"max", number(d.args[1])}}})
 }
 
 func (c *converter) limitReq(l *level, d *directive) {
@@ -76,14 +76,14 @@ func (c *converter) limitReq(l *level, d *directive) {
 	if !ok {
 		return
 	}
-	fields := []string{"zone = " + quote(p["zone"])}
+	fields := table{{"zone", p["zone"]}}
 	for _, name := range []string{"burst", "delay"} {
 		if value, ok := p[name]; ok {
-			fields = append(fields, name+" = "+number(value))
+			fields = append(fields, field{name, number(value)})
 		}
 	}
 	if _, ok := p["nodelay"]; ok {
-		fields = append(fields, "nodelay = true")
+		fields = append(fields, field{"nodelay", true})
 	}
-	c.add(l, d, d.name, list, item{text: braces(fields)})
+	c.add(l, d, d.name, list, item{value: fields})
 }

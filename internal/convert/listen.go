@@ -13,7 +13,7 @@ import (
 // listen converts an address, or one for each port of a range, with its parameters: those that are keys of weir's listen table go by the schema.
 func (c *converter) listen(l *level, d *directive) {
 	l.listens++
-	var fields []string
+	var fields table
 	for _, arg := range d.args[1:] {
 		name, value, valued := strings.Cut(arg, "=")
 		if name == "default" && !valued { // nginx's older name
@@ -28,15 +28,15 @@ func (c *converter) listen(l *level, d *directive) {
 		case name == "ipv6only" && !strings.Contains(d.args[0], "["):
 			continue // as nginx: it says nothing of other addresses
 		case name == "so_keepalive" && valued:
-			fields = append(fields, name+" = "+quote(value))
+			fields = append(fields, field{name, value})
 			continue
 		}
-		field, why := c.field(d, k, value, valued)
+		f, why := c.parameter(d, k, value, valued)
 		if why != "" {
 			c.refuse(l, d, "%s", why)
 			return
 		}
-		fields = append(fields, field)
+		fields = append(fields, f)
 	}
 	addresses, ok := portRange(d.args[0])
 	if !ok {
@@ -44,11 +44,11 @@ func (c *converter) listen(l *level, d *directive) {
 		return
 	}
 	for _, address := range addresses {
-		text := quote(address)
+		var value any = address
 		if len(fields) > 0 {
-			text = braces(append([]string{"address = " + text}, fields...))
+			value = append(table{{"address", address}}, fields...)
 		}
-		c.add(l, d, "listen", list, item{text: text})
+		c.add(l, d, "listen", list, item{value: value})
 	}
 }
 
@@ -70,18 +70,18 @@ func portRange(address string) (all []string, ok bool) {
 	return all, true
 }
 
-// field is a parameter name[=value] as a key of a TOML table.
-func (c *converter) field(d *directive, k conf.Key, value string, valued bool) (text, why string) {
+// parameter is a parameter name[=value] as a key of a table; else why it is none.
+func (c *converter) parameter(d *directive, k conf.Key, value string, valued bool) (f field, why string) {
 	if !valued {
 		if k.Form != conf.FormFlag {
-			return "", "the parameter " + quote(k.Name) + " needs a value"
+			return f, "the parameter " + quote(k.Name) + " needs a value"
 		}
-		return k.Name + " = true", ""
+		return field{k.Name, true}, ""
 	}
 	if k.Form == conf.FormOther || k.Form == conf.FormTexts {
-		return "", whyParameter(k.Name, "it")
+		return f, whyParameter(k.Name, "it")
 	}
-	return k.Name + " = " + c.scalar(&directive{name: d.name, args: []string{value}}, k), ""
+	return field{k.Name, c.scalar(&directive{name: d.name, args: []string{value}}, k)}, ""
 }
 
 // whyParameter says why a parameter is refused.

@@ -16,32 +16,31 @@ func (c *converter) errorLog(l *level, d *directive) {
 	case len(d.args) > 2:
 		c.refuse(l, d, "%s", invalidNumber(d))
 	case l.in != inMain:
-		c.add(l, d, "error_log", list, item{text: braces(fields)})
+		c.add(l, d, "error_log", list, item{value: fields})
 	case c.errorLogs != nil:
-		c.errorLogs.add("also", list, item{by: d, text: braces(fields)})
-	case !c.root.set("error_log", item{by: d, text: braces(append(fields, `format = "nginx"`))}):
+		c.errorLogs.add("also", list, item{by: d, value: fields})
+	case !c.root.set("error_log", item{by: d, value: append(fields, field{"format", "nginx"})}):
 		c.alsoErrorLog(d)
 	}
 }
 
 // errorLogFields are the file of an error_log and its level.
-func errorLogFields(d *directive) []string {
+func errorLogFields(d *directive) table {
 	severity := "error"
 	if len(d.args) == 2 {
 		severity = d.args[1]
 	}
-	return []string{"path = " + quote(d.args[0]), "level = " + quote(severity)}
+	return table{{"path", d.args[0]}, {"level", severity}}
 }
 
 // alsoErrorLog makes a table of its own of the main error log, because there is a second one.
 func (c *converter) alsoErrorLog(d *directive) {
 	first := c.root.moveOut("error_log").items[0].by
-	c.errorLogs = newBlock("[error_log]", first)
-	for _, field := range append(errorLogFields(first), `format = "nginx"`) {
-		key, text, _ := strings.Cut(field, " = ")
-		c.errorLogs.set(key, item{by: first, text: text})
+	c.errorLogs = newBlock("error_log", first)
+	for _, f := range append(errorLogFields(first), field{"format", "nginx"}) {
+		c.errorLogs.set(f.key, item{by: first, value: f.value})
 	}
-	c.errorLogs.add("also", list, item{by: d, text: braces(errorLogFields(d))})
+	c.errorLogs.add("also", list, item{by: d, value: errorLogFields(d)})
 	c.root.blocks = append([]*block{c.errorLogs}, c.root.blocks...)
 }
 
@@ -53,21 +52,21 @@ func (c *converter) accessLog(l *level, d *directive) {
 			c.refuse(l, d, "invalid parameter %s", quote(rest[0]))
 			return
 		}
-		l.table.replace("access_log", item{by: d, text: "false"})
+		l.table.replace("access_log", item{by: d, value: false})
 		return
 	}
-	fields := []string{"path = " + quote(path)}
+	fields := table{{"path", path}}
 	for i, arg := range rest {
 		name, value, valued := strings.Cut(arg, "=")
 		switch {
 		case i == 0 && !valued && name != "gzip":
-			fields = append(fields, "format = "+quote(arg))
+			fields = append(fields, field{"format", arg})
 		case valued && name == "buffer":
-			fields = append(fields, "buffer = "+number(value))
+			fields = append(fields, field{"buffer", number(value)})
 		case valued && name == "flush":
-			fields = append(fields, "flush = "+seconds(value))
+			fields = append(fields, field{"flush", seconds(value)})
 		case valued && name == "if":
-			fields = append(fields, "if = "+quote(value))
+			fields = append(fields, field{"if", value})
 		case name == "gzip":
 			c.refuse(l, d, "logs are not compressed")
 			return
@@ -80,16 +79,16 @@ func (c *converter) accessLog(l *level, d *directive) {
 		c.without(d, "access_log off stands beside it")
 		return
 	}
-	c.add(l, d, "access_log", list, item{text: braces(fields)})
+	c.add(l, d, "access_log", list, item{value: fields})
 }
 
 // openLogFileCache converts open_log_file_cache off | max=N [inactive=TIME] [min_uses=N] [valid=TIME].
 func (c *converter) openLogFileCache(l *level, d *directive) {
 	if len(d.args) == 1 && d.args[0] == "off" {
-		c.set(l, d, "0")
+		c.set(l, d, int64(0))
 		return
 	}
-	fields, given := []string(nil), false
+	fields, given := table(nil), false
 	for _, arg := range d.args {
 		switch name, value, _ := strings.Cut(arg, "="); name {
 		case "max", "min_uses":
@@ -97,10 +96,10 @@ func (c *converter) openLogFileCache(l *level, d *directive) {
 				c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
 				return
 			}
-			fields = append(fields, name+" = "+number(value))
+			fields = append(fields, field{name, number(value)})
 			given = given || name == "max"
 		case "inactive", "valid":
-			fields = append(fields, name+" = "+seconds(value))
+			fields = append(fields, field{name, seconds(value)})
 		default:
 			c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
 			return
@@ -110,7 +109,7 @@ func (c *converter) openLogFileCache(l *level, d *directive) {
 		c.refuse(l, d, "\"open_log_file_cache\" must have \"max\" parameter")
 		return
 	}
-	c.set(l, d, braces(fields))
+	c.set(l, d, fields)
 }
 
 // logFormat converts log_format NAME [escape=HOW] TEXT...
@@ -121,9 +120,9 @@ func (c *converter) logFormat(l *level, d *directive) {
 	if given {
 		texts = texts[1:]
 	}
-	it.text = quote(strings.Join(texts, ""))
+	it.value = strings.Join(texts, "")
 	if given {
-		it.fields = []string{"format = " + it.text, "escape = " + quote(escape)}
+		it.fields = table{{"format", it.value}, {"escape", escape}}
 	}
 	c.named(l, d, "log_format", it)
 }

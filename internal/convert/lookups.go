@@ -18,14 +18,11 @@ func (c *converter) lookupTable(l *level, d *directive, kind, variable string) *
 		c.refuse(l, d, "invalid variable name %s", quote(variable))
 		return nil
 	}
-	table := newBlock("[http."+kind+"."+key(name)+"]", d)
-	for _, other := range c.http.blocks {
-		if other.header == table.header {
-			c.refuse(l, d, "variable %s has a %s already", quote(variable), kind)
-			return nil
-		}
+	table := c.http.addNamed(kind, name, d)
+	if table == nil {
+		c.refuse(l, d, "variable %s has a %s already", quote(variable), kind)
+		return nil
 	}
-	c.http.blocks = append(c.http.blocks, table)
 	return &level{in: l.in, table: table, by: d}
 }
 
@@ -35,7 +32,7 @@ func (c *converter) pair(t *level, e *directive) (string, bool) {
 		c.refuse(t, e, "invalid number of the %s parameters", t.by.name)
 		return "", false
 	}
-	return quote(e.args[0]), true
+	return e.args[0], true
 }
 
 func (c *converter) mapBlock(l *level, d *directive) {
@@ -43,23 +40,23 @@ func (c *converter) mapBlock(l *level, d *directive) {
 	if t == nil {
 		return
 	}
-	t.table.set("source", item{by: d, text: quote(d.args[0])})
+	t.table.set("source", item{by: d, value: d.args[0]})
 	for _, e := range d.block {
 		if (e.name == "hostnames" || e.name == "volatile") && len(e.args) == 0 {
-			c.setKey(t, e, e.name, "true")
+			c.setKey(t, e, e.name, true)
 			continue
 		}
-		text, ok := c.pair(t, e)
+		value, ok := c.pair(t, e)
 		switch {
 		case !ok:
 		case e.name == "default":
-			c.setKey(t, e, "default", text)
+			c.setKey(t, e, "default", value)
 		default:
 			name := e.name
 			if rest, ok := strings.CutPrefix(name, `\`); ok && (rest == "default" || rest == "hostnames" || rest == "include" || rest == "volatile") {
 				name = rest
 			}
-			c.add(t, e, "value", names, item{name: name, text: text})
+			c.add(t, e, "value", names, item{name: name, value: value})
 		}
 	}
 }
@@ -70,7 +67,7 @@ func (c *converter) geoBlock(l *level, d *directive) {
 		return
 	}
 	if len(d.args) == 2 {
-		t.table.set("source", item{by: d, text: quote(d.args[0])})
+		t.table.set("source", item{by: d, value: d.args[0]})
 	}
 	last := map[string]*directive{}
 	for _, e := range d.block {
@@ -78,20 +75,20 @@ func (c *converter) geoBlock(l *level, d *directive) {
 	}
 	for _, e := range d.block {
 		if (e.name == "ranges" || e.name == "proxy_recursive") && len(e.args) == 0 {
-			c.setKey(t, e, e.name, "true")
+			c.setKey(t, e, e.name, true)
 			continue
 		}
-		text, ok := c.pair(t, e)
+		value, ok := c.pair(t, e)
 		switch {
 		case !ok:
 		case e.name == "default":
-			c.setKey(t, e, "default", text)
+			c.setKey(t, e, "default", value)
 		case e.name == "delete", e.name == "proxy":
-			c.add(t, e, e.name, list, item{text: text})
+			c.add(t, e, e.name, list, item{value: value})
 		case last[e.name] != e:
 			c.note(wire.Different, e, "the later value of %s counts", quote(e.name))
 		default:
-			c.add(t, e, "value", names, item{name: e.name, text: text})
+			c.add(t, e, "value", names, item{name: e.name, value: value})
 		}
 	}
 }
@@ -101,10 +98,10 @@ func (c *converter) splitBlock(l *level, d *directive) {
 	if t == nil {
 		return
 	}
-	t.table.set("source", item{by: d, text: quote(d.args[0])})
+	t.table.set("source", item{by: d, value: d.args[0]})
 	for _, e := range d.block {
-		if text, ok := c.pair(t, e); ok {
-			c.add(t, e, "value", names, item{name: e.name, text: text})
+		if value, ok := c.pair(t, e); ok {
+			c.add(t, e, "value", names, item{name: e.name, value: value})
 		}
 	}
 }

@@ -13,17 +13,18 @@ import (
 
 // resolver converts resolver ADDRESS... [valid=TIME] [ipv4=on|off] [ipv6=on|off] [status_zone=ZONE].
 func (c *converter) resolver(l *level, d *directive) {
-	var addresses, fields []string
+	var addresses []any
+	var fields table
 	for _, arg := range d.args {
 		name, value, valued := strings.Cut(arg, "=")
 		switch {
 		case !valued:
-			addresses = append(addresses, quote(arg))
+			addresses = append(addresses, arg)
 		case name == "valid":
-			fields = append(fields, "valid = "+quote(value))
+			fields = append(fields, field{"valid", value})
 		case (name == "ipv4" || name == "ipv6") && (value == "on" || value == "off"):
 			if value == "off" {
-				fields = append(fields, name+" = false")
+				fields = append(fields, field{name, false})
 			}
 		case name == "status_zone":
 			c.note(wire.Different, d, "status_zone: the names that are looked up are not counted")
@@ -36,5 +37,5 @@ func (c *converter) resolver(l *level, d *directive) {
 		c.refuse(l, d, "no name servers defined")
 		return
 	}
-	c.set(l, d, braces(append([]string{"addresses = [" + strings.Join(addresses, ", ") + "]"}, fields...)))
+	c.set(l, d, append(table{{"addresses", addresses}}, fields...))
 }

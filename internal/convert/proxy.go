@@ -3,11 +3,6 @@
 
 package convert
 
-import (
-	"slices"
-	"strings"
-)
-
 // Directives about what is changed in requests to origins, and in their answers.
 
 func (c *converter) proxyRedirect(l *level, d *directive) {
@@ -17,9 +12,9 @@ func (c *converter) proxyRedirect(l *level, d *directive) {
 	case d.args[0] == "default" && !l.passes():
 		c.refuse(l, d, "\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive")
 	case d.args[0] == "default":
-		c.add(l, d, "proxy_redirect", list, item{text: `"default"`})
+		c.add(l, d, "proxy_redirect", list, item{value: "default"})
 	case d.args[0] == "off":
-		l.table.replace("proxy_redirect", item{by: d, text: `"off"`})
+		l.table.replace("proxy_redirect", item{by: d, value: "off"})
 	default:
 		c.refuse(l, d, "must be \"default\", \"off\", or two arguments")
 	}
@@ -31,7 +26,7 @@ func (c *converter) proxyCookie(l *level, d *directive) {
 	case len(d.args) == 2:
 		c.replacement(l, d)
 	case d.args[0] == "off":
-		c.set(l, d, `"off"`)
+		c.set(l, d, "off")
 	default:
 		c.refuse(l, d, "must be \"off\", or two arguments")
 	}
@@ -39,7 +34,7 @@ func (c *converter) proxyCookie(l *level, d *directive) {
 
 // replacement adds a rule that has something replaced by something else.
 func (c *converter) replacement(l *level, d *directive) {
-	c.add(l, d, d.name, list, item{text: braces([]string{"from = " + quote(d.args[0]), "to = " + quote(d.args[1])})})
+	c.add(l, d, d.name, list, item{value: table{{"from", d.args[0]}, {"to", d.args[1]}}})
 }
 
 func (c *converter) proxyCookieFlags(l *level, d *directive) {
@@ -48,24 +43,20 @@ func (c *converter) proxyCookieFlags(l *level, d *directive) {
 			c.refuse(l, d, "must be \"off\", or a cookie and flags")
 			return
 		}
-		c.set(l, d, "false")
+		c.set(l, d, false)
 		return
 	}
-	flags := slices.Clone(d.args[1:])
-	for i := range flags {
-		flags[i] = quote(flags[i])
-	}
-	c.add(l, d, d.name, list, item{text: braces([]string{"cookie = " + quote(d.args[0]), "flags = [" + strings.Join(flags, ", ") + "]"})})
+	c.add(l, d, d.name, list, item{value: table{{"cookie", d.args[0]}, {"flags", texts(d.args[1:])}}})
 }
 
 func (c *converter) proxyBind(l *level, d *directive) {
-	text := quote(d.args[0])
 	if len(d.args) == 2 {
 		if d.args[1] != "transparent" {
 			c.refuse(l, d, "invalid parameter %s: only \"transparent\" is possible", quote(d.args[1]))
 			return
 		}
-		text = braces([]string{"address = " + text, "transparent = true"})
+		c.set(l, d, table{{"address", d.args[0]}, {"transparent", true}})
+		return
 	}
-	c.set(l, d, text)
+	c.set(l, d, d.args[0])
 }

@@ -20,48 +20,47 @@ func (c *converter) unreachable(l *level, d *directive) bool {
 }
 
 // rule adds one rule to those of the level.
-func (c *converter) rule(l *level, d *directive, fields ...string) {
+func (c *converter) rule(l *level, d *directive, fields ...field) {
 	if !c.unreachable(l, d) {
-		c.add(l, d, "rewrite", list, item{text: braces(fields)})
+		c.add(l, d, "rewrite", list, item{value: table(fields)})
 	}
 }
 
 // returns converts return: a code, a code with a text or an address, or an address. Where rules stand before it, it is the last of them.
 func (c *converter) returns(l *level, d *directive) {
 	code, rest := d.args[0], d.args[1:]
-	fields := []string{"code = " + number(code)}
+	fields := table{{"code", number(code)}}
 	switch {
 	case !isDigits(code) && len(rest) == 0:
 		if !strings.HasPrefix(code, "http://") && !strings.HasPrefix(code, "https://") && !strings.HasPrefix(code, "$scheme") {
 			c.refuse(l, d, "invalid return code %s", quote(code))
 			return
 		}
-		fields = []string{"code = 302", "url = " + quote(code)}
+		fields = table{{"code", int64(302)}, {"url", code}}
 	case slices.Contains([]string{"301", "302", "303", "307", "308"}, code):
-		fields = append(fields, "url = "+quote(strings.Join(rest, "")))
+		fields = append(fields, field{"url", strings.Join(rest, "")})
 	case len(rest) > 0:
-		fields = append(fields, "text = "+quote(rest[0]))
+		fields = append(fields, field{"text", rest[0]})
 	}
-	text := braces(fields)
 	if l.in&(inServerIf|inLocationIf) != 0 {
-		c.rule(l, d, "return = "+text)
+		c.rule(l, d, field{"return", fields})
 		return
 	}
 	if !c.unreachable(l, d) {
-		c.setKey(l, d, "return", text)
+		c.setKey(l, d, "return", fields)
 	}
 }
 
 func (c *converter) setVariable(l *level, d *directive) {
-	c.rule(l, d, "set = "+quote(d.args[0]), "value = "+quote(d.args[1]))
+	c.rule(l, d, field{"set", d.args[0]}, field{"value", d.args[1]})
 }
 
-func (c *converter) breaks(l *level, d *directive) { c.rule(l, d, "break = true") }
+func (c *converter) breaks(l *level, d *directive) { c.rule(l, d, field{"break", true}) }
 
 func (c *converter) rewrite(l *level, d *directive) {
-	fields := []string{"regex = " + quote(d.args[0]), "replacement = " + quote(d.args[1])}
+	fields := table{{"regex", d.args[0]}, {"replacement", d.args[1]}}
 	if len(d.args) == 3 {
-		fields = append(fields, "flag = "+quote(d.args[2]))
+		fields = append(fields, field{"flag", d.args[2]})
 	}
 	c.rule(l, d, fields...)
 }
@@ -102,41 +101,40 @@ func (c *converter) ifBlock(l *level, d *directive) {
 	if l.in == inLocation {
 		in = inLocationIf
 	}
-	c.rule(l, d, append([]string{"if = " + quote(test)}, c.inner(in, d)...)...)
+	c.rule(l, d, append(table{{"if", test}}, c.inner(in, d)...)...)
 }
 
 func (c *converter) limitExcept(l *level, d *directive) {
-	methods := make([]string, len(d.args))
+	methods := make([]any, len(d.args))
 	for i, m := range d.args {
 		if !slices.Contains(methodsOfNginx, strings.ToUpper(m)) {
 			c.refuse(l, d, "invalid method %s", quote(m))
 			return
 		}
-		methods[i] = quote(strings.ToUpper(m))
+		methods[i] = strings.ToUpper(m)
 	}
-	fields := append([]string{"methods = [" + strings.Join(methods, ", ") + "]"}, c.inner(inLimitExcept, d)...)
-	c.set(l, d, braces(fields))
+	c.set(l, d, append(table{{"methods", methods}}, c.inner(inLimitExcept, d)...))
 }
 
 // inner converts a block that is a table within a line.
-func (c *converter) inner(in context, d *directive) []string {
-	table := newBlock("", d)
-	c.walk(&level{in: in, table: table, keys: c.keys[in], by: d}, d.block)
-	fields := make([]string, len(table.entries))
-	for i, e := range table.entries {
-		fields[i] = key(e.key) + " = " + e.inline()
+func (c *converter) inner(in context, d *directive) table {
+	inner := newBlock("", d)
+	c.walk(&level{in: in, table: inner, keys: c.keys[in], by: d}, d.block)
+	fields := make(table, len(inner.entries))
+	for i, e := range inner.entries {
+		fields[i] = field{e.key, e.inline()}
 	}
 	return fields
 }
 
-// inline is an entry's value in one line.
-func (e *entry) inline() string {
+// inline is an entry's value within a line.
+func (e *entry) inline() any {
 	if e.shape == scalar {
-		return e.items[0].text
+		return placed{e.items[0].by, e.items[0].value}
 	}
-	texts := make([]string, len(e.items))
+	values := make([]any, len(e.items))
 	for i, it := range e.items {
-		texts[i] = e.element(it)
+		values[i] = placed{it.by, e.element(it)}
 	}
-	return "[" + strings.Join(texts, ", ") + "]"
+	return values
 }

@@ -14,8 +14,7 @@ import (
 
 // origin converts server ADDRESS [NAME=VALUE...]: parameters that are keys of weir's table go by the schema.
 func (c *converter) origin(l *level, d *directive) {
-	text := quote(d.args[0])
-	fields := []string{"address = " + text}
+	fields := table{{"address", d.args[0]}}
 	for _, arg := range d.args[1:] {
 		name, value, valued := strings.Cut(arg, "=")
 		k, ok := c.origins[name]
@@ -26,37 +25,38 @@ func (c *converter) origin(l *level, d *directive) {
 			c.refuse(l, d, "%s", whyParameter(arg, "an origin"))
 			return
 		}
-		field, why := c.field(d, k, value, valued)
+		f, why := c.parameter(d, k, value, valued)
 		if why != "" {
 			c.refuse(l, d, "%s", why)
 			return
 		}
-		fields = append(fields, field)
+		fields = append(fields, f)
 	}
-	if len(fields) > 1 {
-		text = braces(fields)
+	var value any = fields
+	if len(fields) == 1 {
+		value = d.args[0]
 	}
-	c.add(l, d, "server", list, item{text: text})
+	c.add(l, d, "server", list, item{value: value})
 }
 
 func (c *converter) hash(l *level, d *directive) {
-	text := quote(d.args[0])
 	if len(d.args) == 2 {
 		if d.args[1] != "consistent" {
 			c.refuse(l, d, "invalid parameter %s: only \"consistent\" is possible", quote(d.args[1]))
 			return
 		}
-		text = braces([]string{"key = " + text, "consistent = true"})
+		c.set(l, d, table{{"key", d.args[0]}, {"consistent", true}})
+		return
 	}
-	c.set(l, d, text)
+	c.set(l, d, d.args[0])
 }
 
 func (c *converter) random(l *level, d *directive) {
 	switch {
 	case len(d.args) == 0:
-		c.set(l, d, `"one"`)
+		c.set(l, d, "one")
 	case slices.Equal(d.args, []string{"two"}), slices.Equal(d.args, []string{"two", "least_conn"}):
-		c.set(l, d, `"two"`)
+		c.set(l, d, "two")
 	default:
 		c.refuse(l, d, "only \"two\" and \"two least_conn\" are possible")
 	}
@@ -81,10 +81,10 @@ func (c *converter) groupZone(_ *level, d *directive) {
 
 // sticky converts sticky cookie NAME [PARAMETER...] and sticky route VARIABLE...
 func (c *converter) sticky(l *level, d *directive) {
-	var fields []string
+	var fields table
 	switch method := d.args[0]; {
 	case method == "cookie" && len(d.args) > 1:
-		fields = append(fields, "cookie = "+quote(d.args[1]))
+		fields = append(fields, field{"cookie", d.args[1]})
 		for _, arg := range d.args[2:] {
 			name, value, valued := strings.Cut(arg, "=")
 			k, ok := conf.Keys[conf.Sticky]()[name]
@@ -92,23 +92,22 @@ func (c *converter) sticky(l *level, d *directive) {
 				c.refuse(l, d, "invalid parameter %s", quote(arg))
 				return
 			}
-			field, why := c.field(d, k, value, valued)
+			f, why := c.parameter(d, k, value, valued)
 			if why != "" {
 				c.refuse(l, d, "%s", why)
 				return
 			}
-			fields = append(fields, field)
+			fields = append(fields, f)
 		}
 	case method == "route" && len(d.args) > 1:
-		var routes []string
-		for _, arg := range d.args[1:] {
+		routes := d.args[1:]
+		for _, arg := range routes {
 			if !strings.HasPrefix(arg, "$") {
 				c.refuse(l, d, "invalid variable name %s", quote(arg))
 				return
 			}
-			routes = append(routes, quote(arg))
 		}
-		fields = append(fields, "route = ["+strings.Join(routes, ", ")+"]")
+		fields = append(fields, field{"route", texts(routes)})
 	case method == "cookie" || method == "route":
 		c.refuse(l, d, "%s", invalidNumber(d))
 		return
@@ -116,24 +115,24 @@ func (c *converter) sticky(l *level, d *directive) {
 		c.refuse(l, d, "only \"cookie\" and \"route\" are possible")
 		return
 	}
-	c.set(l, d, braces(fields))
+	c.set(l, d, fields)
 }
 
 // queue converts queue NUMBER [timeout=TIME].
 func (c *converter) queue(l *level, d *directive) {
-	fields := []string{"size = " + number(d.args[0])}
+	fields := table{{"size", number(d.args[0])}}
 	for _, arg := range d.args[1:] {
 		value, ok := strings.CutPrefix(arg, "timeout=")
 		if !ok {
 			c.refuse(l, d, "invalid parameter %s", quote(arg))
 			return
 		}
-		field, why := c.field(d, conf.Keys[conf.Queue]()["timeout"], value, true)
+		f, why := c.parameter(d, conf.Keys[conf.Queue]()["timeout"], value, true)
 		if why != "" {
 			c.refuse(l, d, "%s", why)
 			return
 		}
-		fields = append(fields, field)
+		fields = append(fields, f)
 	}
-	c.set(l, d, braces(fields))
+	c.set(l, d, fields)
 }

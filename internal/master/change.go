@@ -58,7 +58,7 @@ func load(o Options, c *change) loaded {
 		return l
 	}
 	l.config, l.packed, l.warnings, l.err = conf.LoadPacked(l.source)
-	l.source.Text, l.source.Lines = nil, nil
+	l.source.Text, l.source.Packed, l.source.Lines = nil, nil, nil
 	if l.err == nil && o.ErrorLog != "" {
 		l.config.ErrorLog.Path = o.ErrorLog
 	}

@@ -55,12 +55,13 @@ func (n Note) String() string { return n.Fault().String() }
 
 // Result is a converted configuration.
 type Result struct {
-	Text  []byte // TOML
-	Lines Places // where each line of Text comes from
-	Notes []Note // in the order they were found
+	Packed []byte `json:"packed"` // conf.Value.Pack
+	Lines  Places `json:"lines"`  // where each line of Packed comes from
+	Daemon bool   `json:"daemon"` // what it says of daemon, for who has not loaded it yet
+	Notes  []Note `json:"notes"`  // in the order they were found
 }
 
-// Refused says whether something could not be converted; then Text is not to be used.
+// Refused says whether something could not be converted; then Packed is not to be used.
 func (r *Result) Refused() bool {
 	for _, n := range r.Notes {
 		if n.Kind == Refused {
@@ -85,7 +86,7 @@ func (r *Result) Faults(kinds ...Kind) conf.Faults {
 
 // Source is the configuration for conf.Load. Its notes are those of the given kinds.
 func (r *Result) Source(name string, kinds ...Kind) conf.Source {
-	return conf.Source{Name: name, Text: r.Text, Lines: r.Lines.list(), Notes: r.Faults(kinds...)}
+	return conf.Source{Name: name, Packed: r.Packed, Lines: r.Lines.list(), Notes: r.Faults(kinds...)}
 }
 
 // Places are the places of lines, with each file's name once.

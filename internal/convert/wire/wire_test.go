@@ -24,7 +24,7 @@ func TestTalk(t *testing.T) {
 	}
 	questions, ask := io.Pipe()
 	answer, answers := io.Pipe()
-	want := &Result{Text: []byte("a = 1\n\xff"), Notes: []Note{{Different, "f", 3, "d", "how"}}}
+	want := &Result{Packed: []byte("a = 1\n\xff"), Daemon: true, Notes: []Note{{Different, "f", 3, "d", "how"}}}
 	want.Lines.Add("f", 3)
 	want.Lines.Add("", 0)
 	want.Lines.Add("g", 4)
