@@ -253,7 +253,7 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 	n := len(d.args)
 	switch k.Form {
 	case conf.FormTexts:
-		if n == 1 && d.args[0] == "off" {
+		if n == 1 && d.args[0] == "off" || d.name == "proxy_next_upstream" && slices.Contains(d.args, "off") { // with nginx, off beats the others
 			c.set(l, d, "off")
 			return
 		}

@@ -56,6 +56,10 @@ var nginxWords = map[string]string{
 	"rewritten redirect": `rewritten redirect: "{location}"`,
 
 	// Origins.
+	"invalid URL prefix in proxy_pass":                              `invalid URL prefix in "{url}"`,
+	"invalid port in proxy_pass":                                    `invalid port in upstream "{url}"`,
+	"invalid host in proxy_pass":                                    `invalid host in upstream "{url}"`,
+	"no host in proxy_pass":                                         `no host in upstream "{url}"`,
 	"connect failed":                                                `connect() failed {error} while connecting to upstream`,
 	"no live upstreams":                                             `no live upstreams while connecting to upstream`,
 	"origin is taken for unavailable":                               `upstream server temporarily disabled while {doing}`,
@@ -69,6 +73,7 @@ var nginxWords = map[string]string{
 	"origin closed the connection before its response was complete": `upstream prematurely closed connection while reading response header from upstream`,
 	"origin closed the connection within its response":              `upstream prematurely closed connection while reading upstream`,
 	"reading the origin's response failed":                          `recv() failed {error} while reading response header from upstream`,
+	"reading the origin's response failed within its body":          `readv() failed {error} while reading upstream`,
 	"origin sent a malformed chunked body":                          `upstream sent invalid chunked response while reading upstream`,
 	"origin sent more than its response":                            `upstream sent more data than specified in "Content-Length" header while reading upstream`,
 

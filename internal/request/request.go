@@ -108,6 +108,7 @@ type fresh struct {
 	changes      uint8  // how often path or location have changed: see countChange
 	internal     bool   // not the path that the client asked for: locations with internal are open to it
 	redirected   bool   // path and args are not the client's
+	ownArgs      bool   // a rule has set $args
 	wholePath    bool   // path is what a rule with break made of it: proxy_pass replaces nothing of it
 	belowAlias   bool   // path is below the alias of a location given by a regular expression: try_files found it there
 	limitRateSet bool   // a rule has set $limit_rate: to limitRateBytes

@@ -55,6 +55,9 @@ func (r *Request) evalTarget() (verdict, bool) {
 	}
 	why := r.target.parse(text, &r.arena)
 	if why != "" {
+		if r.target.text != nil {
+			text = text[len(targetScheme):]
+		}
 		r.logError(why+" in proxy_pass", zap.ByteString("url", text))
 		return r.answer(500), false
 	}
@@ -67,17 +70,19 @@ type copier interface {
 	End(p []byte) []byte
 }
 
-// parse splits the text as nginx does; why says what is wrong with it.
+// targetScheme is what a target begins with.
+const targetScheme = "http://"
+
+// parse splits the text as nginx does; why says what is wrong with it, and t.text is nil when that is how it begins.
 func (t *target) parse(text []byte, memory copier) (why string) {
-	const scheme = "http://"
 	switch {
 	case len(text) >= 8 && equalLower(text[:8], "https://"):
 		return "https is not possible"
-	case len(text) < len(scheme) || !equalLower(text[:len(scheme)], scheme):
+	case len(text) <= len(targetScheme) || !equalLower(text[:len(targetScheme)], targetScheme):
 		return "invalid URL prefix"
 	}
 	t.text = text
-	rest := text[len(scheme):]
+	rest := text[len(targetScheme):]
 	if bytes.HasPrefix(rest, []byte("unix:")) {
 		end := bytes.IndexByte(rest[5:], ':')
 		if end < 0 {

@@ -28,7 +28,7 @@ func TestTarget(t *testing.T) {
 		"http://[::1]:82/x":        {"", "[::1]:82", "[::1]", "[::1]:82", "/x"},
 		"http://unix:/Run/a.sock":  {"", "unix:/Run/a.sock", "unix:/Run/a.sock", "localhost", ""},
 		"http://unix:/a.sock:/x?y": {"", "unix:/a.sock", "unix:/a.sock", "localhost", "/x?y"},
-		"http://":                  {"no host"},
+		"http://":                  {"invalid URL prefix"},
 		"http://:80":               {"no host"},
 		"http://a:":                {"invalid port"},
 		"http://a:0":               {"invalid port"},

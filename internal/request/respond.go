@@ -4,6 +4,8 @@
 package request
 
 import (
+	"go.uber.org/zap"
+
 	"weir/internal/buffer"
 	"weir/internal/conn"
 	"weir/internal/eventpipe"
@@ -19,7 +21,7 @@ func (r *Request) onResponse() verdict {
 	u.text = u.block.Bytes()[:u.head.Len]
 	r.countHead(u.head.Status)
 	if why := nextByStatus(u.head.Status); why != 0 && p.Next&why != 0 && r.mayTryNext(why) {
-		r.logOrigin("origin's status passes the request on")
+		r.logOriginAt(logfile.LevelInfo, "origin's status passes the request on")
 		return r.nextOrigin(why, u.head.Status, false)
 	}
 	u.peer.Succeeded(r.engine.Clock.SharedMs())
@@ -232,6 +234,8 @@ func (r *Request) relay() verdict {
 		r.logError("inflate() failed: the body is no gzip, or ends too early")
 	case eventpipe.SourceBad:
 		r.logOrigin("origin sent a malformed chunked body")
+	case eventpipe.SourceFailed:
+		r.logOrigin("reading the origin's response failed within its body", zap.Error(r.up.conn.Errno()))
 	default:
 		r.logOrigin("origin closed the connection within its response")
 	}

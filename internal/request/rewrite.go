@@ -98,7 +98,7 @@ func (r *Request) set(s *Set) (v verdict, pass bool) {
 func (r *Request) assign(id vars.ID, text []byte) bool {
 	switch id {
 	case vars.Args:
-		r.args = r.escapedArgs(text)
+		r.args, r.ownArgs = r.escapedArgs(text), true
 		return r.args != nil
 	case vars.LimitRate:
 		if rate, ok := parseSize(text); ok {

@@ -43,7 +43,7 @@ func (r *Request) appendRequestHead(dst []byte) []byte {
 // passesLine says whether method and target are the client's. Then they stand in its head as they are written: one space apart.
 func (r *Request) passesLine() bool {
 	p := r.loc.Proxy
-	return !r.redirected && !p.HasURI && p.Target == nil && p.Method == nil && r.method == nil && r.head.Form == http1.OriginForm
+	return !r.redirected && !r.ownArgs && !p.HasURI && p.Target == nil && p.Method == nil && r.method == nil && r.head.Form == http1.OriginForm
 }
 
 // appendMethod appends the request's method, or what proxy_method gives where that is one, and a space.
@@ -158,14 +158,14 @@ func (r *Request) overriddenOther(name []byte) bool {
 	return false
 }
 
-// appendTarget appends path and arguments: those of the request as they came, unless proxy_pass has a URI or the request was
-// redirected on the way.
+// appendTarget appends path and arguments: those of the request as they came, unless proxy_pass has a URI, the request was
+// redirected on the way, or a rule has set $args.
 func (r *Request) appendTarget(dst []byte) []byte {
 	p := r.loc.Proxy
 	switch {
 	case p.Target != nil && r.target.uri != nil:
 		return append(dst, r.target.uri...)
-	case !p.HasURI && !r.redirected:
+	case !p.HasURI && !r.redirected && !r.ownArgs:
 		dst = append(dst, r.headOf(r.head.Path)...)
 		if !r.head.HasQuery {
 			return dst

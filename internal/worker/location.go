@@ -294,7 +294,7 @@ func hideFields(p *request.Proxy, c *conf.Location) {
 	hide := append(append([]string(nil), hiddenByDefault...), c.ProxyHideHeader...)
 	for _, name := range hide {
 		lower := strings.ToLower(name)
-		if pass[lower] {
+		if pass[lower] || lower == "content-length" { // what frames the answer is said whatever is hidden, as in nginx
 			continue
 		}
 		if id := http1.FieldByName([]byte(lower)); id != http1.FieldOther {
