@@ -65,11 +65,10 @@ func TestAcceptMutexWakesOne(t *testing.T) {
 				t.Fatalf("worker %d answered, and %d before", pid, holder)
 			}
 		}
+		// Behind the last connection it sleeps; on a busy machine each other one is there before it would.
+		eventually(t, ioDeadline, "the holder to have slept", func() bool { return sleeps(t, holder) > before[holder] })
 		for pid, n := range before {
-			switch slept := sleeps(t, pid) - n; {
-			case pid == holder && slept < connections/5: // on a busy machine the next one is there before it sleeps
-				t.Errorf("the holder slept %d times between %d connections", slept, connections)
-			case pid != holder && slept > connections/10:
+			if slept := sleeps(t, pid) - n; pid != holder && slept > connections/10 {
 				t.Errorf("worker %d, which does not hold the lock, slept %d times", pid, slept)
 			}
 		}

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // passedListener is a listening socket as a service manager opens it before it starts the service.
@@ -55,6 +57,7 @@ func activated(t testing.TB, names string, files ...*os.File) *proxy {
 func TestActivation(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
+	needsIPv6(t)
 	o := targetOrigin(t)
 	tcp, addr := passedListener(t, "tcp4", "127.0.0.1:0")
 	tcp6, addr6 := passedListener(t, "tcp6", "[::1]:0")
@@ -133,11 +136,10 @@ func throughUnix(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(ioDeadline))
 	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
-	text := make([]byte, 4096)
-	n, _ := conn.Read(text)
-	if !strings.HasPrefix(string(text[:n]), "HTTP/1.1 200 ") {
-		t.Errorf("over %s: %q", path, text[:n])
+	if text, err := io.ReadAll(conn); !strings.HasPrefix(string(text), "HTTP/1.1 200 ") {
+		t.Errorf("over %s: %q, %v", path, text, err)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	aheadSize = 64 << 20
 	all       = aheadSize
 	inKernel  = 20 << 20 // more than the buffers of the sockets hold
-	inGrown   = 44 << 20 // and when the kernel has let them grow to tcp_rmem's largest, 32 MiB, since much was read
+	inGrown   = 44 << 20 // and when the kernel has let them grow, since much was read, to a tcp_rmem of 32 MiB
 )
 
 // aheadCase is an answer that its client does not read.
@@ -135,17 +135,13 @@ func TestOriginIsFreeBeforeItsClient(t *testing.T) {
 	t.Parallel()
 	o := newBulkOrigin(t)
 	p := start(t, site{origin: o.addr})
-	before := o.accepted.Load()
 	slow := p.dial()
 	head := slow.ask(bulkTarget("/slow", aheadSize, "length"))
 	eventually(t, time.Minute, "the origin to be done", func() bool { return o.sent("/slow") == aheadSize })
-	o.rest(t, "/slow")
-	for range 3 {
+	eventually(t, ioDeadline, "a request on the slow client's connection", func() bool {
 		p.get(bulkTarget("/next", 100, "length"))
-	}
-	if n := o.accepted.Load() - before; n != 1 {
-		t.Errorf("the origin got %d connections, want 1", n)
-	}
+		return o.last().conn == 0
+	})
 	slow.within(time.Minute)
 	slow.takeBulk(head, 0, aheadSize)
 }
@@ -187,10 +183,7 @@ func TestTemporaryFilesHaveNoName(t *testing.T) {
 	p := start(t, site{origin: o.addr})
 	c := p.dial()
 	c.ask(bulkTarget("/", aheadSize, "length"))
-	eventually(t, time.Minute, "the response to be spilled", func() bool { return o.sent("/") == aheadSize })
-	if spilled := p.openTemporaryBytes(); spilled < aheadSize-inKernel {
-		t.Errorf("temporary files hold %d bytes", spilled)
-	}
+	eventually(t, time.Minute, "the response to be spilled", func() bool { return p.openTemporaryBytes() >= aheadSize-inKernel })
 	_ = filepath.WalkDir(p.path("tmp"), func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			t.Errorf("the file %s is there", path)

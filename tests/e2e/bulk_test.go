@@ -304,7 +304,7 @@ func (p *proxy) tryDial() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{p.t, conn.(*net.TCPConn), bufio.NewReaderSize(conn, 16<<10)}, nil
+	return &client{t: p.t, TCPConn: conn.(*net.TCPConn), br: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
 // together runs the cases at the same time, as many as there are: they wait more

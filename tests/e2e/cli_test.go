@@ -173,9 +173,7 @@ func TestOtherBuildsWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "weir"), master, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, filepath.Join(bin, "weir"), master, 0o755)
 	p.ports = freePorts(t, 1)
 	p.writeConfig("worker_processes = 1\n[[http.server]]\nlisten = [\"127.0.0.1:@PORT1@\"]\n" + location("/", answer("x")))
 	out, code := runCommand(t, p.dir, filepath.Join(bin, "weir"))

@@ -22,7 +22,8 @@ const ioDeadline = 10 * time.Second
 type client struct {
 	t testing.TB
 	*net.TCPConn
-	br *bufio.Reader
+	br   *bufio.Reader
+	last time.Time // when it began to send something, or was about to connect
 }
 
 // dial connects to the proxy's first address.
@@ -33,17 +34,20 @@ func (p *proxy) dial() *client {
 
 func dialTo(t testing.TB, addr string) *client {
 	t.Helper()
+	begun := time.Now()
 	conn, err := net.DialTimeout("tcp", addr, ioDeadline)
 	if err != nil {
 		t.Fatalf("connect to the proxy: %v", err)
 	}
-	return newClient(t, conn)
+	c := newClient(t, conn)
+	c.last = begun
+	return c
 }
 
 // newClient takes over conn until the test ends.
 func newClient(t testing.TB, conn net.Conn) *client {
 	t.Helper()
-	c := &client{t, conn.(*net.TCPConn), bufio.NewReaderSize(conn, 64<<10)}
+	c := &client{t: t, TCPConn: conn.(*net.TCPConn), br: bufio.NewReaderSize(conn, 64<<10)}
 	t.Cleanup(func() { c.Close() })
 	c.within(ioDeadline)
 	return c
@@ -56,6 +60,7 @@ func (c *client) within(d time.Duration) { _ = c.SetDeadline(time.Now().Add(d)) 
 func (c *client) send(text string) {
 	c.t.Helper()
 	c.within(ioDeadline)
+	c.last = time.Now()
 	if _, err := io.WriteString(c.TCPConn, text); err != nil {
 		c.t.Fatalf("send %.80q: %v", text, err)
 	}

@@ -36,7 +36,7 @@ func becomeSubreaper() {
 
 // strangers is a shell's command line that leaves weir two children it has not started, each of which ends when it can read a line
 // from the fifo: one that the shell had, and an orphan. What the command line is given becomes weir.
-const strangers = `(read x <%[1]s) & ((read x <%[1]s) &) ; exec "$0" "$@"`
+const strangers = `(read x <'%[1]s') & ((read x <'%[1]s') &) ; exec "$0" "$@"`
 
 // The master as process 1, or as subreaper, takes strangers away that end, and does not mistake them for workers.
 func TestReapsStrangers(t *testing.T) {
@@ -276,6 +276,16 @@ func through(p *proxy, script string) {
 	}
 }
 
+// aProcessor is the number of one that this process may run on.
+func aProcessor(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)^Cpus_allowed_list:\t(\d+)`).FindStringSubmatch(string(text))[1]
+}
+
 // worker_processes = "auto" follows the CPU quota of a control group, and the affinity mask.
 func TestWorkersFollowTheProcessors(t *testing.T) {
 	t.Parallel()
@@ -285,7 +295,7 @@ func TestWorkersFollowTheProcessors(t *testing.T) {
 		"quota": func(t testing.TB) string {
 			return inGroup(t, "cpu", "cpu.cfs_quota_us", "50000", "cpu.max", "50000 100000")
 		},
-		"affinity": func(testing.TB) string { return `exec taskset -c 0 "$0" "$@"` },
+		"affinity": func(t testing.TB) string { return `exec taskset -c ` + aProcessor(t) + ` "$0" "$@"` },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath("taskset"); err != nil || runtime.NumCPU() < 2 {

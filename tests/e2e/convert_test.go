@@ -181,9 +181,7 @@ func TestConvertIsBroken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(weir, master, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, weir, master, 0o755)
 	for script, want := range map[string]string{
 		"":                           "no such file",
 		"#!/bin/sh\necho nonsense\n": "invalid character",
@@ -191,9 +189,7 @@ func TestConvertIsBroken(t *testing.T) {
 		"#!/bin/sh\nexit 3\n":                      "exit status 3",
 	} {
 		if script != "" {
-			if err := os.WriteFile(filepath.Join(bin, "weir-convert"), []byte(script), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			writeProgram(t, filepath.Join(bin, "weir-convert"), []byte(script), 0o755)
 		}
 		began := time.Now()
 		out, code := runCommand(t, p.dir, weir, "-t", "-c", "conf/nginx.conf")

@@ -121,6 +121,7 @@ func TestHealthChecks(t *testing.T) {
 	p.waitLog(`peer is healthy again.*` + a.addr)
 	p.signal(syscall.SIGQUIT)
 	p.wait(stopDeadline)
+	eventually(t, ioDeadline, "the checks' connections to end", func() bool { return b.open.Load() == 0 })
 	before := b.checks.Load()
 	time.Sleep(100 * time.Millisecond)
 	if now := b.checks.Load(); now != before {

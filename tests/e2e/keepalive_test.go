@@ -114,16 +114,15 @@ func TestClientKeepalive(t *testing.T) {
 // tooLate is far more than the timeout of 1 s that these tests set, and far less than the default it replaces.
 const tooLate = 8 * time.Second
 
-// ends measures how long the proxy keeps c open while nothing is sent, and what it says.
+// ends measures how long the proxy keeps c open while nothing is sent, and what it says. What it waits for cannot have begun before the last thing was sent.
 func (c *client) ends(limit time.Duration) (time.Duration, string) {
 	c.t.Helper()
-	begun := time.Now()
 	c.within(limit)
 	text, err := io.ReadAll(c.br)
 	if err != nil && !isHangUp(err) {
 		c.t.Fatalf("not closed within %v: %v", limit, err)
 	}
-	return time.Since(begun), string(text)
+	return time.Since(c.last), string(text)
 }
 
 func TestIdleTimeout(t *testing.T) {

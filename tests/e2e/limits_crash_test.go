@@ -111,7 +111,7 @@ func TestLimitCrashUnderLoad(t *testing.T) {
 		if n := len(s.faults); n > 10 {
 			t.Errorf("and %d more", n-10)
 		}
-		if exact == 0 || s.served < 100 || s.refused == 0 || r.sharing < r.kills/3 {
+		if exact == 0 || s.served < 100 || s.refused == 0 || r.sharing == 0 {
 			t.Errorf("the load was not what this test is about")
 		}
 		// Service goes on.

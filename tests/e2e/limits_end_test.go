@@ -77,9 +77,10 @@ func TestLimitGivenBack(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
 	o := endings(t)
-	keys := []string{limit("all:2"), `client_body_timeout = "150ms"`, `proxy_read_timeout = "300ms"`, `client_max_body_size = "1k"`, "proxy_next_upstream = \"off\""}
+	keys := []string{limit("all:2"), `client_max_body_size = "1k"`, "proxy_next_upstream = \"off\""}
 	p := start(t, site{workers: 2, origin: o.addr, http: limitZone("all", "all", "64k"), location: strings.Join(keys, "\n"),
 		more: location("= /unbuffered", `proxy_pass = "http://app/early"`, limit("all:2"), "proxy_request_buffering = false") +
+			location("= /cut", limit("all:2"), `proxy_pass = "http://app"`, `client_body_timeout = "150ms"`) + location("= /silent", limit("all:2"), `proxy_pass = "http://app"`, `proxy_read_timeout = "300ms"`) +
 			location("= /slow", limit("all:2"), `proxy_pass = "http://app/big"`, `send_timeout = "300ms"`) + location("= /patient", `proxy_pass = "http://app/silent"`, limit("all:2")) +
 			location("= /large", limit("all:2"), `proxy_pass = "http://app/big"`) +
 			location("= /halfway", limit("all:2"), `proxy_pass = "http://app/half"`) +
@@ -100,7 +101,7 @@ func TestLimitGivenBack(t *testing.T) {
 		{"three at once", plain("1") + plain("2") + plain("3"), "", 200},
 		{"body too large", tooLarge, "", 413},
 		{"broken chunk", "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "", 400},
-		{"body does not come", upload("x", 100, "x"), "", 408},
+		{"body does not come", upload("cut", 100, "x"), "", 408},
 		{"dead origin", plain("dead"), "", 502},
 		{"origin hangs up", plain("hangup"), "", 502},
 		{"nonsense", plain("nonsense"), "", 502},
@@ -203,8 +204,8 @@ func TestLimitSlowReader(t *testing.T) {
 	t.Parallel()
 	weirOnly(t)
 	o := endings(t)
-	p := start(t, site{workers: 2, origin: o.addr, http: limitZone("all", "all", "64k"), location: limit("all:1")})
-	c := p.dial()
+	p := start(t, site{workers: 2, origin: o.addr, http: limitZone("all", "all", "64k"), location: limit("all:1"), server: `listen = [{ address = "127.0.0.1:@PORT1@", sndbuf = "64k" }]`})
+	c := p.dialNarrow()
 	c.send(plain("big"))
 	r, err := readResponseHead(c.br)
 	if err != nil || r.status != 200 {

@@ -16,7 +16,12 @@ import (
 // connections: the master answers when the new ones do.
 func (p *proxy) reload() {
 	p.t.Helper()
-	before := p.children()
+	var before struct { // not the master's children: after an upgrade the old master's are the new master too
+		Workers []struct{ PID int }
+	}
+	if code, err := p.control("GET", "/status", &before); code != 200 || err != nil {
+		p.t.Fatalf("status: %d, %v", code, err)
+	}
 	var answer struct {
 		OK    bool
 		Error string
@@ -26,8 +31,8 @@ func (p *proxy) reload() {
 	}
 	eventually(p.t, ioDeadline, "the workers from before to leave the listening sockets", func() bool {
 		listening := listeningSockets()
-		return !slices.ContainsFunc(before, func(pid int) bool {
-			return slices.ContainsFunc(socketNames(pid), func(name string) bool { return listening[name] })
+		return !slices.ContainsFunc(before.Workers, func(w struct{ PID int }) bool {
+			return slices.ContainsFunc(socketNames(w.PID), func(name string) bool { return listening[name] })
 		})
 	})
 }

@@ -221,7 +221,7 @@ func (s *storm) check(p *proxy) *zoneDetails {
 	}
 	// A client may have read its answer before the place is given back: then the count comes down in a moment.
 	excess := ""
-	if !within(2*time.Second, func() bool { excess = s.excess(counts); counts = counted(p.zone("k")); return excess == "" }) {
+	if !within(ioDeadline, func() bool { excess = s.excess(counts); counts = counted(p.zone("k")); return excess == "" }) {
 		s.fault("%s", excess)
 	}
 	s.mu.Lock()

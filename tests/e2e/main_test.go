@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -45,6 +46,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(subreaperEnv) != "" {
 		becomeSubreaper()
 	}
+	syscall.Umask(0o022) // workers of another user read what tests make
 	settle()
 	os.Exit(buildAndRun(m))
 }
@@ -100,4 +102,15 @@ func buildBinary(binary, pkg, version string, flags ...string) error {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// writeProgram writes a program that is run soon. No process is started meanwhile: one that still had the file open for writing would have the kernel refuse to run it
+// (execve(2), ETXTBSY).
+func writeProgram(t testing.TB, name string, text []byte, mode os.FileMode) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(name, text, mode); err != nil {
+		t.Fatal(err)
+	}
 }

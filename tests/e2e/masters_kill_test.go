@@ -25,7 +25,7 @@ var (
 func pausing(t *testing.T, point string) *masters {
 	o := targetOrigin(t)
 	var file string
-	m := startMasters(t, limitedSite(o.addr, `upgrade_timeout = "10s"`), func(m *masters, cmd *exec.Cmd) {
+	m := startMasters(t, limitedSite(o.addr, `upgrade_timeout = "1m"`), func(m *masters, cmd *exec.Cmd) {
 		file = m.path("pause")
 		cmd.Env = append(os.Environ(), "WEIR_TEST_PAUSE_AT="+point+" "+file)
 	})

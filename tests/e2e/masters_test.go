@@ -95,9 +95,7 @@ func (m *masters) install(from string, names ...string) {
 func (m *masters) replace(name, text string, mode os.FileMode) {
 	m.t.Helper()
 	file := filepath.Join(m.bin, name)
-	if err := os.WriteFile(file+".new", []byte(text), mode); err != nil {
-		m.t.Fatal(err)
-	}
+	writeProgram(m.t, file+".new", []byte(text), mode)
 	if err := os.Rename(file+".new", file); err != nil {
 		m.t.Fatal(err)
 	}

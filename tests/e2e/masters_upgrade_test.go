@@ -186,7 +186,15 @@ func script(text string) func(*masters) {
 	return func(m *masters) { m.replace("weir", "#!/bin/sh\n"+text+"\n", 0o755) }
 }
 
-// badBinaries are twelve of them.
+// hangingBinaries are those that only upgrade_timeout ends.
+func hangingBinaries() []badBinary {
+	return []badBinary{
+		{name: "hangs", put: script("sleep 100; exit 0"), reason: `did not serve within upgrade_timeout \(1s\)`},
+		{name: "closes everything and hangs", put: script("exec 3>&- 4>&-; sleep 100; exit 0"), reason: `upgrade_timeout`},
+	}
+}
+
+// badBinaries are the others.
 func badBinaries() []badBinary {
 	config := func(more string) func(m *masters) {
 		return func(m *masters) { m.writeConfig(limitedSite("127.0.0.1:1", more).toml()) }
@@ -202,8 +210,6 @@ func badBinaries() []badBinary {
 		{name: "exits 0", put: script("exit 0"), reason: `exited with code 0 before it served`},
 		{name: "exits 1", put: script("exit 1"), reason: `exited with code 1 before it served`},
 		{name: "crashes", put: script("kill -SEGV $$"), reason: `killed by signal 11`},
-		{name: "hangs", put: script("sleep 100; exit 0"), reason: `did not serve within upgrade_timeout \(1s\)`},
-		{name: "closes everything and hangs", put: script("exec 3>&- 4>&-; sleep 100; exit 0"), reason: `upgrade_timeout`},
 		{name: "a worker of another build", put: func(m *masters) {
 			dir, err := nextBuild()
 			if err != nil {
@@ -223,40 +229,52 @@ func badBinaries() []badBinary {
 
 // taken is an address that this process listens on.
 func (m *masters) taken() string {
-	fd, addr := bind(m.t)
+	fd, addr := bind(m.t, false)
 	if err := syscall.Listen(fd, 1); err != nil {
 		m.t.Fatal(err)
 	}
 	return addr
 }
 
+// upgradeTo tries to upgrade to what cannot take over, and puts everything back in its place.
+func (m *masters) upgradeTo(b badBinary, good site, l *load) {
+	m.t.Helper()
+	before, master := m.group(), m.master()
+	b.put(m)
+	out, code := m.order("upgrade")
+	if code != 1 || !matches(b.reason, out) {
+		m.t.Errorf("%s: exit %d, %q; want 1 and %q", b.name, code, out, b.reason)
+	}
+	l.progress(m.proxy, 20)
+	if !within(ioDeadline, func() bool { return slices.Equal(m.group(), before) }) {
+		m.t.Fatalf("%s: processes were %v, now %v", b.name, before, m.group())
+	}
+	if files, _ := filepath.Glob(m.path("run", "*")); len(files) != 2 || m.master() != master {
+		m.t.Errorf("%s: master %d, then %d; %v", b.name, master, m.master(), files)
+	}
+	os.Remove(filepath.Join(m.bin, "weir"))
+	m.install(filepath.Dir(weirBinary))
+	m.writeConfig(good.toml())
+}
+
 // What cannot take over changes nothing: nobody notices, the operator reads why, and a good one takes over afterwards.
 func TestUpgradeToBadBinaries(t *testing.T) {
 	o := targetOrigin(t)
-	good := limitedSite(o.addr, `upgrade_timeout = "1s"`)
-	m := startMasters(t, good, nil)
+	patient, hurried := limitedSite(o.addr, ""), limitedSite(o.addr, `upgrade_timeout = "1s"`)
+	m := startMasters(t, patient, nil)
 	m.allow(`killed|exited`)
 	l := startLoad(m.addr, 8)
 	l.progress(m.proxy, 50)
 	a := m.startAsking()
-	before, master := m.group(), m.master()
 	for _, b := range badBinaries() {
-		b.put(m)
-		out, code := m.order("upgrade")
-		if code != 1 || !matches(b.reason, out) {
-			t.Errorf("%s: exit %d, %q; want 1 and %q", b.name, code, out, b.reason)
-		}
-		l.progress(m.proxy, 20)
-		if !within(ioDeadline, func() bool { return slices.Equal(m.group(), before) }) {
-			t.Fatalf("%s: processes were %v, now %v", b.name, before, m.group())
-		}
-		if files, _ := filepath.Glob(m.path("run", "*")); len(files) != 2 || m.master() != master {
-			t.Errorf("%s: master %d, then %d; %v", b.name, master, m.master(), files)
-		}
-		os.Remove(filepath.Join(m.bin, "weir"))
-		m.install(filepath.Dir(weirBinary))
-		m.writeConfig(good.toml())
+		m.upgradeTo(b, patient, l)
 	}
+	m.reloadTo(hurried)
+	for _, b := range hangingBinaries() {
+		m.upgradeTo(b, hurried, l)
+	}
+	m.reloadTo(patient)
+	master := m.master()
 	m.installNext()
 	m.upgrade()
 	m.waitGone(master)

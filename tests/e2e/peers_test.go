@@ -110,13 +110,14 @@ func TestMaxFails(t *testing.T) {
 		}
 	}
 	p := start(t, site{servers: []string{peer(again.addr, `fail_timeout = "1s"`), peer(good.addr)}})
+	begun := time.Now()
 	tally(t, p, 4)
-	if n := again.accepted.Load(); n != 1 {
-		t.Fatalf("tried %d times at once, want 1", n)
+	if n, took := again.accepted.Load(), time.Since(begun); n != 1 && took < time.Second {
+		t.Fatalf("tried %d times within %v, want 1", n, took)
 	}
 	eventually(t, ioDeadline, "the peer to be tried again after fail_timeout", func() bool {
 		tally(t, p, 2)
-		return again.accepted.Load() == 2
+		return again.accepted.Load() >= 2
 	})
 }
 
@@ -136,7 +137,7 @@ func TestNextUpstreamConditions(t *testing.T) {
 	}{
 		{"default passes a 503 on", "GET", "", two(busy), 503, 0},
 		{"http_503", "GET", `proxy_next_upstream = ["error", "http_503"]`, two(busy), 200, 1},
-		{"default on a timeout", "GET", `proxy_read_timeout = "200ms"`, two(hang), 200, 1},
+		{"default on a timeout", "GET", `proxy_read_timeout = "1s"`, two(hang), 200, 1},
 		{"off", "GET", `proxy_next_upstream = "off"`, two(bad), 502, 0},
 		{"one try", "GET", `proxy_next_upstream_tries = 1`, two(bad), 502, 0},
 		{"a POST is not repeated", "POST", "", two(bad), 502, 0},

@@ -6,18 +6,21 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/user"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A server listens on IPv4, IPv6 and a unix socket, with a socket per worker if asked.
 func TestListenAddresses(t *testing.T) {
 	t.Parallel()
 	weirOnly(t) // the tables of listen are weir's
+	needsIPv6(t)
 	p := start(t, site{workers: 2, proxyPass: "-", location: answer("$server_addr $remote_addr"), server: `listen = [
   { address = "127.0.0.1:@PORT1@", reuseport = true, backlog = 100 },
   "[::1]:@PORT2@",
@@ -33,11 +36,11 @@ func TestListenAddresses(t *testing.T) {
 			t.Errorf("%s: %v", network, err)
 			continue
 		}
+		_ = conn.SetDeadline(time.Now().Add(ioDeadline))
 		fmt.Fprintf(conn, "GET / HTTP/1.0\r\n\r\n")
-		text := make([]byte, 4096)
-		n, _ := conn.Read(text)
+		text, _ := io.ReadAll(conn)
 		conn.Close()
-		if got := string(text[:n]); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, tt[1]) {
+		if got := string(text); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, tt[1]) {
 			t.Errorf("%s: %q", network, got)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 type process struct {
 	pid, parent, group int
 	state              string
+	began              string // with the pid it tells processes apart: pids are used again
 }
 
 // processes reads the process table.
@@ -35,12 +36,12 @@ func processes() []process {
 		i := strings.LastIndexByte(stat, ')')
 		pid, err := strconv.Atoi(stat[:strings.IndexByte(stat, ' ')])
 		f := strings.Fields(stat[i+1:])
-		if err != nil || len(f) < 3 {
+		if err != nil || len(f) < 20 {
 			continue
 		}
 		parent, _ := strconv.Atoi(f[1])
 		group, _ := strconv.Atoi(f[2])
-		all = append(all, process{pid, parent, group, f[0]})
+		all = append(all, process{pid, parent, group, f[0], f[19]})
 	}
 	return all
 }
@@ -51,7 +52,7 @@ func (p *proxy) children() []int {
 	for _, q := range processes() {
 		if q.parent == p.cmd.Process.Pid && q.state != "Z" {
 			pids = append(pids, q.pid)
-			p.workers[q.pid] = true
+			p.workers[q.pid] = q.began
 		}
 	}
 	slices.Sort(pids)
@@ -63,7 +64,7 @@ func (p *proxy) children() []int {
 func (p *proxy) leftBehind() []int {
 	var pids []int
 	for _, q := range processes() {
-		if q.state != "Z" && (q.group == p.cmd.Process.Pid || p.workers[q.pid]) {
+		if q.state != "Z" && (q.group == p.cmd.Process.Pid || p.workers[q.pid] == q.began) {
 			pids = append(pids, q.pid)
 		}
 	}
@@ -75,14 +76,19 @@ func alive(pid int) bool {
 	return slices.ContainsFunc(processes(), func(q process) bool { return q.pid == pid && q.state != "Z" })
 }
 
-// bind makes a TCP socket bound to a port of the kernel's choice on loopback.
-func bind(t testing.TB) (fd int, addr string) {
+// bind makes a TCP socket bound to a port of the kernel's choice on loopback; shared, somebody else can listen there.
+func bind(t testing.TB, shared bool) (fd int, addr string) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if shared {
+		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +103,7 @@ func bind(t testing.TB) (fd int, addr string) {
 // that no one else gets it, and never listened on.
 func deadAddress(t testing.TB) string {
 	t.Helper()
-	_, addr := bind(t)
+	_, addr := bind(t, false)
 	return addr
 }
 
@@ -105,7 +111,7 @@ func deadAddress(t testing.TB) string {
 // accept queue is full, so the kernel drops what comes.
 func silentAddress(t testing.TB) string {
 	t.Helper()
-	fd, addr := bind(t)
+	fd, addr := bind(t, false)
 	if err := syscall.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +127,16 @@ func silentAddress(t testing.TB) string {
 		}
 	}
 	return addr
+}
+
+// needsIPv6 skips a test where there is no IPv6.
+func needsIPv6(t testing.TB) {
+	t.Helper()
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	ln.Close()
 }
 
 // unixListener listens on a unix socket that every user may connect to.

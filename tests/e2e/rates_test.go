@@ -19,7 +19,7 @@ import (
 const (
 	rateSize  = 80 << 10
 	limited   = 1900 * time.Millisecond
-	unlimited = 1500 * time.Millisecond // more on a busy machine, but not three times in a row
+	unlimited = 1500 * time.Millisecond // more on a busy machine, but not every time
 
 	ownSize = 3900 // of an answer of the proxy's own
 )
@@ -100,7 +100,7 @@ type rateCase struct {
 }
 
 func (tt rateCase) run(p *proxy) (err error) {
-	for range 3 {
+	for range 8 {
 		var again bool
 		if again, err = tt.try(p); !again {
 			break
@@ -172,7 +172,14 @@ func TestPauseIsNotSilence(t *testing.T) {
 			cases = append(cases, rateCase{path: path, as: as, size: 28 << 10, slow: true}) // more than comes with the head
 		}
 	}
-	together(t, cases, func(tt rateCase) error { return tt.run(p) })
+	together(t, cases, func(tt rateCase) (err error) {
+		for range 3 { // on a busy machine the origin, or this client, may be silent for that long by itself, but not every time
+			if err = tt.run(p); err == nil {
+				break
+			}
+		}
+		return err
+	})
 	used, took := p.cpu()-before, time.Since(begin)
 	t.Logf("%v of the processor in %v", used, took)
 	if used > took/4 {

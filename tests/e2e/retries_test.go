@@ -48,7 +48,7 @@ func TestRetries(t *testing.T) {
 	})
 	garbage := does(func(c *originConn) { c.write("SSH-2.0-OpenSSH_9.6\r\n\r\n") })
 	hangs := does(func(c *originConn) { c.request() })
-	const patient, hurried = "", "proxy_read_timeout = '150ms'\n"
+	const patient, hurried = "", "proxy_read_timeout = '1s'\n"
 	next := func(list string) string { return "proxy_next_upstream = " + list + "\n" }
 	cases := []struct {
 		name   string
@@ -90,8 +90,9 @@ func TestRetries(t *testing.T) {
 	p.allow("upstream|origin")
 	for i, tt := range cases {
 		t.Run(tt.name+" "+tt.method+" "+strings.ReplaceAll(tt.config, "\n", " "), func(t *testing.T) {
+			t.Parallel()
 			target := fmt.Sprintf("/%d", i)
-			c := p.dial()
+			c := dialTo(t, p.addr)
 			c.send(tt.method + " " + target + " HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody")
 			r, err := readResponse(c.br, tt.method)
 			switch {

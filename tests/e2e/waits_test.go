@@ -121,8 +121,8 @@ func TestKeptConnectionsGiveWay(t *testing.T) {
 func TestPipelinedHeadInHalves(t *testing.T) {
 	t.Parallel()
 	o := answering(t, func(r *request) string { return ok(r.target) })
-	p := start(t, site{origin: o.addr, http: `client_header_timeout = "2s"`})
-	time.Sleep(2200 * time.Millisecond) // a deadline counted from the worker's start is over now
+	p := start(t, site{origin: o.addr, http: `client_header_timeout = "3s"`})
+	time.Sleep(3200 * time.Millisecond) // a deadline counted from the worker's start is over now
 	c := p.dial()
 	c.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHo")
 	if r := c.read("GET"); r.status != 200 || string(r.body) != "/1" {

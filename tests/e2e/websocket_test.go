@@ -360,18 +360,19 @@ func TestOldestGenerationIsCut(t *testing.T) {
 			}
 		}
 	}
-	if code, err := p.control("GET", "/status", &status); code != 200 || err != nil {
-		t.Fatal(code, err)
-	}
-	found := false
-	for _, w := range status.Workers {
-		for _, h := range w.Held {
-			found = found || w.PID == old[0] && h.What == "tunnel" && h.Location == "/ws" && h.Count == len(first)
+	eventually(t, ioDeadline, fmt.Sprintf("weir status to say that %d tunnels of /ws hold worker %d", len(first), old[0]), func() bool {
+		if code, err := p.control("GET", "/status", &status); code != 200 || err != nil {
+			t.Fatal(code, err)
 		}
-	}
-	if !found {
-		t.Errorf("weir status does not say that %d tunnels of /ws hold worker %d: %+v", len(first), old[0], status)
-	}
+		for _, w := range status.Workers {
+			for _, h := range w.Held {
+				if w.PID == old[0] && h.What == "tunnel" && h.Location == "/ws" && h.Count == len(first) {
+					return true
+				}
+			}
+		}
+		return false
+	})
 	reload(true)
 	for i, c := range first {
 		c.within(ioDeadline)
