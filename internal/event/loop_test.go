@@ -289,6 +289,10 @@ func TestWake(t *testing.T) {
 // A batch larger than maxEvents is taken in several turns, and a busy loop looks again before it sleeps.
 func TestManyEvents(t *testing.T) {
 	const n = maxEvents + 10
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 2*n+50 {
+		t.Skipf("%d descriptors are allowed, and %d pairs of sockets wanted (%v)", limit.Cur, n, err)
+	}
 	r := newRig(t, n)
 	for range n {
 		r.end("x", nil).poke()

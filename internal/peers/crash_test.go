@@ -142,7 +142,7 @@ func TestCrashAtEveryStore(t *testing.T) {
 						continue // processes with the race detector start slowly
 					}
 					points++
-					crashAt(t, kind, i, k, dump(whole))
+					t.Run(fmt.Sprint(op.name, " ", k), func(t *testing.T) { crashAt(t, kind, i, k, dump(whole)) })
 				}
 			}
 			t.Logf("%d kill points in %d operations", points, len(operations))
