@@ -19,6 +19,14 @@ const maxEvents = 512
 // a poll that keeps the processor is cheaper than a wait that lets go of it, if it finds something.
 const busyEvents = 8
 
+// napMs is for how long a sleep keeps the processor of the Go scheduler. To let go of it and to get it back wakes two threads of the runtime,
+// one of which then looks around some sixty times: for the usual short sleep that costs more than the request at its end.
+const napMs = 100
+
+// napTurns is how many turns must have come within napMs of each other before the loop naps: one that ends without an event costs more than letting go
+// at once, and so a loop that is mostly at rest does not try.
+const napTurns = 16
+
 // Handler owns one registered descriptor.
 type Handler interface {
 	// Mark notes which events came (an epoll mask). It may only store bits: other handlers have not been told yet.
@@ -47,6 +55,12 @@ type Gate interface {
 	Leave()
 }
 
+// Helpers are goroutines that work for the loop.
+type Helpers interface {
+	// AtWork says whether one of them has something to do, and so may need the loop's processor while the loop sleeps.
+	AtWork() bool
+}
+
 // Task is a piece of posted work; embed one in its owner. The zero Task is ready for Init.
 type Task struct {
 	next   *Task
@@ -67,6 +81,7 @@ func (t *Task) Init(r Runner) { t.run = r }
 type Stats struct {
 	Turns  uint64 // turns made
 	Sleeps uint64 // turns that waited in the kernel
+	Naps   uint64 // of those, that kept their processor to the end
 	Stale  uint64 // events dropped because their slot had a new owner; see TakeStale
 }
 
@@ -84,7 +99,11 @@ type Loop struct {
 
 	head, tail *Task // posted work, in order
 
-	gate Gate // nil: none
+	gate    Gate    // nil: none
+	helpers Helpers // nil: always at work
+
+	sleptMs int64 // when the last sleep began
+	quick   int   // sleeps in a row that each began within napMs of the one before
 
 	wakeFD int
 	waking atomic.Bool // a wake-up is on its way
@@ -182,6 +201,9 @@ func (l *Loop) Wake() {
 // SetGate has g asked around every wait from now on. The loop's thread calls it, between two turns.
 func (l *Loop) SetGate(g Gate) { l.gate = g }
 
+// SetHelpers names the goroutines that the loop lets have its processor. The loop's thread calls it, between two turns.
+func (l *Loop) SetHelpers(h Helpers) { l.helpers = h }
+
 // Turn makes one turn: wait, clock, events, timers, posted work.
 func (l *Loop) Turn() {
 	most := -1
@@ -205,7 +227,7 @@ func (l *Loop) Turn() {
 func (l *Loop) wait(mostMs int) int {
 	n, errno := 0, syscall.Errno(0)
 	if l.head != nil || l.last >= busyEvents {
-		n, errno = sys.EpollPoll(l.ep, l.events[:])
+		n, errno = sys.EpollNap(l.ep, l.events[:], 0)
 	}
 	if n == 0 && errno == 0 && l.head == nil {
 		l.Stats.Sleeps++
@@ -213,7 +235,7 @@ func (l *Loop) wait(mostMs int) int {
 		if mostMs >= 0 && (sleepMs < 0 || sleepMs > mostMs) {
 			sleepMs = mostMs
 		}
-		n, errno = sys.EpollWait(l.ep, l.events[:], sleepMs)
+		n, errno = l.sleep(sleepMs)
 	}
 	if errno != 0 {
 		if errno != sys.EINTR {
@@ -223,6 +245,28 @@ func (l *Loop) wait(mostMs int) int {
 	}
 	l.last = n
 	return n
+}
+
+// sleep waits for events until ms have passed; negative: for ever. It keeps its processor for up to napMs when an event is likely by then, and nobody
+// else has a use for it.
+func (l *Loop) sleep(ms int) (int, syscall.Errno) {
+	if now := l.clock.Ms(); now-l.sleptMs > napMs {
+		l.sleptMs, l.quick = now, 0
+	} else {
+		l.sleptMs, l.quick = now, l.quick+1
+	}
+	if l.quick >= napTurns && l.helpers != nil && !l.helpers.AtWork() {
+		nap := napMs
+		if ms >= 0 {
+			nap = min(ms, napMs)
+			ms -= nap
+		}
+		if n, errno := sys.EpollNap(l.ep, l.events[:], nap); n > 0 || errno != 0 || ms == 0 {
+			l.Stats.Naps++
+			return n, errno
+		}
+	}
+	return sys.EpollWait(l.ep, l.events[:], ms)
 }
 
 // mark tells every handler of the batch which events it has.

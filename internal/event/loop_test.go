@@ -246,6 +246,41 @@ func TestSleepEndsWithTimer(t *testing.T) {
 	require.Less(t, r.loop.Stats.Turns, uint64(20), "it sleeps, it does not spin")
 }
 
+// helpers are Helpers that a test puts to work.
+type helpers bool
+
+func (h *helpers) AtWork() bool { return bool(*h) }
+
+// A loop whose turns come quickly keeps its processor while it sleeps, but not when goroutines may need it.
+func TestNap(t *testing.T) {
+	r := newRig(t, 1)
+	var atWork helpers
+	r.loop.SetHelpers(&atWork)
+	r.loop.sleptMs = r.clock.Ms() // the clock stands still, so each sleep follows the one before at once
+	naps := func(ms int) bool {
+		for {
+			before := r.loop.Stats.Naps
+			n, errno := r.loop.sleep(ms)
+			if errno == sys.EINTR { // the runtime of a test preempts with signals
+				continue
+			}
+			require.Zero(t, n)
+			require.Zero(t, errno)
+			return r.loop.Stats.Naps > before
+		}
+	}
+	for range napTurns - 1 {
+		require.False(t, naps(1))
+	}
+	require.True(t, naps(1))
+	atWork = true
+	require.False(t, naps(1))
+	atWork = false
+	require.True(t, naps(1))
+	r.loop.sleptMs -= napMs + 1
+	require.False(t, naps(1), "the one before was too long ago")
+}
+
 // Wake from other goroutines: none is lost, and calls between two turns are one.
 func TestWake(t *testing.T) {
 	r := newRig(t, 1)

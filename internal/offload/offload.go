@@ -17,7 +17,8 @@ type Waker interface {
 
 // Queue carries results from helper goroutines to the loop.
 type Queue struct {
-	waker Waker
+	waker  Waker
+	atWork int // jobs that have not been told of; the loop's
 
 	mu     sync.Mutex
 	done   []func() // results that wait for the loop, in order
@@ -48,9 +49,13 @@ func (q *Queue) Drain() {
 		f()
 	}
 	for worked.first != nil {
+		q.atWork--
 		worked.pop().owner.OnWorked()
 	}
 }
+
+// AtWork says whether there are jobs of which the loop has not been told that they are done. See event.Helpers.
+func (q *Queue) AtWork() bool { return q.atWork > 0 }
 
 // onWorked has the loop told of a job that has been done.
 func (q *Queue) onWorked(j *Job) {

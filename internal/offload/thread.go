@@ -68,6 +68,7 @@ func (q *Queue) NewPromptThread() *Thread { return &Thread{queue: q, prompt: tru
 
 // Do has the job done. It must not be on its way already.
 func (t *Thread) Do(j *Job) {
+	t.queue.atWork++
 	if t.prompt {
 		j.owner.Work()
 		t.queue.onWorked(j)
@@ -81,6 +82,7 @@ func (t *Thread) Do(j *Job) {
 
 // Start has the job done on a goroutine of its own: it may take as long as it likes. It must not be on its way already.
 func (q *Queue) Start(j *Job) {
+	q.atWork++
 	go func() {
 		j.owner.Work()
 		q.onWorked(j)

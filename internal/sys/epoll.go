@@ -44,16 +44,16 @@ func epollCtl(ep, op, fd int, mask uint32, data [2]uint32) syscall.Errno {
 	return errno
 }
 
-// EpollPoll takes the events that are ready now and never sleeps, so it need not tell
-// the Go scheduler anything: a raw system call.
-func EpollPoll(ep int, events []EpollEvent) (int, syscall.Errno) {
+// EpollNap takes the events that are ready, and sleeps until one is or timeoutMs have passed (0: it does not sleep). It tells the Go scheduler
+// nothing: a raw system call, for short sleeps while no goroutine waits for this processor. A garbage collection may have to wait for its end.
+func EpollNap(ep int, events []EpollEvent, timeoutMs int) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep),
-		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(timeoutMs), 0, 0)
 	return int(n), errno
 }
 
-// EpollWait sleeps until an event is ready or timeoutMs have passed (-1: for ever). It lets go of the
-// processor (syscall.Syscall6), so that helper goroutines and the garbage collector can run meanwhile.
+// EpollWait is EpollNap for as long as it takes (timeoutMs of -1: for ever). It lets go of the processor (syscall.Syscall6), so that helper
+// goroutines and the garbage collector can run on it meanwhile.
 func EpollWait(ep int, events []EpollEvent, timeoutMs int) (int, syscall.Errno) {
 	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep),
 		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(timeoutMs), 0, 0)

@@ -33,7 +33,8 @@
 //
 // # The Go runtime in a worker
 //
-// The loop runs on the locked main thread with raw system calls, so it keeps its processor (P) all the time. GOMAXPROCS is 2: one
+// The loop runs on the locked main thread with raw system calls, so it keeps its processor (P) all the time, and lets go of it in a sleep only
+// when a helper goroutine is at work or nothing happens for a tenth of a second: to get it back costs two wake-ups of the runtime's threads, and some sixty of its monitor's. GOMAXPROCS is 2: one
 // for the loop, one for helper goroutines and the garbage collector, which otherwise could not run beside it. Asynchronous preemption is off
 // (the master starts workers with GODEBUG=asyncpreemptoff=1): its signals would interrupt the loop's system calls a hundred times a second for nothing, as
 // there is no other goroutine to run in its place. Serving a request allocates nothing, so the collector has nothing to do in

@@ -119,6 +119,7 @@ func (w *worker) makeLoop() error {
 		return err
 	}
 	w.calls.Bind(w.loop)
+	w.loop.SetHelpers(&w.calls)
 	return nil
 }
 
