@@ -64,6 +64,9 @@ func (h *RequestHead) clear() {
 	h.MethodID, h.Form, h.HasQuery, h.PlainPath, h.WholeServer, h.Expect100 = MethodOther, OriginForm, false, false, false, false
 }
 
+// LineTaken says whether the request line has been read and was good, whatever became of the fields.
+func (h *RequestHead) LineTaken() bool { return h.Target.Len > 0 && h.line > h.Target.End() }
+
 // HasBody says that the request has a body (RFC 9112 section 6.3), which may still turn out to be of no bytes if chunked.
 func (h *RequestHead) HasBody() bool { return h.Chunked || h.ContentLength > 0 }
 
@@ -104,6 +107,9 @@ func (h *RequestHead) Parse(buf []byte, lim *Limits) Verdict {
 		return Bad
 	}
 	if v := h.parseFields(buf, lim, requestSingles, lim.IgnoreInvalid); v != Done {
+		if v == Bad {
+			h.parseHost(buf) // it says whose error page is to be shown, if it has come
+		}
 		return v
 	}
 	if why := h.finish(buf); why != RefusedNone {

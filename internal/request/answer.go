@@ -213,7 +213,7 @@ func (r *Request) absolute(dst, target []byte) []byte {
 	switch {
 	case r.loc.ServerNameInRedirect:
 		dst = append(dst, r.server.Name...)
-	case len(r.host) > 0 && r.head.Len > 0:
+	case len(r.host) > 0:
 		dst = append(dst, r.host...)
 	default:
 		dst = r.localAddr().Addr().AppendTo(dst)

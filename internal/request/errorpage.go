@@ -96,7 +96,7 @@ func (r *Request) pageFor(status int) *ErrorPage {
 func (r *Request) errorPage(status int) *ErrorPage {
 	for i := range r.loc.ErrorPages {
 		page := &r.loc.ErrorPages[i]
-		if slices.Contains(page.Codes, status) && (r.head.Len > 0 || page.Text != nil) {
+		if slices.Contains(page.Codes, status) {
 			return page
 		}
 	}
@@ -137,6 +137,9 @@ func (r *Request) showPage(page *ErrorPage, status int) verdict {
 		r.toGet()
 		r.abandonOrigin()
 		return r.redirectTo(uri)
+	}
+	if len(r.methodText()) == 0 {
+		r.toGet()
 	}
 	r.abandonOrigin()
 	return r.redirectToNamed(string(uri))

@@ -245,6 +245,10 @@ func (r *Request) redirectToNamed(name string) verdict {
 		r.logError("could not find named location " + strconv.Quote(name))
 		return r.answer(500)
 	}
+	if len(r.path) == 0 {
+		r.logError("empty URI in redirect to named location " + strconv.Quote(name))
+		return r.answer(500)
+	}
 	if !r.countChange("redirecting to a named location with", r.path) {
 		return r.answer(500)
 	}

@@ -109,8 +109,17 @@ func (r *Request) headTimeout() {
 	r.answer(408)
 }
 
-// takeAll makes all that has been read the request, which has no complete head: the connection cannot go on after it.
+// takeAll makes all that has been read the request, which has no complete head: the connection cannot go on after it. An error page may be made of what there is:
+// its path, if the request line was good, but no body, as whose it is, and how long, is not known.
 func (r *Request) takeAll() {
+	r.withoutBody, r.redirected = true, true // nothing is passed on as it came
+	r.host, r.path, r.args = nil, nil, nil
+	if r.head.Host.Len > 0 {
+		r.pickServer()
+	}
+	if r.head.LineTaken() && !r.takeTarget() {
+		r.path, r.args = nil, nil
+	}
 	r.next = r.w
 	r.methodID = r.head.MethodID
 	r.length = int64(r.w - r.base)
@@ -168,7 +177,6 @@ func (r *Request) dropBlock() {
 
 // refuseHead answers a head that is malformed or too large.
 func (r *Request) refuseHead() verdict {
-	r.withoutBody = true // whose it is, and how long, is not known
 	why := r.head.Refusal
 	if why == http1.RefusedNone {
 		why = http1.RefusedHeadTooLarge

@@ -34,11 +34,14 @@ func (r *Request) appendRequestHead(dst []byte) []byte {
 		return r.appendOwnBody(dst)
 	}
 	dst = r.appendBodyFields(dst)
-	if !p.DropFields {
+	if r.passesFields() {
 		dst = r.appendClientFields(dst)
 	}
 	return append(dst, '\r', '\n')
 }
+
+// passesFields says whether the origin gets the client's fields: not those of a head that has been refused.
+func (r *Request) passesFields() bool { return !r.loc.Proxy.DropFields && r.head.Len > 0 }
 
 // passesLine says whether method and target are the client's. Then they stand in its head as they are written: one space apart.
 func (r *Request) passesLine() bool {
@@ -68,7 +71,7 @@ func (r *Request) appendMethod(dst []byte) []byte {
 func (r *Request) appendOwnBody(dst []byte) []byte {
 	body := r.up.ownBody
 	dst = http1.AppendFieldInt(dst, "Content-Length", int64(len(body)))
-	if !r.loc.Proxy.DropFields {
+	if r.passesFields() {
 		dst = r.appendClientFields(dst)
 	}
 	return append(append(dst, '\r', '\n'), body...)

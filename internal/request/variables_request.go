@@ -27,7 +27,7 @@ func (t *variables) addRequest() {
 		return append(dst, r.methodText()...), true
 	}
 	t[vars.ServerProtocol] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-		return append(dst, 'H', 'T', 'T', 'P', '/', '1', '.', '0'+r.head.Minor), r.head.Len > 0
+		return append(dst, 'H', 'T', 'T', 'P', '/', '1', '.', '0'+r.head.Minor), r.head.LineTaken()
 	}
 	t[vars.RemoteUser] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return r.appendRemoteUser(dst)
@@ -35,6 +35,9 @@ func (t *variables) addRequest() {
 	t[vars.ContentLength] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		if r.withoutBody && r.sub == nil {
 			return dst, false
+		}
+		if r.head.Chunked && r.bodyOpen && r.body.ReadDone() {
+			return strconv.AppendInt(dst, r.body.Received, 10), true
 		}
 		return r.appendField(dst, http1.FieldContentLength)
 	}
@@ -179,7 +182,7 @@ func (r *Request) askedPort() []byte {
 
 // appendHost appends $host: the host of the request, else the server's name.
 func (r *Request) appendHost(dst []byte) []byte {
-	if len(r.host) > 0 && r.head.Len > 0 {
+	if len(r.host) > 0 {
 		return append(dst, r.host...)
 	}
 	return append(dst, r.server.Name...)
@@ -235,7 +238,7 @@ func appendFields(dst []byte, h *http1.Head, text []byte, name string) ([]byte, 
 	found := false
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if f.ID != http1.FieldOther || !equalLower(f.Name.Of(text), name) {
+		if f.ID != http1.FieldOther || !isNamed(f.Name.Of(text), name) {
 			continue
 		}
 		if found {
@@ -244,6 +247,25 @@ func appendFields(dst []byte, h *http1.Head, text []byte, name string) ([]byte, 
 		dst, found = append(dst, f.Value.Of(text)...), true
 	}
 	return dst, found
+}
+
+// isNamed says whether a field has the name of a variable, in which "-" stands for "_" too.
+func isNamed(field []byte, lower string) bool {
+	if len(field) != len(lower) {
+		return false
+	}
+	for i, c := range field {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func appendKnownFields(dst []byte, h *http1.Head, text []byte, id http1.FieldID) ([]byte, bool) {
