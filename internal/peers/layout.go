@@ -40,7 +40,9 @@ type state struct {
 	health   uint64 // 72: 0: not known, 1: healthy, 2: unhealthy
 	healthMs uint64 // 80: when that was last said
 	seenMs   uint64 // 88: when a worker last had the origin, if a host's name has led to it. Stored without the lock
-	_        [4]uint64
+	host     uint64 // 96: which host's name leads to it, see Peer.SetFound; 0: none. Stored without the lock
+	record   uint64 // 104: what the host's record says besides. Stored without the lock
+	_        [2]uint64
 }
 
 // entry is the second part: whose block it is. Written under the lock, when nobody uses the block.

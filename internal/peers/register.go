@@ -6,7 +6,6 @@ package peers
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"weir/internal/zonekey"
@@ -197,23 +196,4 @@ func (z *Zone) makeIndex() {
 			z.index[e.hash] = append(z.index[e.hash], block)
 		}
 	}
-}
-
-// Names are those of all origins that there is a block for, but for those with names too long to be kept.
-func (z *Zone) Names() []Name {
-	var list []Name
-	for block := range z.blocks() {
-		e := z.entry(block)
-		if atomic.LoadUint32(&e.used) != 1 {
-			continue
-		}
-		group, rest, _ := strings.Cut(string(e.text()), "\x00")
-		address, nth, _ := strings.Cut(rest, "\x00")
-		n := Name{Group: group, Address: address}
-		n.Nth, _ = strconv.Atoi(nth)
-		if _, hash := n.key(); hash == e.hash {
-			list = append(list, n)
-		}
-	}
-	return list
 }

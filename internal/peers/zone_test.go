@@ -94,6 +94,23 @@ func TestRegister(t *testing.T) {
 	require.Zero(t, find(t, workers[1], app(1)).Fails(), "nothing is known of it any more")
 }
 
+// To which origins a host's name has led, workers that come later know.
+func TestFound(t *testing.T) {
+	owner := newOwner(t)
+	other := Name{Group: "other", Address: "10.0.0.1:1"}
+	master, workers := newZone(t, shmtx.Atomic, owner, app(1), app(2), app(3), other)
+	defer closeAll(t, master, workers)
+	for _, n := range []Name{app(1), app(3), other} {
+		find(t, workers[0], n).SetFound(7, 5)
+	}
+	find(t, workers[0], app(2)).SetFound(8, 6)
+	want := map[Host][]Found{{"app", 7}: {{"10.0.0.1:1", 5}, {"10.0.0.1:3", 5}}, {"app", 8}: {{"10.0.0.1:2", 6}}, {"other", 7}: {{"10.0.0.1:1", 5}}}
+	require.Equal(t, want, workers[1].Found())
+	find(t, workers[1], app(2)).SetFound(0, 0)
+	delete(want, Host{"app", 8})
+	require.Equal(t, want, workers[0].Found())
+}
+
 // What one worker finds out, all know, and a new one too.
 func TestAllKnow(t *testing.T) {
 	owner := newOwner(t)

@@ -69,6 +69,9 @@ func (r *Resolver) AddServers(list ...netip.AddrPort) {
 	}
 }
 
+// TimeoutMs is how long a name may take (resolver_timeout).
+func (r *Resolver) TimeoutMs() int64 { return r.timeoutMs }
+
 // Address is one of a name's.
 type Address struct {
 	IP       netip.Addr

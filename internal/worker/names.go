@@ -63,6 +63,7 @@ type namedGroup struct {
 	servers []namedServer
 	missing int // hosts that have not been looked up yet
 	peers   []upstream.PeerOptions
+	found   []found // how each of them has been found
 }
 
 // namedServer is one origin as the config has it: a peer as it is, or a host with the options of its peers.
@@ -71,6 +72,7 @@ type namedServer struct {
 	port    uint16
 	service bool
 	host    *hostLookup // nil: options are a peer's
+	first   bool        // the first of the group with that host
 }
 
 // hostLookup looks up one host, or a service of one.
@@ -101,6 +103,7 @@ func (b *builder) nameGroup(g *upstream.Group, servers []namedServer) {
 	for i := range servers {
 		if h := servers[i].host; h != nil && !slices.Contains(h.users, named) {
 			h.users = append(h.users, named)
+			servers[i].first = true
 			named.missing++
 		}
 	}
@@ -132,6 +135,7 @@ func (w *worker) startNames() error {
 	for _, l := range n.servers {
 		w.calls.Start(&l.job)
 	}
+	n.recall()
 	for _, h := range n.hosts {
 		h.begin()
 	}
@@ -160,6 +164,9 @@ func (g *namedGroup) see(nowMs int64) {
 	for i := range g.peers {
 		if shared := g.peers[i].Shared; shared != nil {
 			shared.SetSeen(nowMs)
+			if f := g.found[i]; f.host != 0 {
+				shared.SetFound(f.host, f.record)
+			}
 		}
 	}
 }
@@ -237,7 +244,11 @@ func (h *hostLookup) failed(err error) {
 		}
 		w.log.Warn(message, zap.String("host", h.String()), zap.Error(err))
 	}
-	w.timers.Arm(&h.timer, w.clock.Ms()+min(int64(retryMs)<<min(h.fails-1, 10), retryMaxMs))
+	most := int64(retryMaxMs)
+	if h.resolver != nil {
+		most = min(most, max(h.resolver.TimeoutMs(), retryMs)) // nginx waits for resolver_timeout
+	}
+	w.timers.Arm(&h.timer, w.clock.Ms()+min(int64(retryMs)<<min(h.fails-1, 10), most))
 	h.tell()
 }
 
@@ -263,24 +274,25 @@ func (h *hostLookup) tell() {
 
 // update gives the group the peers that are known now.
 func (g *namedGroup) update(l *event.Loop) {
-	var list []upstream.PeerOptions
+	g.forget()
+	g.peers, g.found = nil, nil
 	for i := range g.servers {
-		list = g.servers[i].appendPeers(list)
+		g.add(&g.servers[i])
 	}
-	g.w.share(g.group.Zone, g.group.Name, list)
-	g.peers = list
+	g.w.share(g.group.Zone, g.group.Name, g.peers)
 	g.see(g.w.clock.SharedMs())
-	g.group.SetPeers(list)
+	g.group.SetPeers(g.peers)
 	if g.missing == 0 && g.group.Pending() {
 		g.group.Arrived(l)
 	}
 }
 
-// appendPeers appends the peers that the config's origin stands for. Of a service, the records with the least number are of the highest priority: the others are
+// add adds the peers that the config's origin stands for. Of a service, the records with the least number are of the highest priority: the others are
 // backups, or none for an origin that is a backup itself.
-func (s *namedServer) appendPeers(list []upstream.PeerOptions) []upstream.PeerOptions {
+func (g *namedGroup) add(s *namedServer) {
 	if s.host == nil {
-		return append(list, s.options)
+		g.peers, g.found = append(g.peers, s.options), append(g.found, found{})
+		return
 	}
 	least := uint16(math.MaxUint16)
 	for _, a := range s.host.addrs {
@@ -300,9 +312,8 @@ func (s *namedServer) appendPeers(list []upstream.PeerOptions) []upstream.PeerOp
 		}
 		o.IP = netip.AddrPortFrom(a.IP, port)
 		o.Addr, o.Name = sys.SockaddrTCP(o.IP), o.IP.String()
-		list = append(list, o)
+		g.peers, g.found = append(g.peers, o), append(g.found, s.foundBy(a))
 	}
-	return list
 }
 
 // peers makes the peers of a group; named says that some of them are hosts.

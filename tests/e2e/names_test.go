@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"weir/internal/dnstest"
@@ -128,6 +129,9 @@ func TestNamesChangeUnderLoad(t *testing.T) {
 	eventually(t, 2*ioDeadline, "200 when it is back", all(200))
 	s.Behave(dnstest.Behaviour{Silent: true})
 	clients[0].get("/", 200) // what is known holds on
+	p.signal(syscall.SIGHUP)
+	p.waitLog("serving.*generation=2")
+	p.dial().get("/", 200) // over a reload, too, and nobody waits
 }
 
 // Of a service, the records of the highest priority are origins by their weights, and the others backups.
