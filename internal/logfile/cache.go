@@ -5,7 +5,6 @@ package logfile
 
 import (
 	"container/list"
-	"os"
 	"time"
 
 	"weir/internal/sys"
@@ -25,7 +24,7 @@ type FileCache struct {
 type cachedFile struct {
 	path    string
 	fd      int // -1: it is not open
-	info    os.FileInfo
+	info    sys.FileInfo
 	uses    int
 	used    time.Time
 	checked time.Time
@@ -55,7 +54,7 @@ func (c *FileCache) open(path string, now time.Time) (fd int, keep bool, err err
 	if fd, err = sys.OpenAppend(path); err != nil || f.uses < c.minUses {
 		return fd, false, err
 	}
-	if f.info, err = os.Stat(path); err != nil { // it has just been taken away
+	if sys.StatFile(fd, &f.info) != 0 {
 		return fd, false, nil
 	}
 	f.fd, f.checked = fd, now
@@ -99,7 +98,8 @@ func (c *FileCache) closeAll() {
 // check closes the file if its name is another one's now, or nobody's.
 func (f *cachedFile) check(now time.Time) {
 	f.checked = now
-	if info, err := os.Stat(f.path); err != nil || !os.SameFile(info, f.info) {
+	var info sys.FileInfo
+	if sys.StatName(sys.AtCwd, append([]byte(f.path), 0), true, &info) != 0 || !info.Same(&f.info) {
 		f.close()
 	}
 }

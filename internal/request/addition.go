@@ -45,7 +45,10 @@ func (a *added) reset() {
 	}
 }
 
-// fetchAdded asks for the additions of the answer. False: it has to wait for one, which brings the request back.
+// awaitsAddition says whether an addition is on its way, which will bring the request back.
+func (r *Request) awaitsAddition() bool { return r.added.child != nil }
+
+// fetchAdded asks for the additions of the answer. False: it has to wait for one.
 func (r *Request) fetchAdded() bool {
 	a := &r.added
 	for a.child == nil && a.next < addedAll {
@@ -55,16 +58,22 @@ func (r *Request) fetchAdded() bool {
 			continue
 		}
 		child, ok := r.startSubrequest(uri, true)
+		if ok {
+			if child.path = child.arena.Copy(uri); child.path == nil {
+				child.closeSubrequest()
+				ok = false
+			}
+		}
 		if !ok {
 			r.logShortage()
 			a.next++
 			continue
 		}
-		child.path, child.args = child.arena.Copy(uri), nil // as nginx: what stands behind a "?" is part of the path
+		child.args = nil // as nginx: what stands behind a "?" is part of the path
 		a.child, child.sub.collects = child, true
 		child.drive()
 	}
-	return a.child == nil
+	return !r.awaitsAddition()
 }
 
 // onAdded takes an addition.

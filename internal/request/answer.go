@@ -240,6 +240,9 @@ func (r *Request) sendAnswer() verdict {
 
 // writeAnswer makes the answer's head, once there is a block for it.
 func (r *Request) writeAnswer() verdict {
+	if r.awaitsAddition() {
+		return wait
+	}
 	b := r.acquire(buffer.ClassResponse)
 	if b == nil {
 		return wait

@@ -56,6 +56,9 @@ func (r *Request) intercept() verdict {
 
 // respond makes the head that the client gets, once there is a block for it.
 func (r *Request) respond() verdict {
+	if r.awaitsAddition() {
+		return wait
+	}
 	b := r.acquire(buffer.ClassResponse)
 	if b == nil {
 		return wait

@@ -30,7 +30,7 @@ const (
 )
 
 // Layout is the version of the bytes described in this package, shmtx, slab and rbtree.
-const Layout = 2
+const Layout = 3
 
 // magic says "weirzone" when read as bytes.
 const magic = 0x656e6f7a72696577
@@ -42,7 +42,7 @@ type identity struct {
 	layout       uint32        // 8: Layout
 	kindLayout   uint32        // 12: version of what stands in the data area
 	features     uint32        // 16: bits that a user must know to use the zone (package shmtx: kind of lock)
-	_            uint32        // 20
+	part         uint32        // 20: 1: made with ReservedBytes
 	size         uint64        // 24: bytes of the whole zone
 	pidNamespace uint64        // 32: inode of the creator's PID namespace; 0 unknown
 	nameLen      uint16        // 40

@@ -51,13 +51,16 @@ func Create(o Options) (*Zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
 	}
-	z, err := mapZone(fd, size, reserved < size)
+	z, err := mapZone(fd, size)
 	if err != nil {
 		sys.Close(fd)
 		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
 	}
 	id := z.identity()
 	id.layout, id.kindLayout, id.features = Layout, o.KindLayout, o.Features
+	if reserved < size {
+		id.part, z.part = 1, true
+	}
 	id.size, id.pidNamespace = uint64(size), pidNamespace()
 	id.nameLen = uint16(copy(id.name[:], o.Name))
 	id.kindLen = uint16(copy(id.kind[:], o.Kind))
@@ -85,14 +88,14 @@ func (o *Options) check() error {
 // Attach maps a zone made by another process and checks that it is one of the wanted kind and layout. The zone then owns fd;
 // when an error is returned, fd is still the caller's.
 func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
-	size, whole, err := sys.SharedFileSize(fd)
+	size, err := sys.SharedFileSize(fd)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
 	if size < MinBytes || size > MaxBytes {
 		return nil, fmt.Errorf("zone at descriptor %d: %d bytes: a zone has %d to %d", fd, size, MinBytes, int64(MaxBytes))
 	}
-	z, err := mapZone(fd, size, !whole)
+	z, err := mapZone(fd, size)
 	if err != nil {
 		return nil, fmt.Errorf("zone at descriptor %d: %w", fd, err)
 	}
@@ -100,6 +103,7 @@ func Attach(fd int, kind string, kindLayout uint32) (*Zone, error) {
 		z.fd = -1
 		return nil, joinClose(fmt.Errorf("zone at descriptor %d: %w", fd, err), z)
 	}
+	z.part = z.identity().part != 0
 	return z.named(), nil
 }
 
@@ -131,14 +135,12 @@ func (z *Zone) refuse(kind string, kindLayout uint32) error {
 	return nil
 }
 
-func mapZone(fd int, size int64, part bool) (*Zone, error) {
+func mapZone(fd int, size int64) (*Zone, error) {
 	mem, err := sys.MapShared(fd, int(size))
 	if err != nil {
 		return nil, err
 	}
-	z := over(mem, fd)
-	z.part = part
-	return z, nil
+	return over(mem, fd), nil
 }
 
 func over(mem []byte, fd int) *Zone {

@@ -105,7 +105,7 @@ func TestSealed(t *testing.T) {
 func TestAttachRefuses(t *testing.T) {
 	for want, spoil := range map[string]func(z *Zone){
 		"not a zone":                     func(z *Zone) { z.identity().magic++ },
-		"layout 3, want 2":               func(z *Zone) { z.identity().layout = 3 },
+		"layout 4, want 3":               func(z *Zone) { z.identity().layout = 4 },
 		"size 5, mapped":                 func(z *Zone) { z.identity().size = 5 },
 		"the name has 0 bytes":           func(z *Zone) { z.identity().nameLen = 0 },
 		"the kind has 99 bytes":          func(z *Zone) { z.identity().kindLen = 99 },
@@ -134,6 +134,21 @@ func TestAttachRefuses(t *testing.T) {
 }
 
 // TestOffsets: only offsets of whole, aligned objects behind the identity become pointers.
+// That a zone can grow is known to all who attach it, also when all of it has been reserved.
+func TestPart(t *testing.T) {
+	z, err := Create(Options{Name: "a", Kind: "test", SizeBytes: 2 * MinBytes, ReservedBytes: MinBytes})
+	require.NoError(t, err)
+	defer z.Close()
+	require.NoError(t, z.Reserve(0, 2*MinBytes))
+	fd, err := syscall.Dup(z.FD())
+	require.NoError(t, err)
+	again, err := Attach(fd, "test", 0)
+	require.NoError(t, err)
+	defer again.Close()
+	require.True(t, z.Part())
+	require.True(t, again.Part())
+}
+
 func TestOffsets(t *testing.T) {
 	z := create(t, MinBytes)
 	end := Offset(z.SizeBytes())

@@ -77,21 +77,21 @@ func Reserve(fd int, offset, sizeBytes int64) error {
 	}
 }
 
-// SharedFileSize is the size in bytes of a file made by SharedFile, and whether all of it is reserved. A descriptor of anything else is an error: a file that
+// SharedFileSize is the size in bytes of a file made by SharedFile or SharedFilePart. A descriptor of anything else is an error: a file that
 // could shrink would kill the process that maps it. F_GET_SEALS, fstat(2).
-func SharedFileSize(fd int) (sizeBytes int64, whole bool, err error) {
+func SharedFileSize(fd int) (int64, error) {
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil {
-		return 0, false, wrapf(err, "fcntl(%d, F_GET_SEALS)", fd)
+		return 0, wrapf(err, "fcntl(%d, F_GET_SEALS)", fd)
 	}
 	if seals&unix.F_SEAL_SHRINK == 0 {
-		return 0, false, fmt.Errorf("fcntl(%d, F_GET_SEALS): the file's size is not sealed", fd)
+		return 0, fmt.Errorf("fcntl(%d, F_GET_SEALS): the file's size is not sealed", fd)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return 0, false, wrapf(err, "fstat(%d)", fd)
+		return 0, wrapf(err, "fstat(%d)", fd)
 	}
-	return st.Size, st.Blocks*512 >= st.Size, nil
+	return st.Size, nil
 }
 
 // Inode is the number of the file behind a descriptor: all processes that have a memory file open see the same one, and no two memory files that
