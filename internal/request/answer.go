@@ -93,8 +93,11 @@ func (r *Request) noMemory() verdict {
 }
 
 // answer ends the request with a status: by an error page, or the built-in one. The status is nginx's, its internal
-// 494 (head too large) and 497 included.
+// 494 (head too large) and 497 included; 444 is none.
 func (r *Request) answer(status int) verdict {
+	if status == 444 {
+		return r.hangUp()
+	}
 	r.status, r.errorStatus = status, 0
 	r.added.reset() // what was added to an answer that does not come
 	switch publicStatus(status) {
@@ -119,6 +122,13 @@ func (r *Request) answer(status int) verdict {
 	return r.sendAnswer()
 }
 
+// hangUp ends the request and its connection without an answer: nginx's 444.
+func (r *Request) hangUp() verdict {
+	r.status, r.closeClient, r.lingered = 444, true, true
+	r.resetTimedOut()
+	return r.become(StateFinish)
+}
+
 // answerEmpty ends the request with a status and a body of no bytes.
 func (r *Request) answerEmpty(status int, contentType string) verdict {
 	r.status = status
@@ -134,11 +144,7 @@ func (r *Request) answerReturn(ret *Return) verdict {
 	a := &r.answerPage
 	switch {
 	case ret.Code == 444:
-		r.status = 444
-		r.closeClient = true
-		r.lingered = true
-		r.resetTimedOut()
-		return r.become(StateFinish)
+		return r.hangUp()
 	case ret.URL == nil && ret.Text == nil && ret.Code >= 300:
 		return r.answer(ret.Code)
 	}

@@ -140,6 +140,9 @@ func (r *Request) limit() (verdict, bool) {
 	var v limitconn.Verdict
 	var failed *Limit
 	r.holds, v, failed = r.engine.limiter.acquire(r.holds, limits, r.client.Peer.Addr(), r)
+	if len(r.engine.limiter.keys) == 0 {
+		return again, true // no limit has a key to count by: none was asked, and those of another location may be
+	}
 	r.limitStatus = v.String()
 	if failed != nil {
 		r.logLimit(limits, failed, v)

@@ -254,7 +254,7 @@ func (r *Request) limitInOrder() (verdict, bool) {
 			return r.refuseInLine(lim, v), false
 		}
 	}
-	if r.limitStatus == "" {
+	if r.limitStatus == "" && len(l.keys) > 0 {
 		r.limitStatus = limitconn.Passed.String()
 	}
 	return again, true

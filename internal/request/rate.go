@@ -75,6 +75,9 @@ func (r *Request) limitRequests() (verdict, bool) {
 		return again, true
 	}
 	out := r.engine.rater.charge(rates, uint64(r.engine.Clock.SharedNs()), r.client.Peer.Addr(), r)
+	if len(r.engine.rater.keys) == 0 {
+		return again, true // no rate has a key to count by: none was asked, and those of another location may be
+	}
 	r.rateStatus = out.Verdict.String()
 	if out.Index >= 0 {
 		r.logRate(rates, &rates.List[out.Index], &out)
