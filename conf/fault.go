@@ -86,9 +86,9 @@ func (p *path) String() string {
 		return p.parent.String() + "[" + strconv.Itoa(p.index) + "]"
 	}
 	if p.parent == nil {
-		return formatKey(p.name)
+		return FormatKey(p.name)
 	}
-	return p.parent.String() + "." + formatKey(p.name)
+	return p.parent.String() + "." + FormatKey(p.name)
 }
 
 // collector gathers faults and warnings.

@@ -58,7 +58,7 @@ func (w *printer) block(name string, v, parent reflect.Value) {
 		for i := range field.Len() {
 			elem := field.Index(i)
 			if entry := w.specs.of(elem.Type()).name; entry != nil {
-				each := path + "." + formatKey(elem.FieldByIndex(entry.index).String())
+				each := path + "." + FormatKey(elem.FieldByIndex(entry.index).String())
 				fmt.Fprintf(w, "\n[%s]\n", each)
 				w.block(each, elem, reflect.Value{})
 				continue
@@ -129,18 +129,18 @@ func (w *printer) inline(v reflect.Value, f *fieldSpec) string {
 		}
 	case time.Duration, Size:
 		if text := formatNumber(v); !isDigits(text) {
-			return quote(text)
+			return formatText(text)
 		}
 	case *time.Duration:
 		return w.inline(v.Elem(), f)
 	case fmt.Stringer: // addresses, paths, enums
-		return quote(x.String())
+		return formatText(x.String())
 	}
 	switch v.Kind() {
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
 	case reflect.String:
-		return quote(v.String())
+		return formatText(v.String())
 	case reflect.Int, reflect.Int64:
 		return formatNumber(v)
 	case reflect.Pointer:
@@ -189,8 +189,8 @@ func (w *printer) inlineList(v reflect.Value, f *fieldSpec) string {
 		name := elem.FieldByIndex(entry.index).String()
 		seen[name] = true
 		items := w.items(elem, reflect.Value{})
-		asTable = append(asTable, formatKey(name)+" = "+braces(items))
-		asArray = append(asArray, braces(append([]string{entry.key + " = " + quote(name)}, items...)))
+		asTable = append(asTable, FormatKey(name)+" = "+braces(items))
+		asArray = append(asArray, braces(append([]string{entry.key + " = " + formatText(name)}, items...)))
 	}
 	if len(seen) == v.Len() {
 		return braces(asTable)
@@ -198,19 +198,10 @@ func (w *printer) inlineList(v reflect.Value, f *fieldSpec) string {
 	return brackets(asArray)
 }
 
-func brackets(items []string) string { return "[" + strings.Join(items, ", ") + "]" }
-
-func braces(items []string) string {
-	if len(items) == 0 {
-		return "{}"
-	}
-	return "{ " + strings.Join(items, ", ") + " }"
-}
-
 func (w *printer) redirects(rules Redirects) string {
 	items := make([]string, len(rules))
 	for i, r := range rules {
-		items[i] = fmt.Sprintf("{ from = %s, to = %s }", quote(r.From), quote(string(r.To)))
+		items[i] = fmt.Sprintf("{ from = %s, to = %s }", formatText(r.From), formatText(string(r.To)))
 		if r.Default {
 			items[i] = `"default"`
 		}
@@ -228,7 +219,7 @@ func formatSet(s NextUpstream) string {
 	var items []string
 	for i, name := range s.names() {
 		if s.Has(1 << i) {
-			items = append(items, quote(name))
+			items = append(items, formatText(name))
 		}
 	}
 	if len(items) == 0 {
@@ -246,12 +237,4 @@ func formatNumber(v reflect.Value) string {
 		return x.String()
 	}
 	return strconv.FormatInt(v.Int(), 10)
-}
-
-// formatKey is a key, in quotes if it needs them.
-func formatKey(key string) string {
-	if bareKey(key) {
-		return key
-	}
-	return quote(key)
 }

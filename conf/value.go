@@ -3,7 +3,10 @@
 
 package conf
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Value is a value of a configuration that a program makes: package convert, of an nginx.conf.
 type Value struct {
@@ -41,4 +44,50 @@ func (v Value) node() *node {
 		panic(fmt.Sprintf("conf: a configuration has no values of the type %T", of))
 	}
 	return n
+}
+
+// FormatValue is a value as TOML has it behind "=".
+func FormatValue(v Value) string {
+	switch of := v.Of.(type) {
+	case string:
+		return formatText(of)
+	case []Value:
+		items := make([]string, len(of))
+		for i, e := range of {
+			items[i] = FormatValue(e)
+		}
+		return brackets(items)
+	case []Field:
+		items := make([]string, len(of))
+		for i, f := range of {
+			items[i] = FormatKey(f.Key) + " = " + FormatValue(f.Value)
+		}
+		return braces(items)
+	}
+	return fmt.Sprint(v.Of) // an int64, a bool
+}
+
+// FormatKey is a key as TOML has it: in quotes if it needs them.
+func FormatKey(key string) string {
+	if bareKey(key) {
+		return key
+	}
+	return formatText(key)
+}
+
+// formatText is a text as a TOML string: a literal one where that spares backslashes.
+func formatText(s string) string {
+	if strings.ContainsAny(s, `"\`) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\'' || r < ' ' || r == 0x7f }) {
+		return "'" + s + "'"
+	}
+	return quote(s)
+}
+
+func brackets(items []string) string { return "[" + strings.Join(items, ", ") + "]" }
+
+func braces(items []string) string {
+	if len(items) == 0 {
+		return "{}"
+	}
+	return "{ " + strings.Join(items, ", ") + " }"
 }

@@ -7,6 +7,10 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // What is loaded from values is what is loaded from the same in TOML, with the places that the values have.
@@ -46,4 +50,15 @@ func TestUnpackIsBounded(t *testing.T) {
 	if _, err := Unpack(Value{Of: []Field{{"a", deep}}}.Pack(), ""); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("lists in lists: %v", err)
 	}
+}
+
+// Whatever a text is, as a TOML string it is that text.
+func TestFormat(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text, name := rapid.String().Draw(t, "text"), rapid.String().Draw(t, "key")
+		var got map[string]map[string][]string
+		_, err := toml.Decode("a = "+FormatValue(Value{Of: []Field{{name, Value{Of: []Value{{Of: text}}}}}}), &got)
+		require.NoError(t, err)
+		require.Equal(t, []string{text}, got["a"][name])
+	})
 }

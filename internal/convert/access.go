@@ -36,7 +36,7 @@ func (c *converter) trustedPeer(l *level, d *directive) {
 func (c *converter) authRequestSet(l *level, d *directive) {
 	name, ok := strings.CutPrefix(d.args[0], "$")
 	if !ok {
-		c.refuse(l, d, "invalid variable name %s", quote(d.args[0]))
+		c.refuse(l, d, "invalid variable name \"%s\"", d.args[0])
 		return
 	}
 	c.add(l, d, "auth_request_set", names, item{name: name, value: d.args[1]})

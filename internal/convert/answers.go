@@ -32,7 +32,7 @@ func (c *converter) addHeader(l *level, d *directive) {
 	it := item{by: d, name: d.args[0], value: d.args[1]}
 	if len(d.args) == 3 {
 		if d.args[2] != "always" {
-			c.refuse(l, d, "invalid parameter %s: only \"always\" is possible", quote(d.args[2]))
+			c.refuse(l, d, "invalid parameter \"%s\": only \"always\" is possible", d.args[2])
 			return
 		}
 		it.fields = table{{"value", it.value}, {"always", true}}

@@ -85,7 +85,7 @@ func (c *converter) server(l *level, d *directive) {
 
 func (c *converter) location(l *level, d *directive) {
 	if len(d.args) == 2 && !slices.Contains([]string{"=", "^~", "~", "~*"}, d.args[0]) {
-		c.refuse(l, d, "invalid location modifier %s", quote(d.args[0]))
+		c.refuse(l, d, "invalid location modifier \"%s\"", d.args[0])
 		return
 	}
 	location := newBlock("location", d)
@@ -105,7 +105,7 @@ func (c *converter) serverName(l *level, d *directive) {
 				return
 			}
 			name = strings.ToLower(host)
-			c.note(wire.Different, d, "$hostname is the name of the machine that converts, %s", quote(name))
+			c.note(wire.Different, d, "$hostname is the name of the machine that converts, \"%s\"", name)
 		}
 		c.add(l, d, "server_name", list, item{value: name})
 	}

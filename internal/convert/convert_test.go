@@ -14,10 +14,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/BurntSushi/toml"
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"weir/conf"
 	"weir/internal/convert/wire"
@@ -162,18 +160,6 @@ func sample(t *testing.T, name string) memory {
 	}))
 	require.NotEmpty(t, m["nginx.conf"])
 	return m
-}
-
-// Whatever a text is, as a TOML string it is that text.
-func TestQuote(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.String().Draw(t, "text")
-		name := rapid.String().Draw(t, "key")
-		var got map[string]string
-		_, err := toml.Decode(key(name)+" = "+quote(s), &got)
-		require.NoError(t, err)
-		require.Equal(t, map[string]string{name: s}, got)
-	})
 }
 
 // FuzzConvert: no text makes the conversion panic, what is not refused loads, and lenient refuses only what is no syntax.

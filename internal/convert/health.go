@@ -4,6 +4,7 @@
 package convert
 
 import (
+	"fmt"
 	"strings"
 
 	"weir/internal/convert/wire"
@@ -28,7 +29,7 @@ func (c *converter) match(l *level, d *directive) {
 		c.checks.matches = map[string]*directive{}
 	}
 	if c.checks.matches[d.args[0]] != nil {
-		c.refuse(l, d, "duplicate match %s", quote(d.args[0]))
+		c.refuse(l, d, "duplicate match \"%s\"", d.args[0])
 		return
 	}
 	c.checks.matches[d.args[0]] = d
@@ -78,7 +79,7 @@ func (c *converter) checkFields(d *directive) (fields table, why string) {
 			fields = append(fields, field{"mandatory", true})
 		case arg == "persistent": // it always is
 		case !valued:
-			return nil, "invalid parameter " + quote(arg)
+			return nil, fmt.Sprintf("invalid parameter %q", arg)
 		case name == "interval" || name == "jitter" || name == "uri":
 			fields = append(fields, field{name, value})
 		case name == "fails" || name == "passes" || name == "port":
@@ -88,7 +89,7 @@ func (c *converter) checkFields(d *directive) (fields table, why string) {
 		case name == "match":
 			block := c.checks.matches[value]
 			if block == nil {
-				return nil, "unknown match " + quote(value)
+				return nil, fmt.Sprintf("unknown match %q", value)
 			}
 			expect, why := matchFields(block)
 			if why != "" {
@@ -98,7 +99,7 @@ func (c *converter) checkFields(d *directive) (fields table, why string) {
 		case name == "type":
 			return nil, "checks of gRPC are not possible"
 		default:
-			return nil, "invalid parameter " + quote(arg)
+			return nil, fmt.Sprintf("invalid parameter %q", arg)
 		}
 	}
 	return fields, ""
@@ -118,7 +119,7 @@ func matchFields(d *directive) (fields table, why string) {
 		case "body":
 			fields = append(fields, field{"body", args})
 		default:
-			return nil, quote(inner.name) + " in match is not possible"
+			return nil, fmt.Sprintf("%q in match is not possible", inner.name)
 		}
 	}
 	if !status { // as in nginx, any status will do then

@@ -15,7 +15,7 @@ func (c *converter) parameters(l *level, d *directive, args []string, known ...s
 			is = is || k == name
 		}
 		if !is {
-			c.refuse(l, d, "invalid parameter %s", quote(arg))
+			c.refuse(l, d, "invalid parameter \"%s\"", arg)
 			return nil, false
 		}
 		values[name] = value
@@ -27,7 +27,7 @@ func (c *converter) parameters(l *level, d *directive, args []string, known ...s
 func (c *converter) zone(l *level, d *directive, value string) (name, size string, ok bool) {
 	name, size, ok = strings.Cut(value, ":")
 	if !ok || name == "" || size == "" {
-		c.refuse(l, d, "invalid zone %s: want zone=NAME:SIZE", quote(value))
+		c.refuse(l, d, "invalid zone \"%s\": want zone=NAME:SIZE", value)
 		return "", "", false
 	}
 	return name, size, true

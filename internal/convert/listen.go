@@ -4,6 +4,7 @@
 package convert
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ func (c *converter) listen(l *level, d *directive) {
 	}
 	addresses, ok := portRange(d.args[0])
 	if !ok {
-		c.refuse(l, d, "invalid port range in %s", quote(d.args[0]))
+		c.refuse(l, d, "invalid port range in \"%s\"", d.args[0])
 		return
 	}
 	for _, address := range addresses {
@@ -74,7 +75,7 @@ func portRange(address string) (all []string, ok bool) {
 func (c *converter) parameter(d *directive, k conf.Key, value string, valued bool) (f field, why string) {
 	if !valued {
 		if k.Form != conf.FormFlag {
-			return f, "the parameter " + quote(k.Name) + " needs a value"
+			return f, fmt.Sprintf("the parameter %q needs a value", k.Name)
 		}
 		return field{k.Name, true}, ""
 	}
@@ -97,9 +98,9 @@ func whyParameter(arg, of string) string {
 	}
 	switch name {
 	case "setfib", "accept_filter":
-		return "the parameter " + quote(name) + " is of FreeBSD"
+		return fmt.Sprintf("the parameter %q is of FreeBSD", name)
 	case "default_server", "reuseport", "bind", "deferred", "proxy_protocol":
-		return "invalid parameter " + quote(arg) + ": it takes no value"
+		return fmt.Sprintf("invalid parameter %q: it takes no value", arg)
 	}
-	return "invalid parameter " + quote(arg) + ": the parameter " + quote(name) + " of " + of + " is not possible in this version"
+	return fmt.Sprintf("invalid parameter %q: the parameter %q of %s is not possible in this version", arg, name, of)
 }

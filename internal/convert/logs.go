@@ -49,7 +49,7 @@ func (c *converter) accessLog(l *level, d *directive) {
 	path, rest := d.args[0], d.args[1:]
 	if path == "off" {
 		if len(rest) > 0 {
-			c.refuse(l, d, "invalid parameter %s", quote(rest[0]))
+			c.refuse(l, d, "invalid parameter \"%s\"", rest[0])
 			return
 		}
 		l.table.replace("access_log", item{by: d, value: false})
@@ -71,7 +71,7 @@ func (c *converter) accessLog(l *level, d *directive) {
 			c.refuse(l, d, "logs are not compressed")
 			return
 		default:
-			c.refuse(l, d, "the parameter %s is not possible in this version", quote(name))
+			c.refuse(l, d, "the parameter \"%s\" is not possible in this version", name)
 			return
 		}
 	}
@@ -93,7 +93,7 @@ func (c *converter) openLogFileCache(l *level, d *directive) {
 		switch name, value, _ := strings.Cut(arg, "="); name {
 		case "max", "min_uses":
 			if value == "0" {
-				c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
+				c.refuse(l, d, "invalid \"open_log_file_cache\" parameter \"%s\"", arg)
 				return
 			}
 			fields = append(fields, field{name, number(value)})
@@ -101,7 +101,7 @@ func (c *converter) openLogFileCache(l *level, d *directive) {
 		case "inactive", "valid":
 			fields = append(fields, field{name, seconds(value)})
 		default:
-			c.refuse(l, d, "invalid \"open_log_file_cache\" parameter %s", quote(arg))
+			c.refuse(l, d, "invalid \"open_log_file_cache\" parameter \"%s\"", arg)
 			return
 		}
 	}
@@ -132,7 +132,7 @@ func (c *converter) named(l *level, d *directive, key string, it item) {
 	if e := l.table.byKey[key]; e != nil {
 		for _, other := range e.items {
 			if other.name == it.name {
-				c.refuse(l, d, "duplicate %q name %s", d.name, quote(it.name))
+				c.refuse(l, d, "duplicate \"%s\" name \"%s\"", d.name, it.name)
 				return
 			}
 		}

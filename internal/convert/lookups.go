@@ -15,12 +15,12 @@ import (
 func (c *converter) lookupTable(l *level, d *directive, kind, variable string) *level {
 	name, ok := strings.CutPrefix(variable, "$")
 	if !ok {
-		c.refuse(l, d, "invalid variable name %s", quote(variable))
+		c.refuse(l, d, "invalid variable name \"%s\"", variable)
 		return nil
 	}
 	table := c.http.addNamed(kind, name, d)
 	if table == nil {
-		c.refuse(l, d, "variable %s has a %s already", quote(variable), kind)
+		c.refuse(l, d, "variable \"%s\" has a %s already", variable, kind)
 		return nil
 	}
 	return &level{in: l.in, table: table, by: d}
@@ -86,7 +86,7 @@ func (c *converter) geoBlock(l *level, d *directive) {
 		case e.name == "delete", e.name == "proxy":
 			c.add(t, e, e.name, list, item{value: value})
 		case last[e.name] != e:
-			c.note(wire.Different, e, "the later value of %s counts", quote(e.name))
+			c.note(wire.Different, e, "the later value of \"%s\" counts", e.name)
 		default:
 			c.add(t, e, "value", names, item{name: e.name, value: value})
 		}

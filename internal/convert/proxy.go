@@ -52,7 +52,7 @@ func (c *converter) proxyCookieFlags(l *level, d *directive) {
 func (c *converter) proxyBind(l *level, d *directive) {
 	if len(d.args) == 2 {
 		if d.args[1] != "transparent" {
-			c.refuse(l, d, "invalid parameter %s: only \"transparent\" is possible", quote(d.args[1]))
+			c.refuse(l, d, "invalid parameter \"%s\": only \"transparent\" is possible", d.args[1])
 			return
 		}
 		c.set(l, d, table{{"address", d.args[0]}, {"transparent", true}})

@@ -33,7 +33,7 @@ func (c *converter) returns(l *level, d *directive) {
 	switch {
 	case !isDigits(code) && len(rest) == 0:
 		if !strings.HasPrefix(code, "http://") && !strings.HasPrefix(code, "https://") && !strings.HasPrefix(code, "$scheme") {
-			c.refuse(l, d, "invalid return code %s", quote(code))
+			c.refuse(l, d, "invalid return code \"%s\"", code)
 			return
 		}
 		fields = table{{"code", int64(302)}, {"url", code}}
@@ -94,7 +94,7 @@ func condition(args []string) (string, bool) {
 func (c *converter) ifBlock(l *level, d *directive) {
 	test, ok := condition(d.args)
 	if !ok {
-		c.refuse(l, d, "invalid condition %s", quote(strings.Join(d.args, " ")))
+		c.refuse(l, d, "invalid condition \"%s\"", strings.Join(d.args, " "))
 		return
 	}
 	in := inServerIf
@@ -108,7 +108,7 @@ func (c *converter) limitExcept(l *level, d *directive) {
 	methods := make([]any, len(d.args))
 	for i, m := range d.args {
 		if !slices.Contains(methodsOfNginx, strings.ToUpper(m)) {
-			c.refuse(l, d, "invalid method %s", quote(m))
+			c.refuse(l, d, "invalid method \"%s\"", m)
 			return
 		}
 		methods[i] = strings.ToUpper(m)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"weir/conf"
 )
 
 // document is a TOML text that is being written, for people.
@@ -36,7 +38,7 @@ func (d *document) block(b *block, around, indent string) {
 	if b.key != "" {
 		path += b.key
 		if b.kind == named {
-			path += "." + key(b.name)
+			path += "." + conf.FormatKey(b.name)
 		}
 		header := "[" + path + "]"
 		if b.kind == listed {
@@ -73,24 +75,24 @@ func (d *document) entry(e *entry, indent string) {
 		d.line(indent, e.key+" = "+inline(e.items[0].value)+tail)
 	case e.shape == names && e.distinct() && !d.arrays[indent+e.key]: // behind an array of that key the parser of TOML keeps only the last of such lines
 		for _, it := range e.items {
-			d.line(indent, e.key+"."+key(it.name)+" = "+inline(it.byName()))
+			d.line(indent, e.key+"."+conf.FormatKey(it.name)+" = "+inline(it.byName()))
 		}
 	default:
 		if e.shape == names {
 			d.arrays[indent+e.key] = true
 		}
-		values := make([]any, len(e.items))
+		all := make([]any, len(e.items))
 		oneLine := true
 		for i, it := range e.items {
-			values[i] = e.element(it)
+			all[i] = e.element(it)
 			oneLine = oneLine && it.by == e.items[0].by
 		}
-		if all := e.key + " = " + inline(values); oneLine && len(all) <= maxWidth || len(values) == 1 {
-			d.line(indent, all)
+		if text := e.key + " = " + inline(all); oneLine && len(text) <= maxWidth || len(all) == 1 {
+			d.line(indent, text)
 			return
 		}
 		d.line(indent, e.key+" = [")
-		for _, value := range values {
+		for _, value := range all {
 			d.line(indent, "  "+inline(value)+",")
 		}
 		d.line(indent, "]")
@@ -98,71 +100,7 @@ func (d *document) entry(e *entry, indent string) {
 }
 
 // inline is a value as it stands behind "=".
-func inline(value any) string {
-	switch v := value.(type) {
-	case string:
-		return quote(v)
-	case placed:
-		return inline(v.value)
-	case []any:
-		all := make([]string, len(v))
-		for i, e := range v {
-			all[i] = inline(e)
-		}
-		return "[" + strings.Join(all, ", ") + "]"
-	case table:
-		if len(v) == 0 {
-			return "{}"
-		}
-		all := make([]string, len(v))
-		for i, f := range v {
-			all[i] = key(f.key) + " = " + inline(f.value)
-		}
-		return "{ " + strings.Join(all, ", ") + " }"
-	}
-	return fmt.Sprint(value) // an int64, a bool
-}
-
-// quote is a text as a TOML string: a literal one where that spares backslashes.
-func quote(s string) string {
-	if strings.ContainsAny(s, `"\`) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\'' || r < ' ' || r == 0x7f }) {
-		return "'" + s + "'"
-	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-// key is a name as a TOML key.
-func key(s string) string {
-	bare := s != ""
-	for i := range len(s) {
-		c := s[i]
-		bare = bare && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-')
-	}
-	if bare {
-		return s
-	}
-	return quote(s)
-}
+func inline(value any) string { return conf.FormatValue(new(values).value(value, 0)) }
 
 // comment is a text that may stand behind "#": the name of a file may have anything in it.
 func comment(s string) string {

@@ -42,7 +42,7 @@ func (c *converter) origin(l *level, d *directive) {
 func (c *converter) hash(l *level, d *directive) {
 	if len(d.args) == 2 {
 		if d.args[1] != "consistent" {
-			c.refuse(l, d, "invalid parameter %s: only \"consistent\" is possible", quote(d.args[1]))
+			c.refuse(l, d, "invalid parameter \"%s\": only \"consistent\" is possible", d.args[1])
 			return
 		}
 		c.set(l, d, table{{"key", d.args[0]}, {"consistent", true}})
@@ -64,7 +64,7 @@ func (c *converter) random(l *level, d *directive) {
 
 func (c *converter) keepalive(l *level, d *directive) {
 	if len(d.args) != 1 {
-		c.refuse(l, d, "invalid parameter %s", quote(d.args[1]))
+		c.refuse(l, d, "invalid parameter \"%s\"", d.args[1])
 		return
 	}
 	if d.args[0] == "0" {
@@ -89,7 +89,7 @@ func (c *converter) sticky(l *level, d *directive) {
 			name, value, valued := strings.Cut(arg, "=")
 			k, ok := conf.Keys[conf.Sticky]()[name]
 			if !ok || name == "cookie" || name == "route" {
-				c.refuse(l, d, "invalid parameter %s", quote(arg))
+				c.refuse(l, d, "invalid parameter \"%s\"", arg)
 				return
 			}
 			f, why := c.parameter(d, k, value, valued)
@@ -103,7 +103,7 @@ func (c *converter) sticky(l *level, d *directive) {
 		routes := d.args[1:]
 		for _, arg := range routes {
 			if !strings.HasPrefix(arg, "$") {
-				c.refuse(l, d, "invalid variable name %s", quote(arg))
+				c.refuse(l, d, "invalid variable name \"%s\"", arg)
 				return
 			}
 		}
@@ -124,7 +124,7 @@ func (c *converter) queue(l *level, d *directive) {
 	for _, arg := range d.args[1:] {
 		value, ok := strings.CutPrefix(arg, "timeout=")
 		if !ok {
-			c.refuse(l, d, "invalid parameter %s", quote(arg))
+			c.refuse(l, d, "invalid parameter \"%s\"", arg)
 			return
 		}
 		f, why := c.parameter(d, conf.Keys[conf.Queue]()["timeout"], value, true)
