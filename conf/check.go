@@ -166,6 +166,7 @@ func (k *checker) checkSettings(p *path, s *Settings, server *Server) {
 	}
 	k.checkFiles(p, &s.FileSettings)
 	k.checkEncoding(p, &s.EncodingSettings)
+	k.checkChoices(p.key("keepalive_disable"), s.KeepaliveDisable, []string{"none", "msie6", "safari"})
 	if at := k.writtenKey(p, "error_page"); at != nil {
 		for i := range s.ErrorPages {
 			k.checkErrorPage(at.at(i), &s.ErrorPages[i], server)

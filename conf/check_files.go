@@ -123,18 +123,24 @@ func (k *checker) checkAlias(p *path, l *Location) {
 // gzipProxied are the names of gzip_proxied.
 var gzipProxied = []string{"off", "expired", "no-cache", "no-store", "private", "no_last_modified", "no_etag", "auth", "any"} // read-only
 
-// checkEncoding checks the settings of how answers are written that stand at one level.
-func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
-	if at := k.writtenKey(p, "gzip_proxied"); at != nil {
-		for i, name := range s.GzipProxied {
-			if !slices.Contains(gzipProxied, name) {
-				k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(gzipProxied), quote(name), suggest(name, gzipProxied))
-			}
-		}
-		if len(s.GzipProxied) > 1 && slices.Contains(s.GzipProxied, "off") {
-			k.faultAt(at, "\"off\" does not go together with others")
+// checkChoices checks a list of choices, of which the first stands for none of the others.
+func (k *checker) checkChoices(at *path, list, choices []string) {
+	if !k.written(at) {
+		return
+	}
+	for i, name := range list {
+		if !slices.Contains(choices, name) {
+			k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(choices), quote(name), suggest(name, choices))
 		}
 	}
+	if len(list) > 1 && slices.Contains(list, choices[0]) {
+		k.faultAt(at, "%s does not go together with others", quote(choices[0]))
+	}
+}
+
+// checkEncoding checks the settings of how answers are written that stand at one level.
+func (k *checker) checkEncoding(p *path, s *EncodingSettings) {
+	k.checkChoices(p.key("gzip_proxied"), s.GzipProxied, gzipProxied)
 	if at := k.writtenKey(p, "gzip_disable"); at != nil {
 		for i, text := range s.GzipDisable {
 			if _, err := regexp.Compile(text); err != nil {

@@ -34,6 +34,7 @@ temp_quota = 0
 ` + everyFileSetting + `keepalive_timeout = "500ms"
 keepalive_requests = 0
 keepalive_time = "1d"
+keepalive_disable = ["safari", "msie6"]
 client_header_timeout = 5
 client_body_timeout = "1h 30m"
 send_timeout = "1w"

@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	}
 	wantServer := ServerSettings{time.Minute, 1024, NumberSize{4, 8192}, true, 512, 4096, HeadSettings{IgnoreInvalidHeaders: true, MaxHeaders: 1000}}
 	want := Settings{
-		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour,
+		KeepaliveTimeout: 75 * time.Second, KeepaliveRequests: 1000, KeepaliveTime: time.Hour, KeepaliveDisable: []string{"msie6"},
 		ClientBodyTimeout: time.Minute, SendTimeout: time.Minute, ClientBodyBufferSize: 16384, ClientMaxBodySize: 1 << 20,
 		LingeringClose: LingeringOn, LingeringTime: 30 * time.Second, LingeringTimeout: 5 * time.Second,
 		AccessLogs: []AccessLog{{Path: "/prefix/logs/access.log", Format: "combined"}}, OpenLogFileCache: LogFileCache{Inactive: 10 * time.Second, Valid: time.Minute, MinUses: 1}, ServerTokens: "on",

@@ -78,6 +78,10 @@ type Settings struct {
 	// Age at which a client connection is closed after the response to its request.
 	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
 
+	// Browsers whose connections are closed after a response because they cannot be trusted to keep them: "msie6" stands for old versions of MSIE, once they have
+	// made a POST, "safari" for Safari and its like on a Mac; "none": all are kept.
+	KeepaliveDisable []string `toml:"keepalive_disable" default:"['msie6']"`
+
 	// How long a client may be silent between two reads of its request body. Then 408.
 	ClientBodyTimeout time.Duration `toml:"client_body_timeout" default:"60s" min:"1ms" max:"365d"`
 

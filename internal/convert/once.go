@@ -12,7 +12,7 @@ import (
 // What nginx refuses because of what stands beside it.
 
 // repeatable are the directives without effect that nginx takes more than once at a level.
-var repeatable = []string{"env", "load_module", "debug_connection", "thread_pool", "keepalive_disable"} // read-only
+var repeatable = []string{"env", "load_module", "debug_connection", "thread_pool"} // read-only
 
 // methodsOfNginx are those that limit_except knows.
 var methodsOfNginx = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH"} // read-only

@@ -87,7 +87,7 @@ type Options struct {
 	Busy int
 	// SpillMax is the most bytes in the temporary file at a time (proxy_max_temp_file_size). 0: none is used.
 	SpillMax int64
-	// Named says that the file has a name: see KeepName.
+	// Named says that the file has a name: see FileName.
 	Named bool
 	// SpillWrite is the most bytes of one write to it (proxy_temp_file_write_size). 0: 128 KiB.
 	SpillWrite int

@@ -65,7 +65,7 @@ type file interface {
 	FD() int
 	Errno() syscall.Errno
 	SetNamed()
-	KeepName() string
+	Name(keep bool) string
 	Share()
 	Close()
 }

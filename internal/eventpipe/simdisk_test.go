@@ -69,7 +69,7 @@ type simFile struct {
 }
 
 func (f *simFile) SetNamed()          {}
-func (f *simFile) KeepName() string   { return "" }
+func (f *simFile) Name(bool) string   { return "" }
 func (f *simFile) Share()             { f.disk.s.fail("no schedule shares a file") }
 func (f *simFile) Reserve(n int) bool { return f.reserve(n, f.disk.s.plan.quota/2) }
 func (f *simFile) Rescue(n int) bool  { return f.reserve(n, f.disk.s.plan.quota) }

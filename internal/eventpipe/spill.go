@@ -158,12 +158,12 @@ func (p *Pipe) SpillAll() Outcome {
 	return Done
 }
 
-// KeepName is the name of the temporary file of a Named pipe, which it keeps from now on; "": there is no file. See tempfile.File.
-func (p *Pipe) KeepName() string {
+// FileName is the name of the temporary file of a Named pipe, which outlives the pipe if it is to be kept; "": there is no file. See tempfile.File.
+func (p *Pipe) FileName(keep bool) string {
 	if p.file == nil {
 		return ""
 	}
-	return p.file.KeepName()
+	return p.file.Name(keep)
 }
 
 // reserve makes sure that there is a file with room for n more bytes.

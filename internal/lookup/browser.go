@@ -148,7 +148,7 @@ func isNetscape4(agent []byte) bool {
 	return ok && len(rest) > len("4 ")-1 && '1' <= rest[0] && rest[0] <= '4'
 }
 
-// IsMSIE6 says whether a browser is MSIE 4 to 6, but for its version 6 with Service Pack 2 ("SV1"): nginx's "gzip_disable msie6".
+// IsMSIE6 says whether a browser is MSIE 4 to 6, but for its version 6 with Service Pack 2 ("SV1"): what nginx calls msie6.
 func IsMSIE6(agent []byte) bool {
 	if !IsMSIE(agent) {
 		return false
@@ -161,4 +161,14 @@ func IsMSIE6(agent []byte) bool {
 func IsMSIE(agent []byte) bool {
 	i := bytes.Index(agent, []byte("MSIE "))
 	return i >= 0 && i+len("MSIE 6.") < len(agent) && !bytes.Contains(agent, []byte("Opera"))
+}
+
+// IsMacSafari says whether a browser is Safari, or one that says no more than that, on a Mac.
+func IsMacSafari(agent []byte) bool {
+	for _, other := range []string{"MSIE ", "Opera", "Gecko/", "Chrome/"} {
+		if bytes.Contains(agent, []byte(other)) {
+			return false
+		}
+	}
+	return bytes.Contains(agent, []byte("Safari/")) && bytes.Contains(agent, []byte("Mac OS X"))
 }

@@ -43,3 +43,13 @@ func TestBrowsers(t *testing.T) {
 	require.False(t, IsMSIE([]byte(opera)))
 	require.False(t, IsMSIE([]byte(firefox)))
 }
+
+func TestBrowsersThatKeepNoConnection(t *testing.T) {
+	const mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_7) AppleWebKit/534.48 (KHTML, like Gecko) "
+	for agent, want := range map[string][2]bool{
+		msie6: {true, false}, opera: {}, firefox: {}, "": {}, "MSIE 5.0": {true, false}, "MSIE 4.01": {true, false}, "MSIE 6.0; SV1": {}, "MSIE 7.0": {}, "MSIE 10.0": {}, "MSIE 6.": {},
+		mac + "Version/5.1 Safari/534.48": {false, true}, mac + "Chrome/24 Safari/537.4": {}, "Mac OS X Gecko/2 Safari/1": {}, "Windows Safari/1": {},
+	} {
+		require.Equal(t, want, [2]bool{IsMSIE6([]byte(agent)), IsMacSafari([]byte(agent))}, agent)
+	}
+}

@@ -515,13 +515,3 @@ func (r *Request) spread(b *buffer.Block, head []byte) bool {
 	}
 	return true
 }
-
-// decideKeepAlive decides whether the client's connection goes on after this response.
-func (r *Request) decideKeepAlive() {
-	c, loc := r.client, r.loc
-	if r.closeClient || !r.head.KeepAlive || r.engine.lastAnswer(c) || loc.KeepaliveTimeoutMs == 0 ||
-		c.Requests >= loc.KeepaliveRequests || r.nowMs()-c.OpenedMs >= loc.KeepaliveTimeMs || r.bodyUnread() && !r.mayDiscard() ||
-		r.bodyOpen && r.body.LostExtra() {
-		r.closeClient = true
-	}
-}

@@ -111,6 +111,7 @@ type Location struct {
 	KeepaliveTimeoutMs int64    // keepalive_timeout; 0: connections are not kept
 	KeepaliveTimeMs    int64    // keepalive_time
 	KeepaliveRequests  uint32   // keepalive_requests
+	KeepaliveDisable   Browsers // keepalive_disable
 	BodyTimeoutMs      int64    // client_body_timeout
 	BodyBlocks         int      // client_body_buffer_size, in blocks; at least 2
 	BodyFile           BodyFile // client_body_in_file_only

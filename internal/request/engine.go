@@ -44,6 +44,8 @@ type Options struct {
 	Defined   []Defined         // variables of the config's own
 	// KeepBodies says that $request_body is asked for.
 	KeepBodies bool
+	// NameBodies says that $request_body_file is asked for.
+	NameBodies bool
 	// KeepHeads says that a $sent_http_ field is asked for.
 	KeepHeads bool
 	Lister    *files.Lister // of folders; nil where no location has autoindex

@@ -24,7 +24,7 @@ func (r *Request) openBody() (verdict, bool) {
 		Framing: eventpipe.Length, Length: r.head.ContentLength, Exact: true, Keep: true,
 	}
 	if r.readsFirst() {
-		o.Blocks, o.SpillMax, o.Owner, o.Named = r.loc.BodyBlocks, math.MaxInt64, r, r.loc.BodyFile != BodyFileNone
+		o.Blocks, o.SpillMax, o.Owner, o.Named = r.loc.BodyBlocks, math.MaxInt64, r, r.engine.NameBodies || r.loc.BodyFile != BodyFileNone
 	}
 	there := r.buf[r.next:r.w]
 	if r.head.Chunked {
@@ -119,7 +119,7 @@ func (r *Request) readBody() verdict {
 	switch o := r.body.Fill(); o {
 	case eventpipe.Done:
 		r.client.Disarm()
-		if r.body.Named || r.body.Spilled > 0 && r.mirrorsBody() {
+		if r.mustStore() || r.body.Spilled > 0 && (r.body.Named || r.mirrorsBody()) {
 			if v, ok := r.storeBody(); !ok {
 				return v
 			}
@@ -128,14 +128,14 @@ func (r *Request) readBody() verdict {
 		r.engine.Loop.Post(&r.task)
 		return r.awaitBody()
 	case eventpipe.Full:
-		if r.body.Named {
+		if r.mustStore() {
 			return r.bodyUnstored()
 		}
 		return r.sendEarly()
 	case eventpipe.Wait:
 		return r.awaitBody()
 	case eventpipe.NoBlock:
-		if !r.body.Empty() && !r.body.Named {
+		if !r.body.Empty() && !r.mustStore() {
 			return r.sendEarly() // many bodies that wait for each other's blocks would wait for ever
 		}
 		r.client.Arm(r.nowMs() + r.loc.BodyTimeoutMs)
@@ -154,22 +154,23 @@ func (r *Request) readBody() verdict {
 	return r.become(StatePick)
 }
 
-// storeBody has all of a body be in its file, with client_body_in_file_only under a name; the copies of mirror share it. False: the verdict is the step's.
+// mustStore says whether the body has to be in a file, with a name (client_body_in_file_only).
+func (r *Request) mustStore() bool { return r.loc.BodyFile != BodyFileNone }
+
+// storeBody has all of a body be in its file: one that must be, or of which a part is there and the file has a name or is what the copies of mirror share. False: the
+// verdict is the step's.
 func (r *Request) storeBody() (verdict, bool) {
+	must := r.mustStore()
 	switch o := r.body.SpillAll(); {
 	case o == eventpipe.Wait:
 		return wait, false
-	case !r.body.Named:
-		return again, true
-	case o == eventpipe.Full:
+	case o == eventpipe.Full && must:
 		return r.bodyUnstored(), false
-	}
-	name := r.body.KeepName()
-	if name == "" {
+	case o == eventpipe.Full || !r.body.Named:
 		return again, true
 	}
-	r.bodyFile = name
-	if r.loc.BodyFile == BodyFileClean {
+	r.bodyFile = r.body.FileName(must)
+	if r.bodyFile != "" && r.loc.BodyFile == BodyFileClean {
 		r.arena.AddCleanup(removeBody, r)
 	}
 	return again, true

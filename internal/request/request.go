@@ -128,7 +128,7 @@ type fresh struct {
 
 	hasBody     bool
 	bodyText    []byte  // $request_body, in arena, with Engine.KeepBodies; nil: it has no value
-	bodyFile    string  // the file of the body, with client_body_in_file_only; in the directory of temporary files
+	bodyFile    string  // the file of the body, with client_body_in_file_only or Engine.NameBodies; in the directory of temporary files
 	bodyOpen    bool    // body has been opened
 	asked       bool    // an origin has been asked, or looked for
 	earlyCut    bool    // a part of Request.early has been written

@@ -75,9 +75,9 @@ const (
 // SetNamed has the file get a name in the store's directory when it is made. Before the first Append.
 func (f *File) SetNamed() { f.named = true }
 
-// KeepName is the name of the file once something has been written, which it keeps from now on also when it is closed. Without KeepName, Close takes the name away.
-func (f *File) KeepName() string {
-	f.kept = true
+// Name is the name of the file once something has been written. Close takes it away, unless it has been asked to be kept.
+func (f *File) Name(keep bool) string {
+	f.kept = f.kept || keep
 	return f.name
 }
 

@@ -76,7 +76,7 @@ var catalogue = [...]Variable{
 	{"content_length", ContentLength, "request's Content-Length field", false},
 	{"content_type", ContentType, "request's Content-Type field", false},
 	{"request_body", RequestBody, "request's body, once it has been read for `proxy_pass` and if it is in memory as a whole; bodies are kept for it until the request is logged", false},
-	{"request_body_file", RequestBodyFile, "file that the request's body is in, with `client_body_in_file_only`", false},
+	{"request_body_file", RequestBodyFile, "file that the request's body is in: one that is larger than `client_body_buffer_size`, or any with `client_body_in_file_only`", false},
 	{"status", Status, "status code of the response; `000` if none was sent", true},
 	{"body_bytes_sent", BodyBytesSent, "bytes of the body sent to the client, without the head", true},
 	{"bytes_sent", BytesSent, "bytes sent to the client, head and body", true},

@@ -16,6 +16,7 @@ type Names struct {
 	list   []string // as the config spells them first
 	byName map[string]int
 	body   bool // a template names $request_body
+	file   bool // a template names $request_body_file
 	head   bool // a template names a $sent_http_ field
 }
 
@@ -23,12 +24,16 @@ type Names struct {
 func (n *Names) use(id ID) {
 	if n != nil {
 		n.body = n.body || id == RequestBody
+		n.file = n.file || id == RequestBodyFile
 		n.head = n.head || id == SentHTTPField
 	}
 }
 
 // RequestBody says whether a template that was compiled names $request_body: bodies have to be kept for it.
 func (n *Names) RequestBody() bool { return n != nil && n.body }
+
+// RequestBodyFile says whether a template that was compiled names $request_body_file: files of bodies need names.
+func (n *Names) RequestBodyFile() bool { return n != nil && n.file }
 
 // SentHead says whether a template that was compiled names a $sent_http_ field: heads have to be kept for it.
 func (n *Names) SentHead() bool { return n != nil && n.head }

@@ -18,12 +18,26 @@ func (b *builder) compile(text string) (*vars.Template, error) {
 	return b.config.Variables.Compile(text)
 }
 
+// browsers are those of keepalive_disable.
+func browsers(names []string) (all request.Browsers) {
+	for _, name := range names {
+		switch name {
+		case "msie6":
+			all |= request.OldMSIE
+		case "safari":
+			all |= request.MacSafari
+		}
+	}
+	return all
+}
+
 // location makes the settings that every location and every server has.
 func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	l := &request.Location{
 		KeepaliveTimeoutMs: c.KeepaliveTimeout.Milliseconds(),
 		KeepaliveTimeMs:    c.KeepaliveTime.Milliseconds(),
 		KeepaliveRequests:  uint32(c.KeepaliveRequests),
+		KeepaliveDisable:   browsers(c.KeepaliveDisable),
 		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
 		BodyBlocks:         max(int((c.ClientBodyBufferSize+b.config.Buffers.Size-1)/b.config.Buffers.Size), 2),
 		BodyFile:           request.BodyFile(c.ClientBodyInFileOnly),

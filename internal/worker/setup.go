@@ -146,7 +146,7 @@ func (w *worker) makeEngine(build string) error {
 	}
 	w.engine = request.NewEngine(request.Options{
 		Loop: w.loop, Clock: w.clock, Table: w.table, Pool: w.memory.buffers, Calls: &w.calls, Depot: w.memory.depot, Stats: w.stats, Segment: w.segment, Log: w.log, OnDamaged: w.onDamaged,
-		Binds: binds, Groups: groups, Targets: w.names.targets, Defined: w.defined, KeepBodies: w.config.Variables.RequestBody(), KeepHeads: w.config.Variables.SentHead(), Version: build, Hostname: hostname, PID: os.Getpid(),
+		Binds: binds, Groups: groups, Targets: w.names.targets, Defined: w.defined, KeepBodies: w.config.Variables.RequestBody(), NameBodies: w.config.Variables.RequestBodyFile(), KeepHeads: w.config.Variables.SentHead(), Version: build, Hostname: hostname, PID: os.Getpid(),
 		MaxRewrite: int(w.config.Buffers.MaxRewrite), Splicer: splicerOf(w.config.Buffers.Splice), Spill: w.temp, SpillPath: w.config.Buffers.TempPath, Lister: w.lister(), Filters: w.filters(), Charsets: w.charsets(),
 	})
 	w.bodies = bodies{pipes: w.engine.Pipes, page: &w.memory.page.Bodies, totals: w.stats}
