@@ -123,7 +123,7 @@ func (k *checker) checkAlias(p *path, l *Location) {
 // gzipProxied are the names of gzip_proxied.
 var gzipProxied = []string{"off", "expired", "no-cache", "no-store", "private", "no_last_modified", "no_etag", "auth", "any"} // read-only
 
-// checkChoices checks a list of choices, of which the first stands for none of the others.
+// checkChoices checks a list of choices. As with nginx any may stand together.
 func (k *checker) checkChoices(at *path, list, choices []string) {
 	if !k.written(at) {
 		return
@@ -132,9 +132,6 @@ func (k *checker) checkChoices(at *path, list, choices []string) {
 		if !slices.Contains(choices, name) {
 			k.faultAt(at.at(i), "must be %s, not %s%s", alternatives(choices), quote(name), suggest(name, choices))
 		}
-	}
-	if len(list) > 1 && slices.Contains(list, choices[0]) {
-		k.faultAt(at, "%s does not go together with others", quote(choices[0]))
 	}
 }
 

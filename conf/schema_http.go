@@ -79,7 +79,7 @@ type Settings struct {
 	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
 
 	// Browsers whose connections are closed after a response because they cannot be trusted to keep them: "msie6" stands for old versions of MSIE, once they have
-	// made a POST, "safari" for Safari and its like on a Mac; "none": all are kept.
+	// made a POST, "safari" for Safari and its like on a Mac; "none" alone: all are kept.
 	KeepaliveDisable []string `toml:"keepalive_disable" default:"['msie6']"`
 
 	// How long a client may be silent between two reads of its request body. Then 408.

@@ -33,9 +33,9 @@ func (f *File) Close() {
 }
 
 // Open opens what has a name, which ends with a NUL, for reading, and looks at it; it may be anything. The first trusted bytes of the name may have links in
-// any case; they end before a slash. With links that are not allowed name is written to for the time of the call.
+// any case; they end before a slash, or are all of it. With links that are not allowed name is written to for the time of the call.
 func Open(name []byte, links Links, trusted int) (f File, errno syscall.Errno) {
-	if links == LinksAllowed {
+	if allowed(name, links, trusted) {
 		f.FD, errno = sys.OpenFile(sys.AtCwd, name)
 	} else {
 		f.FD, errno = walk(name, links, trusted)
@@ -50,7 +50,7 @@ func Open(name []byte, links Links, trusted int) (f File, errno syscall.Errno) {
 
 // Stat is Open without opening, where links are allowed: it needs no right to read.
 func Stat(name []byte, links Links, trusted int, info *sys.FileInfo) syscall.Errno {
-	if links == LinksAllowed {
+	if allowed(name, links, trusted) {
 		return sys.StatName(sys.AtCwd, name, true, info)
 	}
 	f, errno := Open(name, links, trusted)
@@ -59,6 +59,11 @@ func Stat(name []byte, links Links, trusted int, info *sys.FileInfo) syscall.Err
 		*info = f.FileInfo
 	}
 	return errno
+}
+
+// allowed says whether links may be anywhere in a name.
+func allowed(name []byte, links Links, trusted int) bool {
+	return links == LinksAllowed || trusted == len(name)-1
 }
 
 var root = []byte("/\x00") // read-only

@@ -42,37 +42,59 @@ func (c *FileCache) open(path string, now time.Time) (fd int, keep bool, err err
 		return fd, false, err
 	}
 	c.expire(now)
-	f := c.entry(path, now)
-	f.uses++
-	f.used = now
-	if f.fd >= 0 && now.Sub(f.checked) >= c.valid {
-		f.check(now)
+	if fd = c.kept(path, now); fd >= 0 {
+		return fd, true, nil
 	}
-	if f.fd >= 0 {
-		return f.fd, true, nil
-	}
-	if fd, err = sys.OpenAppend(path); err != nil || f.uses < c.minUses {
+	if fd, err = sys.OpenAppend(path); err != nil {
+		c.forget(path) // what cannot be opened takes no place of what can, as with nginx
 		return fd, false, err
 	}
-	if sys.StatFile(fd, &f.info) != 0 {
+	f := c.entry(path, now)
+	if f.uses < c.minUses || sys.StatFile(fd, &f.info) != 0 {
 		return fd, false, nil
 	}
 	f.fd, f.checked = fd, now
 	return fd, true, nil
 }
 
-// entry finds the entry of a path, or makes one.
+// kept is the descriptor of a path that is open; -1: none.
+func (c *FileCache) kept(path string, now time.Time) int {
+	e := c.byPath[path]
+	if e == nil {
+		return -1
+	}
+	f := e.Value.(*cachedFile)
+	if f.fd >= 0 && now.Sub(f.checked) >= c.valid {
+		f.check(now)
+	}
+	if f.fd >= 0 {
+		c.entry(path, now)
+	}
+	return f.fd
+}
+
+// entry notes a use of a path, of which there is an entry from now on.
 func (c *FileCache) entry(path string, now time.Time) *cachedFile {
-	if e := c.byPath[path]; e != nil {
-		c.recent.MoveToFront(e)
-		return e.Value.(*cachedFile)
+	e := c.byPath[path]
+	if e == nil {
+		if c.recent.Len() >= c.max {
+			c.remove(c.recent.Back())
+		}
+		e = c.recent.PushFront(&cachedFile{path: path, fd: -1})
+		c.byPath[path] = e
 	}
-	if c.recent.Len() >= c.max {
-		c.remove(c.recent.Back())
-	}
-	f := &cachedFile{path: path, fd: -1, used: now}
-	c.byPath[path] = c.recent.PushFront(f)
+	c.recent.MoveToFront(e)
+	f := e.Value.(*cachedFile)
+	f.uses++
+	f.used = now
 	return f
+}
+
+// forget removes the entry of a path, if there is one.
+func (c *FileCache) forget(path string) {
+	if e := c.byPath[path]; e != nil {
+		c.remove(e)
+	}
 }
 
 // expire removes what was not used for a while.

@@ -60,7 +60,7 @@ func (r *Request) trusted(name []byte) int {
 	part, _ := r.appendFolder(r.engine.takeScratch(), &Folder{Template: f.Trusted, Prefix: f.Root.Prefix, Above: true})
 	r.engine.putScratch(part)
 	part = bytes.TrimRight(part, "/")
-	if len(part) < len(name) && bytes.HasPrefix(name, part) && name[len(part)] == '/' {
+	if rest, ok := bytes.CutPrefix(name, part); ok && len(part) > 0 && (rest[0] == '/' || rest[0] == 0) {
 		return len(part)
 	}
 	return 0

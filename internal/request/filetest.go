@@ -6,7 +6,9 @@ package request
 import (
 	"os"
 
+	"weir/internal/files"
 	"weir/internal/offload"
+	"weir/internal/sys"
 )
 
 // fileTest is a file that a condition asks for: looked at beside the loop, because a disk may have to be waited for.
@@ -14,7 +16,9 @@ type fileTest struct {
 	offload.Job
 	request *Request // nil: nobody waits for it any more
 	test    Test
-	path    string
+	name    []byte // with a NUL behind it
+	links   files.Links
+	trusted int
 	away    bool // the goroutine has it
 	done    bool
 	holds   bool
@@ -22,9 +26,9 @@ type fileTest struct {
 
 // Work looks at the file. See offload.Worker.
 func (f *fileTest) Work() {
-	info, err := os.Stat(f.path)
+	info, err := os.Stat(string(f.name[:len(f.name)-1]))
 	switch {
-	case err != nil:
+	case err != nil || !f.reachable():
 		f.holds = false
 	case f.test == TestFile:
 		f.holds = info.Mode().IsRegular()
@@ -35,6 +39,12 @@ func (f *fileTest) Work() {
 	default:
 		f.holds = info.Mode().IsRegular() || info.IsDir()
 	}
+}
+
+// reachable says whether disable_symlinks allows the way to the file. For a condition one that may not be reached is not there, as with nginx; what serves it answers 403.
+func (f *fileTest) reachable() bool {
+	var info sys.FileInfo
+	return f.links == files.LinksAllowed || files.Stat(f.name, f.links, f.trusted, &info) == 0
 }
 
 // OnWorked goes on with the request. See offload.Worker.
@@ -60,7 +70,11 @@ func (r *Request) testFile(c *If) (holds, known bool) {
 		f.done = false
 		return f.holds, true
 	}
-	f.test, f.path = c.Test, string(r.renderScratch(c.Operand))
+	f.test, f.name = c.Test, append(append(f.name[:0], r.renderScratch(c.Operand)...), 0)
+	f.links, f.trusted = files.LinksAllowed, 0
+	if fs := r.loc.Files; fs != nil && fs.Links != files.LinksAllowed {
+		f.links, f.trusted = fs.Links, r.trusted(f.name)
+	}
 	f.away = true
 	e := r.engine
 	if e.fileThread == nil {

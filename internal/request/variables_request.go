@@ -106,7 +106,7 @@ func (t *variables) addTarget() {
 		return r.appendHeadSpan(dst, r.head.Target)
 	}
 	t[vars.URI] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-		return append(dst, r.path...), r.path != nil
+		return append(dst, r.path...), true
 	}
 	t[vars.Args] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
 		return append(dst, r.args...), r.args != nil

@@ -71,6 +71,9 @@ func gzip(c *conf.Settings) (*request.Gzip, error) {
 	for _, name := range c.GzipProxied {
 		g.Proxied |= proxied[name]
 	}
+	if slices.Contains(c.GzipProxied, "off") { // as with nginx, whatever stands beside it
+		g.Proxied = 0
+	}
 	var err error
 	if len(c.GzipDisable) > 0 {
 		g.DisableMSIE6 = slices.Contains(c.GzipDisable, "msie6")

@@ -38,7 +38,7 @@ func TestMirrorWithoutBody(t *testing.T) {
 	}
 }
 
-// disable_symlinks with from looks only at what comes behind the beginning of the name.
+// disable_symlinks with from looks only at what comes behind the beginning of the name. For conditions, a file behind a link that is not allowed is none.
 func TestDisableSymlinksFrom(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t)
@@ -52,15 +52,17 @@ func TestDisableSymlinksFrom(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for from, to := range map[string]string{"link": "real", "real/inner": "sub"} {
+	for from, to := range map[string]string{"link": "real", "real/inner": "sub", "alone.txt": "real/a.txt"} {
 		if err := os.Symlink(to, p.path(from)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	root := `root = "` + p.path("link") + `"`
 	p.start(site{proxyPass: "-", location: root + "\n" + `disable_symlinks = { mode = "on", from = "$document_root" }`,
-		more: location("/sub/", root, `disable_symlinks = "on"`)}.toml())
-	for path, status := range map[string]int{"/a.txt": 200, "/inner/b.txt": 403, "/sub/b.txt": 403} {
+		more: location("/sub/", root, `disable_symlinks = "on"`) +
+			location("= /whole", `alias = "`+p.path("alone.txt")+`"`, `disable_symlinks = { mode = "on", from = "$request_filename" }`) +
+			location("/asked/", `alias = "`+p.path("link")+`/"`, `disable_symlinks = "on"`, `rewrite = [{ if = "-f $request_filename", rewrite = [{ return = { code = 204 } }] }]`)}.toml())
+	for path, status := range map[string]int{"/a.txt": 200, "/inner/b.txt": 403, "/sub/b.txt": 403, "/whole": 200, "/asked/a.txt": 403} {
 		if r := p.get(path); r.status != status {
 			t.Errorf("%s: status %d, want %d", path, r.status, status)
 		}
