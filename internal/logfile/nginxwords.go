@@ -73,6 +73,7 @@ var nginxWords = map[string]string{
 	"origin closed the connection before its response was complete": `upstream prematurely closed connection while reading response header from upstream`,
 	"origin closed the connection within its response":              `upstream prematurely closed connection while reading upstream`,
 	"reading the origin's response failed":                          `recv() failed {error} while reading response header from upstream`,
+	"tunnel was idle for proxy_read_timeout":                        `upstream timed out (110: Connection timed out) while proxying upgraded connection`,
 	"reading the origin's response failed within its body":          `readv() failed {error} while reading upstream`,
 	"origin sent a malformed chunked body":                          `upstream sent invalid chunked response while reading upstream`,
 	"origin sent more than its response":                            `upstream sent more data than specified in "Content-Length" header while reading upstream`,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"weir/internal/conn"
+	"weir/internal/logfile"
 )
 
 // State is where a request is on its way.
@@ -152,7 +153,7 @@ func (r *Request) clientGone() bool {
 	case r.state != StateRelay || r.relayPipe.ReadDone():
 		return false
 	}
-	r.logInfo("client closed the connection before it had its response", r.doing())
+	r.logOriginAt(logfile.LevelInfo, "client closed the connection before it had its response", r.doing())
 	r.abortResponse()
 	r.drive()
 	return true

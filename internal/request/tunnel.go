@@ -7,6 +7,7 @@ import (
 	"weir/internal/buffer"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
+	"weir/internal/logfile"
 )
 
 // startTunnel answers 101, with a head made in b, and lets bytes pass both ways from then on.
@@ -144,7 +145,9 @@ func (r *Request) armTunnel() {
 func (r *Request) tunnelTimeout() {
 	switch now := r.nowMs(); {
 	case now >= r.silentByMs:
-		r.logInfo("tunnel was idle for proxy_read_timeout")
+		r.logOriginAt(logfile.LevelInfo, "tunnel was idle for proxy_read_timeout")
+		r.endedTunnel()
+		return
 	case !r.body.Empty() && now >= r.takeByMs:
 		r.logOrigin("origin took the bytes of a tunnel too slowly")
 	default:

@@ -72,7 +72,10 @@ func TestTunnelIsKeptAliveByEitherSide(t *testing.T) {
 		if took := time.Since(begin); took < timeout {
 			t.Fatalf("%d beats in %v", beats, took)
 		}
-		c.wantClosed(ioDeadline)
+		c.within(ioDeadline)
+		if _, err := c.br.ReadByte(); err != io.EOF {
+			t.Errorf("%s speaks: the tunnel ends with %v, want an end in order", speaker, err)
+		}
 		if took := time.Since(begin); took < (beats-1)*pace+timeout/2 {
 			t.Errorf("%s speaks: closed after %v", speaker, took)
 		}
