@@ -52,6 +52,7 @@ type loaded struct {
 
 // load reads and checks a config. It may wait for the file system.
 func load(o Options, c *change) loaded {
+	defer debug.FreeOSMemory()                        // of what does not stay: the text, and what the parser made of it
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // nearly everything that is made here stays
 	l := loaded{change: c}
 	if l.source, l.err = o.Read(); l.err != nil {

@@ -56,12 +56,20 @@ func (w *worker) setUp(build string) error {
 		return err
 	}
 	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, w.openTemp, func() error { return w.makeEngine(build) },
-		w.dropPrivileges, w.tryTemp, w.watchMaster, w.hearCalls, w.listen, w.serveProbe, w.joinQueue, w.startNames} {
+		w.dropPrivileges, w.tryTemp, w.watchMaster, w.hearCalls, w.listen, w.serveProbe, w.joinQueue, w.startNames, w.settle} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	w.watchSignals()
+	return nil
+}
+
+// settle gives the memory back that only setting up needed: what requests use has been made of the config, which is larger than that.
+func (w *worker) settle() error {
+	w.leaveMs = request.LeaveMs(w.shutdownTimes())
+	w.config.HTTP = conf.HTTP{}
+	debug.FreeOSMemory()
 	return nil
 }
 

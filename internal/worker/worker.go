@@ -27,7 +27,7 @@ const trimMs = 10_000
 type worker struct {
 	defined  []request.Defined // variables of the config's own
 	manifest *ipc.Manifest
-	config   *conf.Config
+	config   *conf.Config // once it serves without HTTP, of which everything else has been made: see settle
 	channel  *ipc.Channel
 	log      *logfile.ErrorLog
 
@@ -64,6 +64,7 @@ type worker struct {
 	trimTimer     event.Timer
 	shutdownTimer event.Timer
 	takersTimer   event.Timer // looks whether others still take what was handed over
+	leaveMs       int64       // how long a drain may take at most
 	orphan        bool        // the master is gone
 	untaken       bool        // there were some in the queue when it looked last
 
@@ -132,7 +133,7 @@ func (w *worker) drain(handOver bool, listeners []string) {
 		for _, l := range w.listeners {
 			l.Drain()
 		}
-		w.send(ipc.Message{Kind: ipc.Draining, LeaveMs: request.LeaveMs(w.shutdownTimes())})
+		w.send(ipc.Message{Kind: ipc.Draining, LeaveMs: w.leaveMs})
 		w.timers.Arm(&w.shutdownTimer, w.clock.Ms())
 	}
 	var to request.Giver
