@@ -5,11 +5,12 @@
 //
 //	test ---- Spawn("crash:3,17", zone, control) ----> the test binary again: TestMain calls Main, which calls the role "crash" with "3,17"
 //	  |                                                          |
-//	  Wait(&reached) <------------------------------------- Signal(&reached): it stands where it is to be killed
-//	  Signal(&waiting) ------------------------------------> Wait(&waiting), then it kills itself
-//	  RequireKilled
+//	  |                                                    Control.KillAt, called before each store
+//	Control.AwaitKill <------- Reached ------------------- it stands where it is to be killed
+//	  | meanwhile() ---------- Waiting ------------------> it kills itself
+//	  it is dead
 //
-// The words are in a zone that both have mapped. A process that is never told anything gives up by itself, so a test that fails leaves none behind.
+// A Control is in a segment that both have mapped. A process that is never told anything gives up by itself, so a test that fails leaves none behind.
 //
 // What is not here: what is killed, where, and what has to hold afterwards. That is each package's own.
 package crashtest

@@ -48,14 +48,6 @@ func Spawn(tb testing.TB, role string, files ...int) *exec.Cmd {
 	return cmd
 }
 
-// RequireKilled waits for a process that kills itself at a point; the test fails when it ends in another way.
-func RequireKilled(tb testing.TB, victim *exec.Cmd, point string) {
-	tb.Helper()
-	err := victim.Wait()
-	status, ok := victim.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(tb, ok && status.Signal() == syscall.SIGKILL, "%s: the victim ended with %v", point, err)
-}
-
 // Wait sleeps until *word, in a zone, is not 0. False: it still was after 20 s.
 func Wait(word *uint32) bool {
 	deadline := time.Now().Add(20 * time.Second)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -397,8 +396,7 @@ func (w *world) check(level int) []error {
 
 // control is what the test and its victim tell each other. It stands in a zone of its own.
 type control struct {
-	reached, waiting uint32 // futexes: the victim is at its kill point; the test goes for the lock
-	killed           int64  // wall clock right before the kill
+	crashtest.Control
 
 	// what the preparation took, for the victim to go on with
 	nholds, nmem uint32
@@ -414,12 +412,8 @@ type control struct {
 	mem [256]shm.Offset
 }
 
-const controlKind = "control"
-
 func newControl(w *world) (*shm.Zone, *control) {
-	segment, err := shm.Create(shm.Options{Name: "crash", Kind: controlKind, SizeBytes: shm.MinBytes})
-	crashtest.Must(err)
-	c := shm.At[control](segment, shm.DataArea)
+	segment, c := crashtest.NewSegment[control]()
 	c.nholds, c.nmem = uint32(len(w.holds)), uint32(copy(c.mem[:], w.mem))
 	c.nlines = uint32(len(w.lines))
 	for i, t := range w.lines {
@@ -444,32 +438,11 @@ func (c *control) resume(w *world) {
 
 // runVictim is the process that is killed: descriptor 3 is the zone, 4 the control page. It attaches as the worker of slot 0.
 func runVictim(argument string) {
-	var index, k int
-	_, err := fmt.Sscanf(argument, "%d,%d", &index, &k)
-	crashtest.Must(err)
+	index, k := crashtest.Point(argument)
 	w, c := resumeWorld()
-	op := crashOperations()[index]
-	n := 0
-	w.mutex.HookStores(func() {
-		if n++; n == k {
-			die(c, k)
-		}
-	})
-	op.run(w)
+	w.mutex.HookStores(c.KillAt(k))
+	crashOperations()[index].run(w)
 	os.Exit(3) // the point was not reached
-}
-
-// die kills this process while the test waits for the lock: spinning for odd kill points, asleep for even ones.
-func die(c *control, k int) {
-	crashtest.Signal(&c.reached)
-	if !crashtest.Wait(&c.waiting) {
-		os.Exit(4)
-	}
-	for start := time.Now(); k%2 == 0 && time.Since(start) < 200*time.Microsecond; {
-	}
-	atomic.StoreInt64(&c.killed, time.Now().UnixNano())
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	time.Sleep(time.Minute)
 }
 
 // TestCrashAtEveryStore kills a process right before each store of each operation, while this one waits for the lock. What stands under the
@@ -549,12 +522,12 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int) time.Duration {
 	segment, c := newControl(w)
 	defer segment.Close()
 	victim := crashtest.Spawn(t, fmt.Sprintf("crash:%d,%d", index, k), w.z.FD(), segment.FD())
-	require.True(t, crashtest.Wait(&c.reached), "%s: store %d was not reached", op.name, k)
-	crashtest.Signal(&c.waiting)
-	w.mutex.Lock()
-	at := time.Now().UnixNano()
-	w.mutex.Unlock()
-	crashtest.RequireKilled(t, victim, fmt.Sprintf("%s: store %d", op.name, k))
+	var at int64
+	c.AwaitKill(t, victim, fmt.Sprintf("%s: store %d", op.name, k), func() {
+		w.mutex.Lock()
+		at = time.Now().UnixNano()
+		w.mutex.Unlock()
+	})
 
 	if !strings.HasPrefix(op.name, "rebuild") { // that one leaves a mark, on which everybody refuses to work
 		require.Empty(t, w.check(op.level), "%s: killed before store %d", op.name, k)
@@ -566,7 +539,7 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int) time.Duration {
 	}
 	require.Contains(t, []string{before, after}, w.dump(op.level), "%s: killed before store %d", op.name, k)
 	require.Empty(t, w.check(op.level), "%s: killed before store %d", op.name, k)
-	if killed := atomic.LoadInt64(&c.killed); killed != 0 && killed < at {
+	if killed := atomic.LoadInt64(&c.Killed); killed != 0 && killed < at {
 		return time.Duration(at - killed)
 	}
 	return 0

@@ -32,12 +32,12 @@ func runStepped(argument string) {
 	crashtest.Must(err)
 	w, c := resumeWorld()
 	op := crashOperations()[index]
-	atomic.StoreInt64(&c.killed, int64(sys.ThreadID()))
-	crashtest.Signal(&c.reached)
-	for atomic.LoadUint32(&c.waiting) == 0 {
+	atomic.StoreInt64(&c.Killed, int64(sys.ThreadID()))
+	crashtest.Signal(&c.Reached)
+	for atomic.LoadUint32(&c.Waiting) == 0 {
 	}
 	op.run(w)
-	atomic.StoreUint32(&c.reached, 2)
+	atomic.StoreUint32(&c.Reached, 2)
 	os.Exit(0)
 }
 
@@ -85,7 +85,7 @@ func stepThrough(t *testing.T, kind shmtx.Kind, index int) (instructions, states
 	size := int(w.shm.SizeBytes()) - int(shm.LockArea)
 	now := w.shm.Bytes(shm.LockArea, size)
 	last := bytes.Clone(now)
-	for deadline := time.Now().Add(2 * time.Minute); atomic.LoadUint32(&c.reached) != 2; instructions++ {
+	for deadline := time.Now().Add(2 * time.Minute); atomic.LoadUint32(&c.Reached) != 2; instructions++ {
 		require.True(t, time.Now().Before(deadline), op.name)
 		stepper.step()
 		if !bytes.Equal(now, last) {
@@ -106,8 +106,8 @@ type stepper struct {
 
 // attach stops all threads of a victim that has reached its starting point, and lets it see that it may go on.
 func attach(t *testing.T, victim *exec.Cmd, c *control) *stepper {
-	require.True(t, crashtest.Wait(&c.reached))
-	s := &stepper{t: t, tid: int(atomic.LoadInt64(&c.killed))}
+	require.True(t, crashtest.Wait(&c.Reached))
+	s := &stepper{t: t, tid: int(atomic.LoadInt64(&c.Killed))}
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", victim.Process.Pid))
 	require.NoError(t, err)
 	for _, thread := range threads {
@@ -123,7 +123,7 @@ func attach(t *testing.T, victim *exec.Cmd, c *control) *stepper {
 			s.others = append(s.others, id)
 		}
 	}
-	atomic.StoreUint32(&c.waiting, 1)
+	atomic.StoreUint32(&c.Waiting, 1)
 	return s
 }
 
@@ -213,9 +213,7 @@ func resumeWorld() (*world, *control) {
 	crashtest.Must(err)
 	z, err := Attach(3, owner, 0)
 	crashtest.Must(err)
-	segment, err := shm.Attach(4, controlKind, 0)
-	crashtest.Must(err)
-	c := shm.At[control](segment, shm.DataArea)
+	c := crashtest.AttachSegment[control](4)
 	w := openWorld(z)
 	c.resume(w)
 	return w, c
@@ -236,14 +234,14 @@ func runCounted(argument string) {
 	for range 70 - pairs { // the next acquisition that is timed is far away
 		pair()
 	}
-	atomic.StoreInt64(&c.killed, int64(sys.ThreadID()))
-	crashtest.Signal(&c.reached)
-	for atomic.LoadUint32(&c.waiting) == 0 {
+	atomic.StoreInt64(&c.Killed, int64(sys.ThreadID()))
+	crashtest.Signal(&c.Reached)
+	for atomic.LoadUint32(&c.Waiting) == 0 {
 	}
 	for range pairs {
 		pair()
 	}
-	atomic.StoreUint32(&c.reached, 2)
+	atomic.StoreUint32(&c.Reached, 2)
 	os.Exit(0)
 }
 
@@ -263,7 +261,7 @@ func TestInstructions(t *testing.T) {
 		defer end(victim)
 		stepper := attach(t, victim, c)
 		n := 0
-		for ; atomic.LoadUint32(&c.reached) != 2; n++ {
+		for ; atomic.LoadUint32(&c.Reached) != 2; n++ {
 			stepper.step()
 		}
 		return n

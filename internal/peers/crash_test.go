@@ -10,14 +10,12 @@ import (
 	"os/exec"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"weir/internal/crashtest"
-	"weir/internal/shm"
 	"weir/internal/shmtx"
 )
 
@@ -84,42 +82,22 @@ func dump(z *Zone) string {
 	return text
 }
 
-// control is what the test and its victim tell each other. It stands in a zone of its own.
-type control struct{ reached, waiting uint32 }
-
-const controlKind = "control"
-
-// attached is a process's handle on the zone at descriptor 3, and what stands at descriptor 4.
-func attached(slot int, otherKind string) (*Zone, *shm.Zone) {
+// attached is a process's handle on the zone at descriptor 3.
+func attached(slot int) *Zone {
 	runtime.LockOSThread()
 	owner, err := shmtx.NewOwner()
 	crashtest.Must(err)
 	z, err := Attach(3, owner, slot)
 	crashtest.Must(err)
-	segment, err := shm.Attach(4, otherKind, 0)
-	crashtest.Must(err)
-	return z, segment
+	return z
 }
 
 // runVictim is the process that is killed.
 func runVictim(argument string) {
-	var index, k int
-	_, err := fmt.Sscanf(argument, "%d,%d", &index, &k)
-	crashtest.Must(err)
-	z, segment := attached(0, controlKind)
-	c := shm.At[control](segment, shm.DataArea)
+	index, k := crashtest.Point(argument)
+	z := attached(0)
 	p, _ := z.Find(app(1))
-	n := 0
-	z.mutex.HookStores(func() {
-		if n++; n == k {
-			crashtest.Signal(&c.reached)
-			if !crashtest.Wait(&c.waiting) {
-				os.Exit(4)
-			}
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-	})
+	z.mutex.HookStores(crashtest.AttachSegment[crashtest.Control](4).KillAt(k))
 	operations[index].run(z, p)
 	os.Exit(3) // the point was not reached
 }
@@ -171,16 +149,10 @@ func TestReapOfHalfDone(t *testing.T) {
 
 // killAt has a process killed right before store k of an operation; meanwhile is called when it is there.
 func killAt(t *testing.T, z *Zone, index, k int, meanwhile func()) {
-	op := operations[index]
-	segment, err := shm.Create(shm.Options{Name: "crash", Kind: controlKind, SizeBytes: shm.MinBytes})
-	require.NoError(t, err)
+	segment, c := crashtest.NewSegment[crashtest.Control]()
 	defer segment.Close()
-	c := shm.At[control](segment, shm.DataArea)
 	victim := crashtest.Spawn(t, fmt.Sprintf("crash:%d,%d", index, k), z.FD(), segment.FD())
-	require.True(t, crashtest.Wait(&c.reached), "%s: store %d was not reached", op.name, k)
-	crashtest.Signal(&c.waiting)
-	meanwhile()
-	crashtest.RequireKilled(t, victim, fmt.Sprintf("%s: store %d", op.name, k))
+	c.AwaitKill(t, victim, fmt.Sprintf("%s: store %d", operations[index].name, k), meanwhile)
 }
 
 func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
@@ -203,8 +175,6 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
 	require.Zero(t, z.cell(0, 0).work)
 }
 
-const ledgerKind = "ledger"
-
 // ledger is where processes under load say what they do.
 type ledger struct {
 	stop   uint64
@@ -216,8 +186,7 @@ func runLoader(argument string) {
 	var slot int
 	_, err := fmt.Sscanf(argument, "%d", &slot)
 	crashtest.Must(err)
-	z, segment := attached(slot, ledgerKind)
-	l := shm.At[ledger](segment, shm.DataArea)
+	z, l := attached(slot), crashtest.AttachSegment[ledger](4)
 	random := rand.New(rand.NewPCG(uint64(slot), uint64(time.Now().UnixNano())))
 	var origins []*Peer
 	for i := range 3 {
@@ -265,39 +234,23 @@ func TestKilledUnderLoad(t *testing.T) {
 	owner := newOwner(t)
 	z, workers := newZone(t, shmtx.Atomic, owner, app(0), app(1), app(2))
 	defer closeAll(t, z, workers)
-	segment, err := shm.Create(shm.Options{Name: "load", Kind: ledgerKind, SizeBytes: shm.MinBytes})
-	require.NoError(t, err)
+	segment, l := crashtest.NewSegment[ledger]()
 	defer segment.Close()
-	l := shm.At[ledger](segment, shm.DataArea)
-	start := func(slot int) *exec.Cmd {
-		return crashtest.Spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
-	}
-	processes := make([]*exec.Cmd, testSlots)
-	for slot := range processes {
-		processes[slot] = start(slot)
-	}
 	rounds := 40
 	if testing.Short() || raceEnabled {
 		rounds = 8
 	}
-	for round := range rounds {
-		slot := round % testSlots
-		before := atomic.LoadUint64(&l.rounds[slot])
-		require.Eventually(t, func() bool { return atomic.LoadUint64(&l.rounds[slot]) > before+50 }, 20*time.Second, time.Millisecond)
-		require.NoError(t, processes[slot].Process.Kill())
-		processes[slot].Wait()
+	crew := crashtest.Crew{Turns: l.rounds[:], Stop: &l.stop, Start: func(slot int) *exec.Cmd {
+		return crashtest.Spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
+	}}
+	crew.KillInTurn(t, rounds, func(slot int) {
 		_, err := z.Reap(slot)
 		require.NoError(t, err)
 		require.Empty(t, z.Check())
 		for i := range 3 {
 			require.Zero(t, z.cell(i, slot).work)
 		}
-		processes[slot] = start(slot)
-	}
-	atomic.StoreUint64(&l.stop, 1)
-	for _, p := range processes {
-		require.NoError(t, p.Wait())
-	}
+	})
 	sum := int64(0)
 	for i := range 3 {
 		p := find(t, z, app(i))

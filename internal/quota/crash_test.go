@@ -10,14 +10,12 @@ import (
 	"os/exec"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"weir/internal/crashtest"
-	"weir/internal/shm"
 	"weir/internal/shmtx"
 )
 
@@ -57,41 +55,21 @@ func dump(z *Zone) string {
 	return fmt.Sprint(s.Limit, s.Used, z.Share(0), z.Share(1))
 }
 
-// control is what the test and its victim tell each other. It stands in a zone of its own.
-type control struct{ reached, waiting uint32 }
-
-const controlKind = "control"
-
-// attach is a process's handle on the zone at descriptor 3, and what stands at descriptor 4.
-func attach(slot int, otherKind string) (*Zone, *shm.Zone) {
+// attach is a process's handle on the zone at descriptor 3.
+func attach(slot int) *Zone {
 	runtime.LockOSThread()
 	owner, err := shmtx.NewOwner()
 	crashtest.Must(err)
 	z, err := Attach(3, owner, slot)
 	crashtest.Must(err)
-	segment, err := shm.Attach(4, otherKind, 0)
-	crashtest.Must(err)
-	return z, segment
+	return z
 }
 
 // runVictim is the process that is killed.
 func runVictim(argument string) {
-	var index, k int
-	_, err := fmt.Sscanf(argument, "%d,%d", &index, &k)
-	crashtest.Must(err)
-	z, segment := attach(0, controlKind)
-	c := shm.At[control](segment, shm.DataArea)
-	n := 0
-	z.mutex.HookStores(func() {
-		if n++; n == k {
-			crashtest.Signal(&c.reached)
-			if !crashtest.Wait(&c.waiting) {
-				os.Exit(4)
-			}
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-	})
+	index, k := crashtest.Point(argument)
+	z := attach(0)
+	z.mutex.HookStores(crashtest.AttachSegment[crashtest.Control](4).KillAt(k))
 	operations[index].run(z)
 	os.Exit(3) // the point was not reached
 }
@@ -127,32 +105,27 @@ func crashAt(t *testing.T, kind shmtx.Kind, index, k int, after string) {
 	op := operations[index]
 	z := prepared(t, kind)
 	before := dump(z)
-	segment, err := shm.Create(shm.Options{Name: "crash", Kind: controlKind, SizeBytes: shm.MinBytes})
-	require.NoError(t, err)
+	segment, c := crashtest.NewSegment[crashtest.Control]()
 	defer segment.Close()
-	c := shm.At[control](segment, shm.DataArea)
 	victim := crashtest.Spawn(t, fmt.Sprintf("crash:%d,%d", index, k), z.FD(), segment.FD())
-	require.True(t, crashtest.Wait(&c.reached), "%s: store %d was not reached", op.name, k)
-	crashtest.Signal(&c.waiting)
-	z.mutex.Lock()
-	z.mutex.Unlock()
-	crashtest.RequireKilled(t, victim, fmt.Sprintf("%s: store %d", op.name, k))
-
+	c.AwaitKill(t, victim, fmt.Sprintf("%s: store %d", op.name, k), func() {
+		z.mutex.Lock()
+		z.mutex.Unlock()
+	})
 	if op.again {
 		op.run(z)
 		before = after
 	}
 	require.Contains(t, []string{before, after}, dump(z), "%s: killed before store %d", op.name, k)
 	require.Empty(t, z.Check(), "%s: killed before store %d", op.name, k)
-	_, err = z.Reap(0)
+	_, err := z.Reap(0)
 	require.NoError(t, err)
 	require.Equal(t, z.Share(1), z.Status().Used)
 }
 
 const (
-	loadSlots  = 4
-	loadLimit  = 64 << 10
-	ledgerKind = "ledger"
+	loadSlots = 4
+	loadLimit = 64 << 10
 )
 
 // ledger is where processes under load say what they hold, after they have taken it and until before they give it back: the sum is never more than
@@ -194,8 +167,7 @@ func runLoader(argument string) {
 	var slot int
 	_, err := fmt.Sscanf(argument, "%d", &slot)
 	crashtest.Must(err)
-	z, segment := attach(slot, ledgerKind)
-	l := shm.At[ledger](segment, shm.DataArea)
+	z, l := attach(slot), crashtest.AttachSegment[ledger](4)
 	random := rand.New(rand.NewPCG(uint64(slot), uint64(time.Now().UnixNano())))
 	for atomic.LoadUint64(&l.stop) == 0 {
 		atomic.AddUint64(&l.rounds[slot], 1)
@@ -221,34 +193,18 @@ func runLoader(argument string) {
 // counts, the limit is never passed, and in the end nothing is in use.
 func TestKilledUnderLoad(t *testing.T) {
 	z := newZone(t, loadLimit, shmtx.Atomic, NoSlot)
-	segment, err := shm.Create(shm.Options{Name: "load", Kind: ledgerKind, SizeBytes: shm.MinBytes})
-	require.NoError(t, err)
+	segment, l := crashtest.NewSegment[ledger]()
 	defer segment.Close()
-	l := shm.At[ledger](segment, shm.DataArea)
-	start := func(slot int) *exec.Cmd {
+	crew := crashtest.Crew{Turns: l.rounds[:], Stop: &l.stop, Start: func(slot int) *exec.Cmd {
 		return crashtest.Spawn(t, fmt.Sprintf("load:%d", slot), z.FD(), segment.FD())
-	}
-	workers := make([]*exec.Cmd, loadSlots)
-	for slot := range workers {
-		workers[slot] = start(slot)
-	}
-	for round := range 40 {
-		slot := round % loadSlots
-		before := atomic.LoadUint64(&l.rounds[slot])
-		require.Eventually(t, func() bool { return atomic.LoadUint64(&l.rounds[slot]) > before+50 }, 20*time.Second, time.Millisecond)
-		require.NoError(t, workers[slot].Process.Kill())
-		workers[slot].Wait()
+	}}
+	crew.KillInTurn(t, 40, func(slot int) {
 		atomic.StoreUint64(&l.held[slot], 0)
 		_, err := z.Reap(slot)
 		require.NoError(t, err)
 		require.Zero(t, z.Share(slot))
 		require.Empty(t, z.Check())
-		workers[slot] = start(slot)
-	}
-	atomic.StoreUint64(&l.stop, 1)
-	for _, w := range workers {
-		require.NoError(t, w.Wait())
-	}
+	})
 	require.Zero(t, atomic.LoadUint64(&l.over), "the limit was passed")
 	s := z.Status()
 	require.Zero(t, s.Used)
