@@ -182,7 +182,7 @@ func (m *master) run() error {
 	for {
 		m.act()
 		m.bury()
-		if m.ending != staying && len(m.live) == 0 && m.probing.now == nil && !m.owesAnswers() && !m.awaitsOld() {
+		if m.ending != staying && len(m.live) == 0 && m.probing.now == nil && !m.owesAnswers() && !m.awaitsOld() && !m.notify.manager.Owes() {
 			m.finish()
 			return m.failure
 		}

@@ -14,8 +14,7 @@ import (
 
 // notifier tells the service manager what becomes of this process. Without a manager every call does nothing.
 type notifier struct {
-	manager  *systemd.Notifier // nil: there is none, or this process is not the service's main one any more
-	away     *systemd.Notifier // manager, while another process is the main one
+	manager  *systemd.Notifier // nil: there is none
 	upgraded bool              // this process takes the service over, and has not said so yet
 	fault    string            // why the last change failed; "" when it did not
 	told     string            // the last status, without the connections
@@ -73,16 +72,11 @@ func (m *master) notifyStopping() {
 // manager would not listen.
 func (m *master) onTakeover(pid int) {
 	m.notify.manager.MainPID(pid)
-	m.notify.away, m.notify.manager = m.notify.manager, nil
 }
 
 // onTakenBack makes this process the main one again, because the other has ended. systemd may have begun to restart the service on
 // account of that end; a manager that waits believes it.
 func (m *master) onTakenBack() {
-	if m.notify.away == nil {
-		return
-	}
-	m.notify.manager, m.notify.away = m.notify.away, nil
 	m.notify.manager.Started(m.statusText() + m.connectionsText())
 }
 

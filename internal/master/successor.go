@@ -62,9 +62,6 @@ type successor struct {
 	server *controlServer // answers those who had asked before the new one took over
 }
 
-// takeLimit is how long a new master may take over, when everything is ready, and how long one that is given up has to end.
-const takeLimit = 5 * time.Second
-
 // Why an upgrade is refused.
 var (
 	errUpgradeRuns = errors.New("an upgrade is running already")
@@ -258,7 +255,7 @@ func (m *master) letTakeOver(ready ipc.Message) {
 		m.giveUp(err, true)
 		return
 	}
-	s.state, s.deadline = successorTaking, time.Now().Add(takeLimit)
+	s.state, s.deadline = successorTaking, time.Now().Add(s.limit)
 	s.server = m.control.pause()
 	if err := s.tell(ipc.Message{Kind: ipc.TakeOver}); err != nil {
 		m.giveUp(fmt.Errorf("the new master, process %d: %w", s.pid, err), true)
@@ -394,6 +391,9 @@ func (m *master) reapSuccessor() {
 			return true
 		}
 		_, ended, err := sys.Reap(s.pid)
+		if ended {
+			m.removePendingPid()
+		}
 		return ended || err != nil
 	})
 	s := m.successor
@@ -426,11 +426,16 @@ func (m *master) buryOf(s *successor) {
 		return
 	case successorFailed:
 	}
+	m.removePendingPid()
+	m.answer(s.askers, s.failure, s.began)
+	m.successor = nil
+}
+
+// removePendingPid removes the pid file of a new master that has ended before its file had the name.
+func (m *master) removePendingPid() {
 	if m.pid.path != "" {
 		removeUnlocked(m.pid.path + newSuffix)
 	}
-	m.answer(s.askers, s.failure, s.began)
-	m.successor = nil
 }
 
 // onSuccessorGone goes on without the new master that had taken over: an operator has sent it away, or it has died.
@@ -472,7 +477,7 @@ func (m *master) expireSuccessor(now time.Time) {
 	case s.state == successorTrying:
 		m.giveUp(fmt.Errorf("the new master, process %d, did not serve within upgrade_timeout (%s)", s.pid, s.limit), true)
 	case s.state == successorTaking:
-		m.giveUp(fmt.Errorf("the new master, process %d, did not take over within %s", s.pid, takeLimit), true)
+		m.giveUp(fmt.Errorf("the new master, process %d, did not take over within upgrade_timeout (%s)", s.pid, s.limit), true)
 	case s.state == successorFailed:
 		m.answer(s.askers, s.failure, s.began)
 		m.successor = nil

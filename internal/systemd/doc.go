@@ -10,7 +10,7 @@
 // Who owns what: a Notifier holds no descriptor; each datagram has a socket of its own. The descriptors that Passed returns belong to the caller.
 //
 // Invariants: no call waits. A datagram that the manager has no room for is kept and sent later, in order; of states that supersede each other (STATUS,
-// WATCHDOG) only the last is kept. Without NOTIFY_SOCKET every call does nothing.
+// WATCHDOG) only the last is kept. Who has said MAINPID says nothing more. Without NOTIFY_SOCKET every call does nothing.
 //
 // On failure: what cannot be sent is dropped after a while; the service goes on. Its manager then judges by what it has heard.
 //

@@ -24,6 +24,7 @@ type Notifier struct {
 	pending  []string      // datagrams that the manager had no room for, oldest first
 	retry    time.Time     // when to try again, while there are some
 	giveUp   time.Time     // when pending is dropped
+	resigned bool          // another process is the main one: nothing more is said
 }
 
 const (
@@ -59,8 +60,11 @@ func OpenNotifier() (*Notifier, error) {
 // Ready says that the service serves: after its start, and after each reload, whatever came of it. status may be empty.
 func (n *Notifier) Ready(status string) { n.send("READY=1", statusLine(status)) }
 
-// Started is Ready for a process that has taken the service over from another: it is the main process now.
+// Started is Ready for a process that has taken the service over from another, or back: it is the main process now.
 func (n *Notifier) Started(status string) {
+	if n != nil {
+		n.resigned = false
+	}
 	n.send("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), statusLine(status))
 }
 
@@ -72,8 +76,18 @@ func (n *Notifier) Reloading(status string) {
 // Stopping says that the service is on its way out.
 func (n *Notifier) Stopping(status string) { n.send("STOPPING=1", statusLine(status)) }
 
-// MainPID says that another process is the service's main one from now on. The manager believes it only from the present one.
-func (n *Notifier) MainPID(pid int) { n.send(fmt.Sprintf("MAINPID=%d", pid), "") }
+// MainPID says that another process is the service's main one from now on. The manager believes it only from the present one, which is silent then until Started,
+// and must not end while it Owes this: that would be taken for the service's end.
+func (n *Notifier) MainPID(pid int) {
+	if n == nil {
+		return
+	}
+	n.send(fmt.Sprintf("MAINPID=%d", pid), "")
+	n.resigned = true
+}
+
+// Owes says whether the manager still has to hear which process is the main one. Beat sees to it, and gives up after a while.
+func (n *Notifier) Owes() bool { return n != nil && n.resigned && len(n.pending) > 0 }
 
 // Status gives the line that `systemctl status` shows.
 func (n *Notifier) Status(status string) { n.send(statusLine(status), "") }
@@ -83,7 +97,7 @@ func (n *Notifier) Beat(now time.Time) {
 	if n == nil {
 		return
 	}
-	if n.watchdog > 0 && !now.Before(n.beat) {
+	if n.beats() && !now.Before(n.beat) {
 		n.beat = now.Add(n.watchdog)
 		n.send("WATCHDOG=1", "")
 	}
@@ -97,13 +111,16 @@ func (n *Notifier) Due() time.Time {
 	switch {
 	case n == nil:
 		return time.Time{}
-	case len(n.pending) > 0 && (n.watchdog == 0 || n.retry.Before(n.beat)):
+	case len(n.pending) > 0 && (!n.beats() || n.retry.Before(n.beat)):
 		return n.retry
-	case n.watchdog > 0:
+	case n.beats():
 		return n.beat
 	}
 	return time.Time{}
 }
+
+// beats says whether the manager wants to hear of this process again and again.
+func (n *Notifier) beats() bool { return n.watchdog > 0 && !n.resigned }
 
 // statusLine is a STATUS assignment on one line, of a length that systemd takes; "" for no status.
 func statusLine(status string) string {
@@ -120,7 +137,7 @@ func statusLine(status string) string {
 
 // send sends assignments in one datagram, behind those that wait.
 func (n *Notifier) send(lines ...string) {
-	if n == nil {
+	if n == nil || n.resigned {
 		return
 	}
 	text := strings.TrimSpace(strings.Join(lines, "\n"))

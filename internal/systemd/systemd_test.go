@@ -4,6 +4,7 @@
 package systemd
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func (m *manager) silent() {
 
 func TestNotifierSays(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
-	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@weir-notify-test"} {
+	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@weir-notify-test-" + pid} {
 		m := newManager(t, name)
 		n, err := OpenNotifier()
 		require.NoError(t, err)
@@ -71,10 +72,10 @@ func TestNotifierSays(t *testing.T) {
 		require.Equal(t, "STATUS=two; lines", m.heard())
 		n.Stopping("")
 		require.Equal(t, "STOPPING=1", m.heard())
-		n.MainPID(17)
-		require.Equal(t, "MAINPID=17", m.heard())
 		n.Status(strings.Repeat("long", 1000))
 		require.Less(t, len(m.heard()), 2000)
+		n.MainPID(17)
+		require.Equal(t, "MAINPID=17", m.heard())
 		require.Zero(t, n.Due())
 		n.Beat(time.Now())
 		m.silent()
@@ -165,6 +166,31 @@ func TestNotifierNeverWaits(t *testing.T) {
 	require.Len(t, n.pending, pendingMax)
 	n.Beat(time.Now().Add(2 * giveUpAfter))
 	require.Zero(t, n.Due(), "it does not try for ever")
+}
+
+// Who hands the service over says so before it ends, however long the manager takes to listen, and nothing else from then on.
+func TestNotifierOwesTheMainPID(t *testing.T) {
+	m := newManager(t, filepath.Join(t.TempDir(), "notify"))
+	t.Setenv("WATCHDOG_USEC", "3000000")
+	filled := 0
+	for ; sys.SendDatagram(os.Getenv("NOTIFY_SOCKET"), []byte("x")) == nil; filled++ {
+	}
+	n, err := OpenNotifier()
+	require.NoError(t, err)
+	n.MainPID(12)
+	n.Status("not said any more")
+	require.True(t, n.Owes())
+	for range filled {
+		require.Equal(t, "x", m.heard())
+	}
+	n.Beat(n.Due())
+	require.Equal(t, "MAINPID=12", m.heard())
+	require.False(t, n.Owes())
+	require.Zero(t, n.Due(), "the watchdog is the other's")
+	n.Started("back")
+	require.Equal(t, fmt.Sprintf("READY=1\nMAINPID=%d\nSTATUS=back", os.Getpid()), m.heard())
+	n.Beat(n.Due())
+	require.Equal(t, "WATCHDOG=1", m.heard())
 }
 
 func TestPassed(t *testing.T) {

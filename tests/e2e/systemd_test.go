@@ -53,6 +53,22 @@ func (s *serviceManager) hear(patience time.Duration) (map[string]string, bool) 
 	return said, true
 }
 
+// fill has the manager hear so much that there is no room for more, until it listens.
+func (s *serviceManager) fill() {
+	s.t.Helper()
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	for err == nil {
+		err = syscall.Sendto(fd, []byte("STATUS=busy"), 0, &syscall.SockaddrUnix{Name: s.name})
+	}
+	if err != syscall.EAGAIN {
+		s.t.Fatal(err)
+	}
+}
+
 // await waits for a datagram with the key and returns it. What else comes meanwhile may be STATUS and WATCHDOG only.
 func (s *serviceManager) await(key string) map[string]string {
 	s.t.Helper()
@@ -262,6 +278,7 @@ func TestNotifyUpgrade(t *testing.T) {
 	})
 	s.await("READY")
 	old := m.cmd.Process.Pid
+	s.fill()
 	if out, code := weirCommand(t, m.dir, "-s", "upgrade"); code != 0 {
 		t.Fatalf("weir -s upgrade: exit %d, %s", code, out)
 	}
