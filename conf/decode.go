@@ -273,9 +273,9 @@ func (d *decoder) duration(n *node, p *path, v reflect.Value, f *fieldSpec) {
 	var err error
 	switch value := n.value.(type) {
 	case string:
-		t, err = parseTime(value)
+		t, err = ParseTime(value)
 	case int64: // seconds, as nginx
-		t, err = parseTime(strconv.FormatInt(value, 10))
+		t, err = ParseTime(strconv.FormatInt(value, 10))
 	default:
 		err = fmt.Errorf("must be a time such as \"30s\", \"500ms\" or \"1m30s\", not %s", n.describe())
 	}

@@ -18,10 +18,16 @@ type Fault struct {
 	Line int    // from 1; 0: unknown
 	Key  string // path of the key, "http.server[0].location[1].proxy_pass"; "" when the text is not TOML
 	Text string // what is wrong
+
+	// For a configuration that weir's was made from, such as an nginx.conf: how severe nginx would call it. Then it reads as nginx's, and has no Key.
+	Level Level
 }
 
-// String is the fault as users see it: "weir.toml:12: http.server[0].listen: what is wrong".
+// String is the fault as users see it: "weir.toml:12: http.server[0].listen: what is wrong", or "what is wrong in nginx.conf:12".
 func (f Fault) String() string {
+	if f.Level != 0 {
+		return f.nginxString()
+	}
 	var b strings.Builder
 	if f.File != "" {
 		b.WriteString(f.File)
@@ -101,7 +107,7 @@ type collector struct {
 
 // fault records a fault of the value n at p.
 func (c *collector) fault(n *node, p *path, format string, args ...any) {
-	c.faults = append(c.faults, Fault{n.file, n.line, p.String(), fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, Fault{File: n.file, Line: n.line, Key: p.String(), Text: fmt.Sprintf(format, args...)})
 }
 
 // spoil marks the value at p as one that could not be decoded.
@@ -134,7 +140,7 @@ func (c *collector) faultAt(p *path, format string, args ...any) {
 // warnAt is faultAt for a warning.
 func (c *collector) warnAt(p *path, format string, args ...any) {
 	n, _ := c.root.locate(p)
-	c.warnings = append(c.warnings, Fault{n.file, n.line, p.String(), fmt.Sprintf(format, args...)})
+	c.warnings = append(c.warnings, Fault{File: n.file, Line: n.line, Key: p.String(), Text: fmt.Sprintf(format, args...)})
 }
 
 // suggest is ` (did you mean "x"?)` for the name among names that is closest to the one given, or "" when none is close.

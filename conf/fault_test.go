@@ -81,7 +81,7 @@ func TestFaultsAreAllReported(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for i, f := range faults {
-		want := Fault{"weir.toml", 3*i + 3, fmt.Sprintf("http.server[%d].keepalive_requests", i), "must be at least 0, not -1"}
+		want := Fault{File: "weir.toml", Line: 3*i + 3, Key: fmt.Sprintf("http.server[%d].keepalive_requests", i), Text: "must be at least 0, not -1"}
 		if f != want {
 			t.Errorf("fault %d: got %v, want %v", i, f, want)
 		}

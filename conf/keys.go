@@ -5,13 +5,17 @@ package conf
 
 import (
 	"reflect"
+	"slices"
 	"time"
 )
 
 // Key is one key of a table of the schema, for programs that write configurations.
 type Key struct {
-	Name string
-	Form Form
+	Name     string
+	Form     Form
+	Names    []string // what a text has to be one of; nil: anything
+	Min, Max int64    // bounds of a number, in bytes or nanoseconds for sizes and times
+	Auto     bool     // a number may be "auto"
 }
 
 // Form is what a key's value looks like.
@@ -35,7 +39,11 @@ func Keys[T any]() map[string]Key {
 	keys := map[string]Key{}
 	all := specs{}
 	for name, f := range all.of(reflect.TypeFor[T]()).byKey {
-		keys[name] = Key{Name: name, Form: all.form(f.typ)}
+		k := Key{Name: name, Form: all.form(f.typ), Min: f.min, Max: f.max, Auto: f.typ == reflect.TypeFor[Auto]()}
+		if e, ok := reflect.Zero(f.typ).Interface().(enum); ok && k.Form == FormText {
+			k.Names = slices.DeleteFunc(e.names(), func(name string) bool { return name == "" })
+		}
+		keys[name] = k
 	}
 	return keys
 }

@@ -43,8 +43,8 @@ func TestFaultsNameTheOrigin(t *testing.T) {
 	src := Source{
 		Name:  "nginx.conf",
 		Text:  []byte("worker_processes = -1\nnonsense = 1\n[http]\nkeepalive_timeout = \"soon\"\n"),
-		Lines: []Place{{"nginx.conf", 7}, {}, {"conf.d/a.conf", 3}, {"conf.d/b.conf", 9}},
-		Notes: Faults{{File: "nginx.conf", Line: 2, Text: "different: x"}},
+		Lines: []Place{{"nginx.conf", 7, "worker_processes"}, {}, {"conf.d/a.conf", 3, "http"}, {"conf.d/b.conf", 9, "keepalive_timeout"}},
+		Notes: Faults{{File: "nginx.conf", Line: 2, Text: "different: x", Level: LevelWarn}},
 	}
 	_, _, err := Load(src)
 	var got []string
@@ -52,9 +52,9 @@ func TestFaultsNameTheOrigin(t *testing.T) {
 		got = append(got, f.String())
 	}
 	want := []string{
-		"nginx.conf:7: worker_processes: must be at least 1, not -1",
-		"nginx.conf:2: nonsense: unknown key",
-		`conf.d/b.conf:9: http.keepalive_timeout: must be a time such as "30s", "500ms" or "1m30s", not "soon"`,
+		`"worker_processes" directive must be at least 1, not -1 in nginx.conf:7`,
+		"unknown key in nginx.conf",
+		`"keepalive_timeout" directive must be a time such as "30s", "500ms" or "1m30s", not "soon" in conf.d/b.conf:9`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -63,9 +63,9 @@ func TestFaultsNameTheOrigin(t *testing.T) {
 	if _, _, err := Load(src); err.(Faults)[0].Line != 7 {
 		t.Errorf("no TOML: %v", err)
 	}
-	src.Text, src.Lines = nil, []Place{{"nginx.conf", 1}}
+	src.Text, src.Lines = nil, []Place{{"nginx.conf", 1, ""}}
 	src.Packed = Value{Of: []Field{{"http", Value{Of: []Field{}, Line: 1}}}}.Pack()
-	if _, warnings, err := Load(src); err != nil || warnings[0].String() != "nginx.conf:2: different: x" || warnings[1].File != "nginx.conf" {
+	if _, warnings, err := Load(src); err != nil || warnings[0].String() != "different: x in nginx.conf:2" || warnings[1].File != "nginx.conf" {
 		t.Errorf("%v, %v", warnings, err)
 	}
 }

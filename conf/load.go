@@ -47,14 +47,14 @@ func Load(src Source) (*Config, []Fault, error) {
 func load(src Source) (*Config, *node, []Fault, error) {
 	root, faults := parseSource(src)
 	if len(faults) > 0 {
-		src.relocate(faults)
+		src.relocate(faults, LevelEmerg)
 		return nil, nil, src.Notes, faults
 	}
 	cfg, warnings, faults := decode(root, src.Prefix)
-	src.relocate(warnings)
+	src.relocate(warnings, LevelWarn)
 	warnings = append(src.Notes[:len(src.Notes):len(src.Notes)], warnings...)
 	if len(faults) > 0 {
-		src.relocate(faults)
+		src.relocate(faults, LevelEmerg)
 		return nil, nil, warnings, faults
 	}
 	return cfg, root, warnings, nil

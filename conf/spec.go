@@ -116,10 +116,10 @@ func (f *fieldSpec) number() reflect.Type {
 
 // mustBound parses a min or max tag.
 func (f *fieldSpec) mustBound(text string) int64 {
-	parse := parseSize
+	parse := ParseSize
 	if f.number() == reflect.TypeFor[time.Duration]() {
 		parse = func(s string) (int64, error) {
-			d, err := parseTime(s)
+			d, err := ParseTime(s)
 			return int64(d), err
 		}
 	}

@@ -33,8 +33,8 @@ func sizeUnits() []unit {
 
 var errTooLarge = errors.New("too large")
 
-// parseTime parses a time as nginx writes them: "1m30s", "1h 30m", "500ms", "60" (seconds).
-func parseTime(text string) (time.Duration, error) {
+// ParseTime parses a time as nginx writes them: "1m30s", "1h 30m", "500ms", "60" (seconds).
+func ParseTime(text string) (time.Duration, error) {
 	bad := fmt.Errorf("must be a time such as \"30s\", \"500ms\" or \"1m30s\", not %s", quote(text))
 	units := timeUnits()
 	var sum int64
@@ -80,8 +80,8 @@ func cutNumber(s string) (number, suffix, rest string) {
 	return s[:i], s[i:j], s[j:]
 }
 
-// parseSize parses a size as nginx writes them: "16k", "10m", "1g", "512".
-func parseSize(text string) (int64, error) {
+// ParseSize parses a size as nginx writes them: "16k", "10m", "1g", "512".
+func ParseSize(text string) (int64, error) {
 	number, suffix, rest := cutNumber(text)
 	value := int64(1)
 	known := suffix == ""

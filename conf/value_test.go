@@ -20,7 +20,7 @@ func TestValues(t *testing.T) {
 		{"client_max_body_size", Value{Of: int64(5), Line: 4}},
 		{"etag", Value{Of: false, Line: 1}},
 	}, Line: 2}
-	src := Source{Name: "nginx.conf", Prefix: "/prefix", Overrides: "worker_processes = 3", Lines: []Place{{"a", 10}, {"b", 20}, {"a", 30}, {"b", 40}}}
+	src := Source{Name: "nginx.conf", Prefix: "/prefix", Overrides: "worker_processes = 3", Lines: []Place{{"a", 10, "x"}, {"b", 20, "x"}, {"a", 30, "x"}, {"b", 40, "x"}}}
 	src.Packed = Value{Of: []Field{{"http", Value{Of: []Field{{"server", Value{Of: []Value{server}}}}}}}}.Pack()
 	got, _, err := Load(src)
 	if err != nil {
@@ -31,8 +31,8 @@ func TestValues(t *testing.T) {
 		t.Errorf("from values:\n%s\nfrom TOML:\n%s", got.TOML(), want.TOML())
 	}
 	for line, bad := range map[string]Value{
-		"a:10: ": {Of: []Field{{"http", Value{Of: "x", Line: 1}}}},
-		"b:40: ": {Of: []Field{{"http", Value{Of: []Field{{"etag", Value{Of: true, Line: 3}}, {"etag", Value{Of: true, Line: 4}}}}}}},
+		" in a:10": {Of: []Field{{"http", Value{Of: "x", Line: 1}}}},
+		" in b:40": {Of: []Field{{"http", Value{Of: []Field{{"etag", Value{Of: true, Line: 3}}, {"etag", Value{Of: true, Line: 4}}}}}}},
 	} {
 		src.Packed = bad.Pack()
 		if _, _, err := Load(src); err == nil || !strings.Contains(err.Error(), line) {

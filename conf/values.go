@@ -28,7 +28,7 @@ func (s *Size) decodeTOML(d *decoder, n *node, p *path) bool {
 	var err error
 	switch v := n.value.(type) {
 	case string:
-		i, err = parseSize(v)
+		i, err = ParseSize(v)
 	case int64:
 		i = v
 	default:
@@ -92,7 +92,7 @@ func (x *CookieExpires) decodeTOML(d *decoder, n *node, p *path) bool {
 			*x = CookieMax
 			return true
 		}
-		t, err = parseTime(v)
+		t, err = ParseTime(v)
 	case int64:
 		t = time.Duration(v) * time.Second
 	default:
@@ -111,7 +111,7 @@ const maxExpires = 10 * 365 * 24 * time.Hour
 
 // Fixed is the number of bytes if it does not depend on the request.
 func (s SizeTemplate) Fixed() (bytes Size, ok bool) {
-	n, err := parseSize(string(s))
+	n, err := ParseSize(string(s))
 	return Size(n), err == nil
 }
 
@@ -416,10 +416,10 @@ func (k *SoKeepalive) decodeTOML(d *decoder, n *node, p *path) bool {
 	}
 	var err error
 	if parts[0] != "" {
-		k.Idle, err = parseTime(parts[0])
+		k.Idle, err = ParseTime(parts[0])
 	}
 	if parts[1] != "" && err == nil {
-		k.Interval, err = parseTime(parts[1])
+		k.Interval, err = ParseTime(parts[1])
 	}
 	if parts[2] != "" && err == nil {
 		k.Count, err = strconv.Atoi(parts[2])

@@ -22,12 +22,12 @@ func TestParseTime(t *testing.T) {
 		{"", -1}, {" ", -1}, {"s", -1}, {"1x", -1}, {"1s1m", -1}, {"1s1s", -1}, {"30 s", -1}, {"-1s", -1}, {"1.5s", -1}, {"1h  2m", -1}, {"30 30", -1},
 		{"1us", -1}, {"99999999999999999999", -1}, {"9223372037s", -1}, {"293y", -1}, {"1S", -1},
 	} {
-		got, err := parseTime(c.text)
+		got, err := ParseTime(c.text)
 		if err != nil {
 			got = -1
 		}
 		if got != c.want {
-			t.Errorf("parseTime(%q) = %v, %v, want %v", c.text, got, err, c.want)
+			t.Errorf("ParseTime(%q) = %v, %v, want %v", c.text, got, err, c.want)
 		}
 	}
 }
@@ -40,12 +40,12 @@ func TestParseSize(t *testing.T) {
 		{"0", 0}, {"512", 512}, {"16k", 16 << 10}, {"16K", 16 << 10}, {"10m", 10 << 20}, {"1G", 1 << 30}, {"8589934591g", 8589934591 << 30},
 		{"", -1}, {"k", -1}, {"1kb", -1}, {"1 k", -1}, {"-1", -1}, {"1.5k", -1}, {"1t", -1}, {"8589934592g", -1}, {"9223372036854775808", -1},
 	} {
-		got, err := parseSize(c.text)
+		got, err := ParseSize(c.text)
 		if err != nil {
 			got = -1
 		}
 		if got != c.want {
-			t.Errorf("parseSize(%q) = %d, %v, want %d", c.text, got, err, c.want)
+			t.Errorf("ParseSize(%q) = %d, %v, want %d", c.text, got, err, c.want)
 		}
 	}
 }
@@ -55,11 +55,11 @@ func TestUnitsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ms := rapid.Int64Range(0, 1<<43).Draw(t, "ms")
 		d := time.Duration(ms) * time.Millisecond
-		if got, err := parseTime(formatTime(d)); got != d || err != nil {
+		if got, err := ParseTime(formatTime(d)); got != d || err != nil {
 			t.Fatalf("%v is printed as %q, which is %v, %v", d, formatTime(d), got, err)
 		}
 		size := rapid.Int64Range(0, 1<<62).Draw(t, "size")
-		if got, err := parseSize(Size(size).String()); got != size || err != nil {
+		if got, err := ParseSize(Size(size).String()); got != size || err != nil {
 			t.Fatalf("%d is printed as %q, which is %d, %v", size, Size(size), got, err)
 		}
 	})

@@ -55,10 +55,10 @@ func TestCommandLine(t *testing.T) {
 		{"converted", good, 0, "listen = [\"8080\"]", good + ":2: without effect: sendfile ("},
 		{"unknown directive", bad, 1, "", bad + `:2: refused: sendfle (unknown directive "sendfle"; did you mean "sendfile"?)`},
 		{"left out", "--lenient " + bad, 0, "[http]", bad + `:2: left out: sendfle (`},
-		{"a faulty value", faulty, 1, "", faulty + `:3: refused: keepalive_timeout (must be a time`},
-		{"left out, too", "--lenient " + faulty, 0, "[http]", faulty + `:3: left out: keepalive_timeout (must be a time`},
+		{"a faulty value", faulty, 1, "", faulty + `:3: refused: keepalive_timeout ("keepalive_timeout" directive invalid value`},
+		{"left out, too", "--lenient " + faulty, 0, "[http]", faulty + `:3: left out: keepalive_timeout ("keepalive_timeout" directive invalid value`},
 		{"no syntax", "--lenient " + broken, 1, "", broken + `:3: unexpected end of file, expecting "}"`},
-		{"no file", filepath.Join(dir, "none"), 1, "", "none: cannot read " + filepath.Join(dir, "none") + ": no such file or directory"},
+		{"no file", filepath.Join(dir, "none"), 1, "", "none\" failed (2: No such file or directory)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr strings.Builder

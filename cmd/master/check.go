@@ -47,7 +47,10 @@ func (c command) checkConfig(stdout, stderr io.Writer) int {
 	cfg, warnings, err := conf.Load(src)
 	if !c.quiet {
 		for _, w := range warnings {
-			fmt.Fprintf(stderr, "%s (warning)\n", w)
+			if w.Level == 0 {
+				w.Text += " (warning)"
+			}
+			writeFault(stderr, w)
 		}
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ func (c command) directives() string {
 // convert has weir-convert make a Source of an nginx.conf. What it refuses are faults, with the lines of the nginx.conf; what is different is
 // noted in the Source. Nobody but weir-convert parses nginx's syntax, in a process without rights, for which the files are read here.
 func (c command) convert() (conf.Source, error) {
-	src := conf.Source{Name: c.config}
+	src := conf.Source{Name: c.config} // what is wrong is said with the whole path, as nginx does
 	result, err := c.converted, error(nil)
 	if result == nil {
 		result, err = c.runConvert()
@@ -81,7 +81,7 @@ func (c command) runConvert() (*wire.Result, error) {
 	if directives := c.directives(); directives != "" {
 		args = append(args, "--main", directives)
 	}
-	child := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "weir-convert"), append(args, "--", c.config)...)
+	child := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "weir-convert"), append(args, "--", c.file())...)
 	child.Env = []string{} // nothing of this process's is its business
 	complaint := &bytes.Buffer{}
 	child.Stderr = &limited{complaint, maxComplaint}

@@ -104,16 +104,25 @@ func runMaster(c command, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// writeFaults writes an error; the faults of a configuration as compilers write theirs, so that editors find the lines.
+// writeFaults writes an error; the faults of a configuration as compilers write theirs, so that editors find the lines, and those of an nginx.conf as
+// nginx does.
 func writeFaults(w io.Writer, err error) {
 	var faults conf.Faults
 	if errors.As(err, &faults) {
 		for _, f := range faults {
-			fmt.Fprintf(w, "%s\n", f)
+			writeFault(w, f)
 		}
 		return
 	}
 	fmt.Fprintf(w, "weir: %v\n", err)
+}
+
+// writeFault writes one fault or warning.
+func writeFault(w io.Writer, f conf.Fault) {
+	if f.Level != 0 {
+		fmt.Fprintf(w, "weir: [%s] ", f.Level)
+	}
+	fmt.Fprintln(w, f)
 }
 
 // modules are the words of nginx's configure that say which of its modules weir has, and which not. A test of package convert writes and checks the file.

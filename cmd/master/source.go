@@ -84,6 +84,8 @@ func (c command) source() (conf.Source, error) {
 	}
 	info, err := os.Stat(name)
 	switch {
+	case err != nil && c.converts():
+		return c.convert() // which says it as nginx does
 	case err != nil:
 		return src, fmt.Errorf("configuration: %w", err)
 	case !info.Mode().IsRegular():

@@ -3,7 +3,10 @@
 
 package convert
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Directives about what weir answers, and about what it changes in the answers of origins.
 
@@ -21,6 +24,14 @@ func (c *converter) errorPage(l *level, d *directive) {
 	}
 	numbers := make([]any, len(codes))
 	for i, code := range codes {
+		switch n, err := strconv.Atoi(code); {
+		case err != nil || n < 0 || n == 499:
+			c.refuse(l, d, "invalid value \"%s\"", code)
+			return
+		case n < 300 || n > 599:
+			c.refuse(l, d, "value \"%s\" must be between 300 and 599", code)
+			return
+		}
 		numbers[i] = number(code)
 	}
 	fields[0].value = numbers
@@ -32,7 +43,7 @@ func (c *converter) addHeader(l *level, d *directive) {
 	it := item{by: d, name: d.args[0], value: d.args[1]}
 	if len(d.args) == 3 {
 		if d.args[2] != "always" {
-			c.refuse(l, d, "invalid parameter \"%s\": only \"always\" is possible", d.args[2])
+			c.refuse(l, d, "invalid parameter \"%s\"", d.args[2])
 			return
 		}
 		it.fields = table{{"value", it.value}, {"always", true}}

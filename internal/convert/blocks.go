@@ -74,6 +74,7 @@ func (c *converter) server(l *level, d *directive) {
 	server.kind = listed
 	s := &level{in: inServer, table: server, keys: c.keys[inServer], by: d}
 	c.walk(s, d.block)
+	c.answerOthers(s)
 	if s.listens > 0 && server.byKey["listen"] == nil {
 		if c.options.Lenient { // without an address the server would take *:80
 			c.note(wire.LeftOut, d, "all its listen directives are left out")
@@ -112,18 +113,38 @@ func (c *converter) serverName(l *level, d *directive) {
 }
 
 func (c *converter) stubStatus(l *level, d *directive) {
-	switch {
-	case l.in != inLocation:
-		c.refuse(l, d, "weir takes it in a location, not in %s", l.in)
-	default:
+	if l.in == inLocation {
 		c.set(l, d, true)
+		return
 	}
+	if l.stands(d.name) {
+		c.refuse(l, d, "is duplicate")
+		return
+	}
+	l.otherwise = d
 }
 
+// answerOthers gives a server with a stub_status of its own the location for it: requests that no location matches.
+func (c *converter) answerOthers(s *level) {
+	if s.otherwise == nil || slices.ContainsFunc(s.table.blocks, func(l *block) bool { return l.byKey["path"].items[0].value == "/" }) {
+		return
+	}
+	location := newBlock("location", s.otherwise)
+	location.kind = listed
+	location.set("path", item{by: s.otherwise, value: "/"})
+	location.set("stub_status", item{by: s.otherwise, value: true})
+	s.table.blocks = append(s.table.blocks, location)
+}
+
+// keepaliveTimeout converts keepalive_timeout TIME [TIME].
 func (c *converter) keepaliveTimeout(l *level, d *directive) {
-	c.set(l, d, seconds(d.args[0]))
-	if len(d.args) == 2 {
-		c.setKey(l, d, "keepalive_header_timeout", seconds(d.args[1]))
+	for i, name := range []string{"keepalive_timeout", "keepalive_header_timeout"}[:len(d.args)] {
+		value, why := c.value(d, l.keys[name], d.args[i])
+		if why != "" {
+			c.refuseValue(l, d, why)
+			return
+		}
+		c.setKey(l, d, name, value)
 	}
 }
 

@@ -38,8 +38,8 @@ func (c *converter) check(packed []byte, by []*directive, name string) (again bo
 var headBuffers = map[string]bool{"proxy_buffer_size": true, "client_header_buffer_size": true, "large_client_header_buffers": true}
 
 // needBlock notes the size of a buffer that has to fit into one block.
-func (c *converter) needBlock(d *directive, text string) {
-	if size, ok := parseSize(text); ok && headBuffers[d.name] && size > c.block {
+func (c *converter) needBlock(d *directive, size int64) {
+	if headBuffers[d.name] && size > c.block {
 		c.block, c.blockOf = size, d
 	}
 }
@@ -71,24 +71,4 @@ func (c *converter) inBuffers(by *directive) *block {
 		c.root.blocks = append([]*block{c.buffers}, c.root.blocks...)
 	}
 	return c.buffers
-}
-
-// parseSize is a size of nginx's in bytes.
-func parseSize(s string) (int64, bool) {
-	factor := int64(1)
-	if s != "" {
-		switch s[len(s)-1] {
-		case 'k', 'K':
-			factor = 1 << 10
-		case 'm', 'M':
-			factor = 1 << 20
-		case 'g', 'G':
-			factor = 1 << 30
-		}
-	}
-	if factor > 1 {
-		s = s[:len(s)-1]
-	}
-	n, err := strconv.ParseInt(s, 10, 40)
-	return n * factor, err == nil && n >= 0 && n < 1<<32
 }

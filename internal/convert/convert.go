@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"weir/conf"
 	"weir/internal/convert/wire"
@@ -85,6 +84,10 @@ type converter struct {
 	errorLogs *block // [error_log], when there are several
 	buffers   *block // [buffers], when something stands in it
 	checks    healthChecks
+
+	groupZones map[string]int64 // sizes of the zones of upstreams
+	sizeless   []*directive     // zone in upstreams
+
 	oneWorker *directive // master_process off
 	blockOf   *directive // the largest buffer for a head
 	block     int64      // its size
@@ -100,6 +103,7 @@ type level struct {
 	types     map[string][]string // of the blocks types of this level: the extensions of each
 	typeOrder []string
 	listens   int             // listen directives of a server
+	otherwise *directive      // stub_status of a server: what answers where no location does
 	once      map[string]bool // directives without effect that have stood here
 }
 
@@ -123,6 +127,7 @@ func (c *converter) convert(tree []*directive) {
 	main := &level{in: inMain, table: c.root, keys: c.keys[inMain]}
 	c.walk(main, tree)
 	c.placeChecks()
+	c.checkGroupZones()
 	c.lead()
 	c.fitBlocks()
 }
@@ -188,6 +193,10 @@ func (c *converter) directive(l *level, d *directive) {
 			c.duplicate(l, d)
 			return
 		}
+		if bad := c.inertValue(d); bad != "" {
+			c.refuseValue(l, d, bad)
+			return
+		}
 		c.without(d, why)
 		return
 	}
@@ -211,7 +220,7 @@ func (c *converter) whyRefused(l *level, d *directive) string {
 	}
 	for _, other := range []context{inHTTP, inServer, inLocation} {
 		if _, ok := c.keys[other][d.name]; ok && isNginx(d.name) && l.in&inHTTPBlocks != 0 {
-			return fmt.Sprintf("weir takes it in %s, not in %s", other, l.in)
+			return fmt.Sprintf("not possible in %s: weir takes it in %s", l.in, other)
 		}
 	}
 	return why(d.name)
@@ -253,7 +262,7 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 	n := len(d.args)
 	switch k.Form {
 	case conf.FormTexts:
-		if n == 1 && d.args[0] == "off" || d.name == "proxy_next_upstream" && slices.Contains(d.args, "off") { // with nginx, off beats the others
+		if n == 1 && d.args[0] == "off" {
 			c.set(l, d, "off")
 			return
 		}
@@ -267,55 +276,46 @@ func (c *converter) plain(l *level, d *directive, k conf.Key) {
 		return
 	case conf.FormNames:
 		if n != 2 {
-			c.refuse(l, d, "needs a name and a value")
+			c.refuse(l, d, "%s", invalidNumber(d))
 			return
 		}
 		c.add(l, d, d.name, names, item{name: d.args[0], value: d.args[1]})
 		return
 	case conf.FormNumberSize:
-		if n != 2 {
-			c.refuse(l, d, "needs a number and a size")
-			return
-		}
-		if d.name == "proxy_buffers" && d.args[0] == "1" {
-			c.refuse(l, d, "there must be at least 2 \"proxy_buffers\"")
-			return
-		}
-		c.needBlock(d, d.args[1])
-		c.set(l, d, table{{"number", number(d.args[0])}, {"size", number(d.args[1])}})
+		c.numberSize(l, d)
 		return
 	}
-	var value any = true
 	if n != 1 && (n > 0 || k.Form != conf.FormFlag) {
-		c.refuse(l, d, "weir takes one argument")
+		c.refuse(l, d, "%s", invalidNumber(d))
 		return
 	}
+	value, why := any(true), ""
 	if n == 1 {
-		value = c.scalar(d, k)
+		value, why = c.value(d, k, d.args[0])
+	}
+	if why != "" {
+		c.refuseValue(l, d, why)
+		return
 	}
 	c.set(l, d, value)
 }
 
-// scalar is the one argument of a directive as a value.
-func (c *converter) scalar(d *directive, k conf.Key) any {
-	arg := d.args[0]
-	switch k.Form {
-	case conf.FormFlag:
-		switch strings.ToLower(arg) {
-		case "on":
-			return true
-		case "off":
-			return false
-		}
-	case conf.FormNumber:
-		return number(arg)
-	case conf.FormSize:
-		c.needBlock(d, arg)
-		return number(arg)
-	case conf.FormTime:
-		return seconds(arg)
+// numberSize converts a number of buffers and the size of each.
+func (c *converter) numberSize(l *level, d *directive) {
+	if len(d.args) != 2 {
+		c.refuse(l, d, "%s", invalidNumber(d))
+		return
 	}
-	return arg
+	switch {
+	case !isBuffers(d.args):
+		c.refuseValue(l, d, badValue)
+	case d.name == "proxy_buffers" && d.args[0] == "1":
+		c.refuse(l, d, "there must be at least 2 \"proxy_buffers\"")
+	default:
+		size, _ := parseSize(d.args[1], false)
+		c.needBlock(d, size)
+		c.set(l, d, table{{"number", number(d.args[0])}, {"size", number(d.args[1])}})
+	}
 }
 
 // set gives a key its value; a second one is a fault, as in nginx.

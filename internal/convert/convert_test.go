@@ -4,7 +4,6 @@
 package convert
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,7 +26,7 @@ type memory map[string]string
 func (m memory) Read(name string) ([]byte, error) {
 	text, ok := m[name]
 	if !ok {
-		return nil, errors.New("no such file or directory")
+		return nil, fmt.Errorf("open() %q failed (2: No such file or directory)", name)
 	}
 	return []byte(text), nil
 }

@@ -143,7 +143,7 @@ func why(name string) string {
 		return "not possible in this version"
 	}
 	if ofModule(name) {
-		return "a directive of nginx Plus or of a module outside of nginx; weir has nothing for it"
+		return "not possible: it is of nginx Plus or of a module outside of nginx, and weir has nothing for it"
 	}
 	best, bestDistance := "", min(len(name)/3+1, 4)
 	for known := range strings.Lines(directiveNames) {

@@ -89,6 +89,16 @@ func (b *block) addNamed(key, name string, by *directive) *block {
 	return inner
 }
 
+// dropNamed takes a table with a name out. False: there is none.
+func (b *block) dropNamed(key, name string) bool {
+	inner := b.find(key, name)
+	if inner != nil {
+		b.blocks = slices.DeleteFunc(b.blocks, func(other *block) bool { return other == inner })
+		delete(b.byName, key+" "+name)
+	}
+	return inner != nil
+}
+
 // find is the table of that name; nil when there is none.
 func (b *block) find(key, name string) *block { return b.byName[key+" "+name] }
 

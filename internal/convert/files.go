@@ -20,6 +20,10 @@ func (c *converter) types(l *level, d *directive) {
 		if t.name == "include" {
 			continue // what it includes stands behind it
 		}
+		if t.isBlock {
+			c.refuse(l, t, "unexpected \"{\"")
+			continue
+		}
 		for _, ext := range t.args {
 			c.addType(l, t.name, strings.ToLower(ext))
 		}

@@ -29,7 +29,7 @@ func (c *converter) listen(l *level, d *directive) {
 		case name == "ipv6only" && !strings.Contains(d.args[0], "["):
 			continue // as nginx: it says nothing of other addresses
 		case name == "so_keepalive" && valued:
-			fields = append(fields, field{name, value})
+			fields = fields.with(field{name, value})
 			continue
 		}
 		f, why := c.parameter(d, k, value, valued)
@@ -37,7 +37,7 @@ func (c *converter) listen(l *level, d *directive) {
 			c.refuse(l, d, "%s", why)
 			return
 		}
-		fields = append(fields, f)
+		fields = fields.with(f)
 	}
 	addresses, ok := portRange(d.args[0])
 	if !ok {
@@ -75,14 +75,21 @@ func portRange(address string) (all []string, ok bool) {
 func (c *converter) parameter(d *directive, k conf.Key, value string, valued bool) (f field, why string) {
 	if !valued {
 		if k.Form != conf.FormFlag {
-			return f, fmt.Sprintf("the parameter %q needs a value", k.Name)
+			return f, fmt.Sprintf("invalid parameter %q: it needs a value", k.Name)
 		}
 		return field{k.Name, true}, ""
 	}
 	if k.Form == conf.FormOther || k.Form == conf.FormTexts {
 		return f, whyParameter(k.Name, "it")
 	}
-	return field{k.Name, c.scalar(&directive{name: d.name, args: []string{value}}, k)}, ""
+	v, why := c.value(d, k, value)
+	switch {
+	case why != "" && d.name == "listen":
+		return f, fmt.Sprintf("invalid %s \"%s\"", k.Name, value)
+	case why != "":
+		return f, fmt.Sprintf("invalid parameter \"%s=%s\"", k.Name, value)
+	}
+	return field{k.Name, v}, ""
 }
 
 // whyParameter says why a parameter is refused.
@@ -90,15 +97,15 @@ func whyParameter(arg, of string) string {
 	name, _, _ := strings.Cut(arg, "=")
 	switch name {
 	case "ssl":
-		return "there is no TLS in this version"
+		return "the parameter \"ssl\" is not possible: there is no TLS in this version"
 	case "http2", "spdy":
-		return "there is no HTTP/2 in this version"
+		return fmt.Sprintf("the parameter %q is not possible: there is no HTTP/2 in this version", name)
 	case "quic", "http3":
-		return "there is no HTTP/3 in this version"
+		return fmt.Sprintf("the parameter %q is not possible: there is no HTTP/3 in this version", name)
 	}
 	switch name {
 	case "setfib", "accept_filter":
-		return fmt.Sprintf("the parameter %q is of FreeBSD", name)
+		return fmt.Sprintf("the parameter %q is not possible: it is of FreeBSD", name)
 	case "default_server", "reuseport", "bind", "deferred", "proxy_protocol":
 		return fmt.Sprintf("invalid parameter %q: it takes no value", arg)
 	}

@@ -12,7 +12,7 @@ func (c *converter) errorLog(l *level, d *directive) {
 	fields := errorLogFields(d)
 	switch {
 	case strings.HasPrefix(d.args[0], "memory:"):
-		c.refuse(l, d, "weir logs errors to files, to stderr and to syslog")
+		c.refuse(l, d, "not possible to memory: weir logs errors to files, to stderr and to syslog")
 	case len(d.args) > 2:
 		c.refuse(l, d, "%s", invalidNumber(d))
 	case l.in != inMain:
@@ -62,16 +62,24 @@ func (c *converter) accessLog(l *level, d *directive) {
 		case i == 0 && !valued && name != "gzip":
 			fields = append(fields, field{"format", arg})
 		case valued && name == "buffer":
+			if size, ok := parseSize(value, false); !ok || size == 0 {
+				c.refuse(l, d, "invalid buffer size \"%s\"", value)
+				return
+			}
 			fields = append(fields, field{"buffer", number(value)})
 		case valued && name == "flush":
+			if t, ok := parseTime(value, false); !ok || t == 0 {
+				c.refuse(l, d, "invalid flush time \"%s\"", value)
+				return
+			}
 			fields = append(fields, field{"flush", seconds(value)})
 		case valued && name == "if":
 			fields = append(fields, field{"if", value})
 		case name == "gzip":
-			c.refuse(l, d, "logs are not compressed")
+			c.refuse(l, d, "the parameter \"gzip\" is not possible: weir does not compress logs")
 			return
 		default:
-			c.refuse(l, d, "the parameter \"%s\" is not possible in this version", name)
+			c.refuse(l, d, "invalid parameter \"%s\"", arg)
 			return
 		}
 	}

@@ -11,18 +11,17 @@ import (
 
 // map, geo and split_clients.
 
-// lookupTable begins the table of a variable; nil when there is one already, or what is named is no variable.
+// lookupTable begins the table of a variable, in the place of one that came before; nil when what is named is no variable.
 func (c *converter) lookupTable(l *level, d *directive, kind, variable string) *level {
 	name, ok := strings.CutPrefix(variable, "$")
 	if !ok {
 		c.refuse(l, d, "invalid variable name \"%s\"", variable)
 		return nil
 	}
-	table := c.http.addNamed(kind, name, d)
-	if table == nil {
-		c.refuse(l, d, "variable \"%s\" has a %s already", variable, kind)
-		return nil
+	if c.http.dropNamed(kind, name) {
+		c.note(wire.Different, d, "it takes the place of the %s of \"%s\" before it", kind, variable)
 	}
+	table := c.http.addNamed(kind, name, d)
 	return &level{in: l.in, table: table, by: d}
 }
 

@@ -41,9 +41,9 @@ var modules = []struct{ word, directive string }{
 
 // TestDirectivesModules fails when modules.txt is not what the tables say.
 func TestDirectivesModules(t *testing.T) {
-	var words []string
+	words, c := []string(nil), newConverter("nginx.conf", Options{}, nil)
 	for _, m := range modules {
-		state, _ := stateOf(m.directive)
+		state, _ := stateOf(c, m.directive)
 		there := state == "done" || state == "different"
 		require.NotEmpty(t, whereOf(m.directive), "%s is no directive of nginx", m.directive)
 		if there == strings.HasPrefix(m.word, "with-") {

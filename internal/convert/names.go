@@ -21,7 +21,11 @@ func (c *converter) resolver(l *level, d *directive) {
 		case !valued:
 			addresses = append(addresses, arg)
 		case name == "valid":
-			fields = append(fields, field{"valid", value})
+			if _, ok := parseTime(value, true); !ok {
+				c.refuse(l, d, "invalid parameter: %s", arg)
+				return
+			}
+			fields = append(fields, field{"valid", seconds(value)})
 		case (name == "ipv4" || name == "ipv6") && (value == "on" || value == "off"):
 			if value == "off" {
 				fields = append(fields, field{name, false})

@@ -3,6 +3,8 @@
 
 package convert
 
+import "strings"
+
 // Directives about what is changed in requests to origins, and in their answers.
 
 func (c *converter) proxyRedirect(l *level, d *directive) {
@@ -14,9 +16,27 @@ func (c *converter) proxyRedirect(l *level, d *directive) {
 	case d.args[0] == "default":
 		c.add(l, d, "proxy_redirect", list, item{value: "default"})
 	case d.args[0] == "off":
-		l.table.replace("proxy_redirect", item{by: d, value: "off"})
+		c.set(l, d, "off")
 	default:
 		c.refuse(l, d, "must be \"default\", \"off\", or two arguments")
+	}
+}
+
+// proxyNextUpstream converts proxy_next_upstream off | CONDITION... Beside others off wins, and what is about nginx's cache has no effect.
+func (c *converter) proxyNextUpstream(l *level, d *directive) {
+	if l.table.byKey[d.name] != nil {
+		c.duplicate(l, d)
+		return
+	}
+	for _, arg := range d.args {
+		switch arg = strings.ToLower(arg); arg {
+		case "off":
+			l.table.replace(d.name, item{by: d, value: "off"})
+			return
+		case "updating":
+		default:
+			c.add(l, d, d.name, list, item{value: arg})
+		}
 	}
 }
 

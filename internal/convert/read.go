@@ -13,6 +13,7 @@ import (
 
 	crossplane "github.com/nginxinc/nginx-go-crossplane"
 
+	"weir/conf"
 	"weir/internal/convert/wire"
 )
 
@@ -47,17 +48,14 @@ type reader struct {
 	count int
 }
 
-// commandLine is how faults name the directives that come before the main file's.
-const commandLine = "command line"
-
 // read reads the configuration whose main file is name; main are directives that come before it.
 func read(files wire.Files, name, main string) ([]*directive, error) {
 	r := &reader{files: files, dir: filepath.Dir(name)}
-	first, err := r.text(commandLine, []byte(main))
+	first, err := r.text(conf.CommandLine, []byte(main))
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.file(name, &directive{file: name})
+	all, err := r.file(name, &directive{})
 	return append(first, all...), err
 }
 
@@ -73,7 +71,7 @@ func (r *reader) file(name string, by *directive) ([]*directive, error) {
 	}
 	text, err := r.files.Read(name)
 	if err != nil {
-		return nil, fail(by.file, by.line, by.name, "cannot read %s: %v", name, err)
+		return nil, fail(by.file, by.line, by.name, "%v", err)
 	}
 	return r.text(name, text)
 }

@@ -75,7 +75,7 @@ func condition(args []string) (string, bool) {
 		args = args[1:]
 	}
 	if last := len(args) - 1; last >= 0 {
-		if args[last] = strings.TrimSuffix(args[last], ")"); args[last] == "" && len(args) != 3 {
+		if args[last] = strings.TrimSuffix(args[last], ")"); args[last] == "" {
 			args = args[:last]
 		}
 	}

@@ -51,6 +51,7 @@ func rules() map[string]rule {
 		"limit_req_zone":        {(*converter).limitReqZone, ""},
 		"limit_req":             {(*converter).limitReq, ""},
 		"proxy_redirect":        {(*converter).proxyRedirect, ""},
+		"proxy_next_upstream":   {(*converter).proxyNextUpstream, ""},
 		"proxy_cookie_domain":   {(*converter).proxyCookie, ""},
 		"proxy_cookie_path":     {(*converter).proxyCookie, ""},
 		"proxy_cookie_flags":    {(*converter).proxyCookieFlags, ""},
@@ -66,13 +67,12 @@ func rules() map[string]rule {
 		"types":                 {(*converter).types, ""},
 		"expires":               {(*converter).expires, ""},
 		"disable_symlinks":      {(*converter).disableSymlinks, ""},
-
-		"add_trailer":     {(*converter).addHeader, ""},
-		"sub_filter":      {(*converter).subFilter, ""},
-		"charset_map":     {(*converter).charsetMap, ""},
-		"add_before_body": {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
-		"add_after_body":  {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
-		"early_hints":     {(*converter).earlyHints, "without it, early hints are passed on"},
+		"add_trailer":           {(*converter).addHeader, ""},
+		"sub_filter":            {(*converter).subFilter, ""},
+		"charset_map":           {(*converter).charsetMap, ""},
+		"add_before_body":       {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
+		"add_after_body":        {differs: "of at most 64k; `sub_filter` and `charset` of the answer hold for what is added too, its own do not"},
+		"early_hints":           {(*converter).earlyHints, "without it, early hints are passed on"},
 
 		"health_check":            {(*converter).healthCheck, "without gRPC; a check has 5 s in all; `Host` is the group's name"},
 		"match":                   {(*converter).match, "without `require`"},
@@ -182,11 +182,11 @@ func effectless(name string) string {
 
 // refusals are reasons that say more than "not possible in this version".
 var refusals = map[string]string{
-	"fastcgi_pass": "weir speaks HTTP with origins only", "uwsgi_pass": "weir speaks HTTP with origins only",
-	"scgi_pass": "weir speaks HTTP with origins only", "grpc_pass": "weir speaks HTTP/1.1 with origins only", "memcached_pass": "weir speaks HTTP with origins only",
-	"stream": "weir is a proxy for HTTP", "mail": "weir is a proxy for HTTP",
-	"proxy_cache": "there is no cache in this version",
-	"ssl":         "there is no TLS in this version",
+	"fastcgi_pass": "not possible: weir speaks HTTP with origins only", "uwsgi_pass": "not possible: weir speaks HTTP with origins only",
+	"scgi_pass": "not possible: weir speaks HTTP with origins only", "grpc_pass": "not possible: weir speaks HTTP/1.1 with origins only", "memcached_pass": "not possible: weir speaks HTTP with origins only",
+	"stream": "not possible: weir is a proxy for HTTP", "mail": "not possible: weir is a proxy for HTTP",
+	"proxy_cache": "not possible: there is no cache in this version",
+	"ssl":         "not possible: there is no TLS in this version",
 }
 
 // handlers are the directives of nginx's that answer a request, or hold what does.

@@ -30,7 +30,7 @@ func (c *converter) origin(l *level, d *directive) {
 			c.refuse(l, d, "%s", why)
 			return
 		}
-		fields = append(fields, f)
+		fields = fields.with(f)
 	}
 	var value any = fields
 	if len(fields) == 1 {
@@ -67,16 +67,51 @@ func (c *converter) keepalive(l *level, d *directive) {
 		c.refuse(l, d, "invalid parameter \"%s\"", d.args[1])
 		return
 	}
-	if d.args[0] == "0" {
-		c.refuse(l, d, "invalid value \"0\" in \"keepalive\" directive")
+	value, why := c.value(d, l.keys[d.name], d.args[0])
+	if why != "" || d.args[0] == "0" {
+		c.refuse(l, d, "invalid value \"%s\" in %q directive", d.args[0], d.name)
 		return
 	}
-	c.set(l, d, number(d.args[0]))
+	c.set(l, d, value)
 }
 
 // groupZone takes zone NAME [SIZE]: what it asks for is so.
-func (c *converter) groupZone(_ *level, d *directive) {
-	c.without(d, "all workers share the state of all groups, and it is as large as it needs to be")
+func (c *converter) groupZone(l *level, d *directive) {
+	if c.groupZones == nil {
+		c.groupZones = map[string]int64{}
+	}
+	name, size := d.args[0], int64(0)
+	if len(d.args) == 2 {
+		var ok bool
+		if size, ok = parseSize(d.args[1], false); !ok || size == 0 {
+			c.refuse(l, d, "invalid zone size \"%s\"", d.args[1])
+			return
+		}
+	}
+	switch {
+	case name == "":
+		c.refuse(l, d, "invalid zone name \"%s\"", name)
+	case len(d.args) == 2 && size < leastZone:
+		c.refuse(l, d, "zone \"%s\" is too small", name)
+	case c.groupZones[name] != 0 && size != 0 && size != c.groupZones[name]:
+		c.refuse(l, d, "the size %d of shared memory zone \"%s\" conflicts with already declared size %d", size, name, c.groupZones[name])
+	default:
+		c.groupZones[name] = max(size, c.groupZones[name])
+		c.sizeless = append(c.sizeless, d)
+		c.without(d, "all workers share the state of all groups, and it is as large as it needs to be")
+	}
+}
+
+// leastZone is the size of the smallest zone that nginx takes: eight pages.
+const leastZone = 32 << 10
+
+// checkGroupZones refuses zones that have no size anywhere.
+func (c *converter) checkGroupZones() {
+	for _, d := range c.sizeless {
+		if c.groupZones[d.args[0]] == 0 {
+			c.refuse(&level{}, d, "zero size shared memory zone \"%s\"", d.args[0])
+		}
+	}
 }
 
 // sticky converts sticky cookie NAME [PARAMETER...] and sticky route VARIABLE...

@@ -28,7 +28,7 @@ func (v *values) line(by *directive) int {
 func (v *values) places() wire.Places {
 	var p wire.Places
 	for _, by := range v.by {
-		p.Add(by.file, by.line)
+		p.Add(conf.Place{File: by.file, Line: by.line, Directive: by.name})
 	}
 	return p
 }

@@ -302,6 +302,7 @@ func (m *master) abort(reason error) {
 	}
 	if !c.first {
 		m.countChange(c, false)
+		m.logFaults(reason)
 		m.log.Error("reload failed: the generation before goes on", zap.Int("generation", m.current.number), zap.Error(reason))
 	} else if m.ending == staying {
 		if m.logs.own != logStderr { // where Run's caller says so too
@@ -309,6 +310,18 @@ func (m *master) abort(reason error) {
 		}
 		m.failure = reason
 		m.becomeStopping(nil)
+	}
+}
+
+// logFaults logs each fault of an nginx.conf on a line of its own, where nginx would have.
+func (m *master) logFaults(reason error) {
+	var faults conf.Faults
+	if errors.As(reason, &faults) {
+		for _, f := range faults {
+			if f.Level == conf.LevelEmerg {
+				m.log.Emerg(f.String())
+			}
+		}
 	}
 }
 

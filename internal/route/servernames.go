@@ -117,7 +117,7 @@ func (n *ServerNames) add(name string, server int) error {
 		core = both
 	}
 	wild := isHead || isTail || isBoth
-	if core == "" && (wild || name != "") || strings.ContainsAny(core, "*/ \t\r\n\x00") || core != "" && (core[0] == '.' || strings.Contains(core, "..")) {
+	if core == "" && (wild || name != "") || strings.ContainsAny(core, "*\x00") || core != "" && (core[0] == '.' || strings.Contains(core, "..")) {
 		return fmt.Errorf("server name %q is invalid: \"*\" stands only at the start or end, for whole labels", name)
 	}
 	if !isTail && !isHead {

@@ -101,7 +101,7 @@ func TestServerNamesRefuses(t *testing.T) {
 	require.EqualError(t, err, "an address needs at least one server")
 
 	for _, name := range []string{
-		"*", "*.", ".", ".*", "*.*", "*.a.*", ".a.*", "a*.com", "*a.com", "w*.a.com", "a.*.com", "a..b", "*..a", "..a", "a/b", "a b", "a.b*", "**.a",
+		"*", "*.", ".", ".*", "*.*", "*.a.*", ".a.*", "a*.com", "*a.com", "w*.a.com", "a.*.com", "a..b", "*..a", "..a", "a.b*", "**.a",
 	} {
 		require.EqualError(t, CheckServerName(name),
 			fmt.Sprintf("server name %q is invalid: \"*\" stands only at the start or end, for whole labels", name))

@@ -35,23 +35,36 @@ type Note struct {
 	Text      string `json:"text"`      // how, or why; may be ""
 }
 
-// Fault is the note in the form of the configuration's other faults.
+// Fault is the note in the form of nginx's faults.
 func (n Note) Fault() conf.Fault {
-	text := n.Text
-	switch {
-	case n.Directive == "":
-	case n.Kind == Different:
-		text = fmt.Sprintf("%s: %s: %s", n.Kind, n.Directive, n.Text)
-	case text == "":
-		text = fmt.Sprintf("%s: %s", n.Kind, n.Directive)
-	default:
-		text = fmt.Sprintf("%s: %s (%s)", n.Kind, n.Directive, n.Text)
+	at := conf.Place{File: n.File, Line: n.Line}
+	switch n.Kind {
+	case Different, LeftOut:
+		return at.Fault(conf.LevelWarn, n.about())
+	case WithoutEffect:
+		return at.Fault(conf.LevelNotice, n.about())
 	}
-	return conf.Fault{File: n.File, Line: n.Line, Text: text}
+	at.Directive = n.Directive
+	return at.Fault(conf.LevelEmerg, n.Text)
 }
 
-// String is the note on a line of its own: "nginx.conf:12: refused: sendfle (unknown directive; did you mean "sendfile"?)".
-func (n Note) String() string { return n.Fault().String() }
+// String is the note on a line of its own, for who converts: "nginx.conf:12: refused: sendfle (unknown directive; did you mean "sendfile"?)".
+func (n Note) String() string {
+	return conf.Fault{File: n.File, Line: n.Line, Text: n.about()}.String()
+}
+
+// about is the text of the note with what became of the directive.
+func (n Note) about() string {
+	switch {
+	case n.Directive == "":
+		return n.Text
+	case n.Kind == Different:
+		return fmt.Sprintf("%s: %s: %s", n.Kind, n.Directive, n.Text)
+	case n.Text == "":
+		return fmt.Sprintf("%s: %s", n.Kind, n.Directive)
+	}
+	return fmt.Sprintf("%s: %s (%s)", n.Kind, n.Directive, n.Text)
+}
 
 // Result is a converted configuration.
 type Result struct {
@@ -89,57 +102,73 @@ func (r *Result) Source(name string, kinds ...Kind) conf.Source {
 	return conf.Source{Name: name, Packed: r.Packed, Lines: r.Lines.list(), Notes: r.Faults(kinds...)}
 }
 
-// Places are the places of lines, with each file's name once.
+// Places are the places of lines, with each name once.
 type Places struct {
-	Files []string `json:"files"`
-	// Lines has for each line an index in Files and 1, or 0 for no place; and how far behind the line is that was named before: varints.
+	Names []string `json:"names"` // of files and directives
+	// Lines has for each line 0 for no place, or an index in Names of the file and 1; that of the directive and 1; and how far behind the line is that
+	// was named before: varints.
 	Lines []byte `json:"lines"`
 
-	last int // the line that was named last
+	index map[string]int // of Names
+	last  int            // the line that was named last
 }
 
 // Add adds the place of one more line.
-func (p *Places) Add(file string, line int) {
-	if file == "" {
+func (p *Places) Add(at conf.Place) {
+	if at.File == "" {
 		p.Lines = binary.AppendUvarint(p.Lines, 0)
 		return
 	}
-	at := len(p.Files) - 1
-	for at >= 0 && p.Files[at] != file {
-		at--
+	p.Lines = binary.AppendUvarint(p.Lines, p.name(at.File))
+	p.Lines = binary.AppendUvarint(p.Lines, p.name(at.Directive))
+	p.Lines = binary.AppendVarint(p.Lines, int64(at.Line-p.last))
+	p.last = at.Line
+}
+
+// name is the index of a name and 1.
+func (p *Places) name(name string) uint64 {
+	i, ok := p.index[name]
+	if !ok {
+		if p.index == nil {
+			p.index = map[string]int{}
+		}
+		p.Names = append(p.Names, name)
+		i = len(p.Names)
+		p.index[name] = i
 	}
-	if at < 0 {
-		at = len(p.Files)
-		p.Files = append(p.Files, file)
-	}
-	p.Lines = binary.AppendVarint(binary.AppendUvarint(p.Lines, uint64(at+1)), int64(line-p.last))
-	p.last = line
+	return uint64(i)
 }
 
 // list is the places one by one. What makes no sense is no place.
 func (p *Places) list() []conf.Place {
-	var list []conf.Place
+	list := []conf.Place{}
 	line := 0
 	for b := p.Lines; len(b) > 0; {
-		at, n := binary.Uvarint(b)
+		file, n := binary.Uvarint(b)
+		if n <= 0 {
+			break
+		}
+		if b = b[n:]; file == 0 {
+			list = append(list, conf.Place{})
+			continue
+		}
+		directive, n := binary.Uvarint(b)
 		if n <= 0 {
 			break
 		}
 		b = b[n:]
-		if at == 0 {
-			list = append(list, conf.Place{})
-			continue
-		}
 		more, n := binary.Varint(b)
 		if n <= 0 {
 			break
 		}
 		b = b[n:]
 		place := conf.Place{}
-		if line += int(more); at <= uint64(len(p.Files)) && line > 0 {
-			place = conf.Place{File: p.Files[at-1], Line: line}
+		if line += int(more); p.has(file) && p.has(directive) && line > 0 {
+			place = conf.Place{File: p.Names[file-1], Line: line, Directive: p.Names[directive-1]}
 		}
 		list = append(list, place)
 	}
 	return list
 }
+
+func (p *Places) has(index uint64) bool { return index >= 1 && index <= uint64(len(p.Names)) }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // What one configuration may take.
@@ -39,7 +40,7 @@ func (d *Disk) Read(name string) ([]byte, error) {
 	path := d.path(name)
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, notOpened(path, err)
 	}
 	d.files++
 	d.bytes += info.Size()
@@ -52,16 +53,20 @@ func (d *Disk) Read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("the configuration has more than %d bytes", maxBytes)
 	}
 	text, err := os.ReadFile(path)
-	return text, cause(err)
+	if err != nil {
+		return nil, notOpened(path, err)
+	}
+	return text, nil
 }
 
-// cause is why a file cannot be read, without its name, which whoever asked knows.
-func cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err
+// notOpened says why a file cannot be read, as nginx does.
+func notOpened(path string, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
 	}
-	return err
+	text := errno.Error()
+	return fmt.Errorf("open() %q failed (%d: %s%s)", path, int(errno), strings.ToUpper(text[:1]), text[1:])
 }
 
 // Glob is Files.Glob.

@@ -25,9 +25,9 @@ func TestTalk(t *testing.T) {
 	questions, ask := io.Pipe()
 	answer, answers := io.Pipe()
 	want := &Result{Packed: []byte("a = 1\n\xff"), Daemon: true, Notes: []Note{{Different, "f", 3, "d", "how"}}}
-	want.Lines.Add("f", 3)
-	want.Lines.Add("", 0)
-	want.Lines.Add("g", 4)
+	want.Lines.Add(conf.Place{File: "f", Line: 3, Directive: "d"})
+	want.Lines.Add(conf.Place{})
+	want.Lines.Add(conf.Place{File: "g", Line: 4, Directive: "d"})
 	failed := make(chan error, 1)
 	go func() {
 		defer answer.Close()
@@ -36,7 +36,7 @@ func TestTalk(t *testing.T) {
 		if err == nil && string(text) != "text of nginx.conf" {
 			t.Errorf("read %q", text)
 		}
-		if _, err := c.Read("none"); err == nil || err.Error() != "no such file or directory" {
+		if _, err := c.Read("none"); err == nil || !strings.HasSuffix(err.Error(), "none\" failed (2: No such file or directory)") {
 			t.Errorf("a file that is not there: %v", err)
 		}
 		if _, err := c.Read("conf.d"); err == nil || !strings.Contains(err.Error(), "is not a file") {
@@ -56,9 +56,9 @@ func TestTalk(t *testing.T) {
 	got, err := Serve(questions, answers, &Disk{Base: dir})
 	require.NoError(t, err)
 	require.NoError(t, <-failed)
-	want.Lines.last = 0 // it is of no use to who reads
+	want.Lines.last, want.Lines.index = 0, nil // it is of no use to who reads
 	require.Equal(t, want, got)
-	require.Equal(t, []conf.Place{{File: "f", Line: 3}, {}, {File: "g", Line: 4}}, got.Source("x").Lines)
+	require.Equal(t, []conf.Place{{File: "f", Line: 3, Directive: "d"}, {}, {File: "g", Line: 4, Directive: "d"}}, got.Source("x").Lines)
 }
 
 // A peer that makes no sense ends the talk; what it says of places is checked.
@@ -67,8 +67,8 @@ func TestNonsense(t *testing.T) {
 		_, err := Serve(strings.NewReader(text), io.Discard, &Disk{})
 		require.Error(t, err, "%q", text)
 	}
-	p := Places{Files: []string{"f"}, Lines: []byte{0, 2, 2, 1, 12, 1, 15, 1, 0xff}} // no place, no such file, line 1 + 6, line 7 - 8, an end in the middle
-	require.Equal(t, []conf.Place{{}, {}, {File: "f", Line: 7}, {}}, p.list())
+	p := Places{Names: []string{"f"}, Lines: []byte{0, 2, 1, 2, 1, 2, 2, 1, 1, 10, 1, 1, 15, 1, 1, 0xff}} // no place, no such file, no such directive, line 2 + 5, line 7 - 8, an end in the middle
+	require.Equal(t, []conf.Place{{}, {}, {}, {File: "f", Line: 7, Directive: "f"}, {}}, p.list())
 }
 
 func TestDiskIsBounded(t *testing.T) {
@@ -88,16 +88,20 @@ func TestDiskIsBounded(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	for _, tt := range []struct {
-		note Note
-		want string
+		note        Note
+		want, fault string
 	}{
-		{Note{Refused, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: refused: a (why)"},
-		{Note{LeftOut, "nginx.conf", 3, "a", ""}, "nginx.conf:3: left out: a"},
-		{Note{Different, "nginx.conf", 3, "a", "how"}, "nginx.conf:3: different: a: how"},
-		{Note{WithoutEffect, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: without effect: a (why)"},
-		{Note{Refused, "nginx.conf", 3, "", "unexpected end"}, "nginx.conf:3: unexpected end"},
+		{Note{Refused, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: refused: a (why)", "why in nginx.conf:3"},
+		{Note{Refused, "nginx.conf", 3, "a", "must not"}, "nginx.conf:3: refused: a (must not)", `"a" directive must not in nginx.conf:3`},
+		{Note{Refused, "nginx.conf", 3, "a", "not possible"}, "nginx.conf:3: refused: a (not possible)", `"a" directive is not possible in nginx.conf:3`},
+		{Note{Refused, conf.CommandLine, 1, "a", "why"}, "command line:1: refused: a (why)", "why in command line"},
+		{Note{LeftOut, "nginx.conf", 3, "a", ""}, "nginx.conf:3: left out: a", "left out: a in nginx.conf:3"},
+		{Note{Different, "nginx.conf", 3, "a", "how"}, "nginx.conf:3: different: a: how", "different: a: how in nginx.conf:3"},
+		{Note{WithoutEffect, "nginx.conf", 3, "a", "why"}, "nginx.conf:3: without effect: a (why)", "without effect: a (why) in nginx.conf:3"},
+		{Note{Refused, "nginx.conf", 3, "", "unexpected end"}, "nginx.conf:3: unexpected end", "unexpected end in nginx.conf:3"},
 	} {
 		require.Equal(t, tt.want, tt.note.String())
+		require.Equal(t, tt.fault, tt.note.Fault().String())
 	}
 	r := &Result{Notes: []Note{{Kind: Different}, {Kind: LeftOut}}}
 	require.False(t, r.Refused())
