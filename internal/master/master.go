@@ -156,8 +156,12 @@ func Run(o Options) (err error) {
 	signal.Ignore(syscall.SIGPIPE)
 	signal.Notify(m.signals, caught...)
 	signal.Notify(m.childs, syscall.SIGCHLD)
-	defer signal.Stop(m.signals)
-	defer signal.Stop(m.childs)
+	defer func() {
+		signal.Stop(m.childs)
+		if err != nil { // else the others stay caught: one that arrives while the process exits must not be what it dies of
+			signal.Stop(m.signals)
+		}
+	}()
 	m.notify, err = openNotifier()
 	if err != nil {
 		return err
