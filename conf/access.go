@@ -91,7 +91,7 @@ func formatPeer(n access.Net) string {
 	return Network{n.Prefix}.String()
 }
 
-// checkAccess checks the settings of who may come in that are written at one level.
+// checkAccess checks the access settings that are written at one level.
 func (k *checker) checkAccess(p *path, s *AccessSettings) {
 	if at := k.writtenKey(p, "real_ip_header"); at != nil && !isToken(s.RealIPHeader) {
 		k.faultAt(at, "must be \"proxy_protocol\" or the name of a header field, not %s", quote(s.RealIPHeader))

@@ -9,7 +9,7 @@ import (
 	"weir/internal/access"
 )
 
-// AccessSettings are the settings of who may come in.
+// AccessSettings say who may come in.
 type AccessSettings struct {
 	// Who is let in and who is kept out, by address: "allow PEER" and "deny PEER", of which the first that fits decides; who fits none is let in. A peer is an
 	// address, a network, "unix:" for all clients of unix sockets, or "all". See docs/access.md.

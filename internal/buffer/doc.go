@@ -27,13 +27,13 @@
 //	                                                      grow: one slab (about 1 MiB) at a time
 //	      Acquire <-- warm <-- cold <-- grow              Release --> warm --> Trim --> cold
 //
-// Reading ahead of who takes the bytes (ClassAhead) leaves a quarter of the limit, and the reserve. New work
+// Reading ahead of the receiver (ClassAhead) leaves a quarter of the limit, and the reserve. New work
 // (ClassRequest) gets a block while more than Reserve are left below Limit, work in hand (ClassBody) while more than one is, and the step that ends it (ClassResponse) always while one is. With a reserve of two nobody waits in a circle: when
 // heads of requests have taken all but the reserve, one of them goes on with a block of ClassBody, and the last block
-// lets it come to its end and give all back. Whoever gets none waits in the queue of its class. A block that comes back goes to the first waiter,
+// lets it come to its end and give all back. A user that gets none waits in the queue of its class. A block that comes back goes to the first waiter,
 // responses before requests, and belongs to it at once; the waiter is told by Wake, which the loop runs from its
-// posted work, so Release never runs anybody's code. While less than a quarter of the limit is free (Pressed), who holds
-// blocks that it can do without gives them back.
+// posted work, so Release never runs anybody's code. While less than a quarter of the limit is free (Pressed), users give back
+// the blocks that they can do without.
 //
 // An arena:
 //
@@ -48,10 +48,10 @@
 // one that lasts as long as its use of a connection (c->pool), with chunks from the pools of request_pool_size and connection_pool_size, and large
 // pieces from one depot.
 //
-// Owner: a worker owns its Pools and Depot; nothing here is for several goroutines. A block belongs to who acquired
+// Owner: a worker owns its Pools and Depot; nothing here is for several goroutines. A block belongs to whoever acquired
 // it, or was handed it by OnBlock, until it is released; an arena's pieces belong to the arena.
 //
-// Invariants: each block is in exactly one of: with one user, granted to one waiter, warm, cold. Used never exceeds
+// Invariants: each block is in exactly one of: in use, granted to a waiter, warm, cold. Used never exceeds
 // what the class may have, memory never exceeds Limit blocks. Nobody waits while a block is there that it may have.
 // Pool.Check, Arena.Check and Depot.Check walk everything and report each fault; builds with the tag "invariants"
 // poison what is free.

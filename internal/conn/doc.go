@@ -19,7 +19,7 @@
 //
 // # Ownership
 //
-// A Conn belongs to the owner named last by SetOwner, which gets its events and time-outs. Closing it gives the array entry
+// A Conn belongs to the owner that SetOwner named last, which gets its events and time-outs. Closing it gives the array entry
 // back at once; the event tag makes sure that nothing late reaches the next user.
 //
 // # Failure

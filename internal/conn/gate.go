@@ -32,7 +32,7 @@ type Gate struct {
 	yieldedMs int64      // when this worker began to leave the lock to others; 0: it does not
 }
 
-// NewGate makes a gate without listeners. delayMs is accept_mutex_delay. The mutex stays the caller's, who gives it to nobody else.
+// NewGate makes a gate without listeners. delayMs is accept_mutex_delay. The mutex stays the caller's, and nothing else may use it.
 func NewGate(mutex *shmtx.Mutex, delayMs int, loop *event.Loop) *Gate {
 	return &Gate{mutex: mutex, delayMs: delayMs, loop: loop}
 }

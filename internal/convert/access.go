@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Directives of who may come in.
+// Directives about access.
 
 // accessRule converts allow and deny, whose order counts: weir has one list for both.
 func (c *converter) accessRule(l *level, d *directive) {

@@ -52,7 +52,7 @@ func (x *Waiter) Leave() {
 // Empty says whether nobody waits.
 func (w *Waiters) Empty() bool { return w.first == nil }
 
-// Wake posts the tasks of all that wait, who wait no more.
+// Wake posts the tasks of all waiters, and empties the queue.
 func (w *Waiters) Wake(l *Loop) {
 	for x := w.first; x != nil; x = w.first {
 		task := x.task

@@ -33,7 +33,7 @@
 //
 // Pump writes, then reads, until neither makes progress or the budget of a turn is used up; its outcome says what to wait for. What has come is
 // written at once if the sink takes it: buffering never delays a byte. When the sink takes nothing, reading goes on until Options.Blocks blocks
-// are in use, then, after a moment (patienceMs), with what is longest there moved to the temporary file. Where that has reached its bound, the
+// are in use, then, after a moment (patienceMs), with the oldest data moved to the temporary file. Where that has reached its bound, the
 // instance's quota, or a full disk, the source is not read any more: back-pressure, never a failed body.
 //
 // A pipe that has nothing to write asks for a block with its class, any other with buffer.ClassAhead: reading ahead of a slow sink is the first
@@ -50,8 +50,8 @@
 // # Ownership
 //
 // A block belongs to the pipe from PushHead, Feed, Grant or a read on, until its last shadow is done with; one fed with FeedPinned stays the
-// caller's. Descriptors belong to Shared. Memory that the thread of the temporary file is reading stays where it is until the write has ended, also
-// when the pipe is closed meanwhile: its descriptors follow then. All of it belongs to one worker's loop.
+// caller's. Descriptors belong to Shared. Memory that the temporary file's thread is reading stays where it is until the write has ended, even when the pipe
+// is closed in the meantime: its descriptors are released after that. Everything belongs to one worker's loop.
 //
 // A Watcher, if there is one, sees what comes from the source and may end a body that has no length of its own: a tunnel that is to end between two of its
 // protocol's messages.

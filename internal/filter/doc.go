@@ -20,8 +20,8 @@
 //
 // # Memory
 //
-// An encoder holds about Bytes, what compresses GzipBytes and what unpacks GunzipBytes more. A Pool has a bounded number of each. Who gets no compressor sends the body as it is.
-// They are kept for the next body.
+// An encoder holds about Bytes, what compresses GzipBytes and what unpacks GunzipBytes more. A Pool has a bounded number of each. A body for which there is no compressor goes out as it is.
+// What a body has used is kept for the next one.
 //
 // # Ownership
 //

@@ -89,7 +89,7 @@ func (c *Chunked) Next(buf []byte) (n int, data []byte, v Verdict) {
 	return n, data, v
 }
 
-// Run is Next for who wants to know where the run is: it is buf[from:to], and there is none when both are the same.
+// Run is Next for callers that want to know where the run is: it is buf[from:to], and there is none when both are the same.
 func (c *Chunked) Run(buf []byte) (n, from, to int, v Verdict) {
 	for i := 0; ; {
 		if c.state == chunkSize || c.state == chunkDataCR {

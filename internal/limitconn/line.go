@@ -44,7 +44,7 @@ func (z *Zone) findLine(hash uint32, name []byte) (shm.Offset, rbtree.Place) {
 	return z.lines.Seek(hash, func(other shm.Offset) int { return bytes.Compare(name, z.nameAt(other, z.line(other))) })
 }
 
-// giveBack takes one connection away from the share at off; or gives its place to who has waited longest for it, of those whose limit allows it one. It returns the slot of
+// giveBack takes one connection away from the share at off; or gives its place to the one that has waited longest for it, of those whose limit allows it one. It returns the slot of
 // that one, or NoSlot. The place moves, rather than being freed and taken: what a transaction has freed it cannot allocate.
 func (z *Zone) giveBack(tx *shmtx.Tx, off shm.Offset) (called int) {
 	w, hash := z.nextFor(off)

@@ -55,7 +55,7 @@ type Call struct {
 //	Full      the zone has no room for a waiter
 //	Damaged   as with Acquire
 //
-// A place that is free has nobody in line who might have it, so whoever finds one may take it; one that becomes free is given to who has waited longest in the same
+// A place that is free has nobody in line who might have it, so whoever finds one may take it; one that becomes free is given to the one that has waited longest in the same
 // transaction.
 func (z *Zone) Wait(who Waiter, wants []Want, hold *Hold, ticket *Ticket) (which int, verdict Verdict) {
 	var known [WantsMax]want

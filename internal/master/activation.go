@@ -58,7 +58,7 @@ func (list *sockets) takePassed(d systemd.Descriptor) error {
 }
 
 // serves says whether a passed socket is the one that a listener of the config asks for. Its address decides, whatever its options: they
-// belong to who has opened it. A unix socket's file may be known by several names.
+// belong to whoever has opened it. A unix socket's file may be known by several names.
 func (s *socket) serves(want *socket) bool {
 	if !s.passed || s.protocol != want.protocol {
 		return false

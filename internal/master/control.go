@@ -97,7 +97,7 @@ func (m *master) serveControl(c *control) error {
 	return nil
 }
 
-// pause leaves those who connect to another master. Who has been accepted already is answered, by the server that is returned: it is not shut down, because that
+// pause leaves those who connect to another master. Those that have been accepted already are answered, by the server that is returned: it is not shut down, because that
 // closes connections whose request has not been read yet.
 func (c *control) pause() *controlServer {
 	paused := c.server

@@ -11,7 +11,7 @@
 // One goroutine, run, has all the state and no lock. Whatever happens elsewhere arrives on a channel and, at most, sets
 // a flag; act looks at the flags, clears each before it acts on it, and does what is due by time. The other
 // goroutines only wait: one for each worker's channel, those of the control socket's server, and one that reads the config
-// for a reload. The loop never waits for a worker, a file system that hangs while a config is read, or an asker.
+// for a reload. The loop never waits for a worker, a file system that hangs while a config is read, or a client of the control socket.
 //
 //	start, reload:  beginChange -> prepare (sockets, logs) -> zones made -> workers started -> every worker ready -> commit
 //	                                   any failure, or reload_timeout -> abort: all as before
@@ -20,9 +20,9 @@
 //
 // Files: master.go the loop; orders.go what signals and the control socket ask for; change.go the transaction;
 // generation.go and worker.go the two pictures above; spawn.go the manifest and the start of a process; sockets.go, logs.go,
-// pidfile.go, temp.go, peers.go, zones.go what is owned; zonekind.go in what the kinds of zones differ; keeper.go who looks after the zones; control.go, status.go, memorystatus.go, holders.go, upstreams.go and
+// pidfile.go, temp.go, peers.go, zones.go what is owned; zonekind.go how the kinds of zones differ; keeper.go the keeper, which looks after the zones; control.go, status.go, memorystatus.go, holders.go, upstreams.go and
 // the other zone* files the control socket; successor.go, predecessor.go, proof.go, peer.go, together.go the upgrade; notify.go, activation.go the service manager; pid1.go, processors.go, memory.go containers; running.go who owns a pid file;
-// banner.go, hint.go words for people.
+// banner.go, hint.go messages for the operator.
 //
 // An upgrade is a transaction between two masters. The old one starts the new one (successor.go), which goes through a start like any other, but with what it was handed
 // (predecessor.go): openSockets goes on with the old master's sockets as if they were those of a generation before, zones likewise. When its workers have
@@ -54,10 +54,10 @@
 // Invariants: the slots of live workers differ, over all generations. A worker is reaped once. Sockets are closed only after a
 // commit that does not name them. A slot is not used while a zone holds something of its last worker. A worker that dies is started again, at once the first time, later when it keeps dying young.
 //
-// On failure: of a worker: logged with the way it died, its counts given back within milliseconds, a new one started. Of a zone: rebuilt
-// from what the live workers hold, or emptied (limit_req). Of a reload: the old generation
-// goes on and the asker reads why. Of this process: the kernel closes the channels and the workers drain; the pid file's lock is gone
-// with it, so the next start knows that the file is stale.
+// On failure: when a worker dies, the log says how, its counts are given back within milliseconds, and a new one is started. A damaged zone is rebuilt
+// from what the live workers hold, or emptied (limit_req). When a reload fails, the old generation goes on and whoever asked for it is told why.
+// When this process dies, the kernel closes the channels and the workers drain; the lock on the pid file is gone with it, so the next
+// start knows that the file is stale.
 //
 // Not here: who is counted in a zone, and when (package request); parsing (package conf).
 package master

@@ -20,7 +20,7 @@ import (
 var errUpgradeAsInit = errors.New("weir is process 1 of its container, which ends with it: to run a new binary, replace the container")
 
 // reapStrangers takes the ended children away that are not ours: the orphans that the kernel gives to process 1 of a container, or to a
-// child subreaper. What we have started is left to who waits for it, so that no end of a worker is lost. It follows
+// child subreaper. What this process has started itself is left to whoever waits for it, so that no end of a worker is lost. It follows
 // reap, and so finds none of ours but one that has ended a moment ago, whose SIGCHLD brings us back here.
 func (m *master) reapStrangers() {
 	if !sys.ReapsStrangers() {

@@ -29,7 +29,7 @@ type zone struct {
 	users int  // under zones.mu: who looks into it at present, outside of the loop
 	left  bool // under zones.mu: no generation counts in it; closed when the last user is done
 
-	inspection sync.Mutex // held by who checks it
+	inspection sync.Mutex // held by whoever checks it
 	warned     bool       // under inspection: it has been said that it is nearly full
 }
 

@@ -113,7 +113,7 @@ func (m *master) zoneViews(used []*zone) (own, others []zoneView) {
 			own = append(own, v)
 			continue
 		}
-		if v.generation == 0 && z.options.kind == ipc.KindMaxConns { // it stays for who may want it again
+		if v.generation == 0 && z.options.kind == ipc.KindMaxConns { // it stays for those that may want it again
 			continue
 		}
 		others = append(others, v)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-// Package peers is what all workers know together of the origins: whose turn it is, which ones have failed, what each has in work, and what an
-// operator or a health check has said of them.
+// Package peers is what all workers know together of the origins: whose turn it is, which ones have failed, how many requests each has in progress, and what
+// an operator or a health check has said of them.
 //
 //	header (shm.UserArea)     blocks (shm.DataArea), one for each origin of each group
 //	  slots  64                 +0    state   debt, fails, checked, start, busy, admin, health    two cache lines
@@ -16,7 +16,7 @@
 //
 // # What changes how
 //
-//   - A cell is written by the worker in its slot alone, without a lock: requests in work and requests given to the origin. The next holder of the slot goes on counting picks.
+//   - A cell is written by the worker in its slot alone, without a lock: requests in progress and requests given to the origin so far. The next holder of the slot goes on counting picks.
 //   - busy, the sum of the work that is counted under the lock, and the cell it belongs to change together, in one transaction: least_conn and random two choose by
 //     it. A worker that does not choose by it leaves it alone: so it costs nobody else anything.
 //   - fails, failedMs, checkedMs and penalty, and what SetAdmin and SetHealth change, go through the transaction too. They are read without the lock, word by word.

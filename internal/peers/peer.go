@@ -129,7 +129,7 @@ func (p *Peer) Give(tx *Tx, nowMs, failTimeoutMs int64) {
 	}
 }
 
-// Try is Give for who does not have the lock; false when another worker has just taken the chance.
+// Try is Give for callers that do not hold the lock; false when another worker has just taken the chance.
 func (p *Peer) Try(nowMs int64, maxFails int, failTimeoutMs int64) bool {
 	if load(&p.s.fails) == 0 {
 		return true
@@ -231,7 +231,7 @@ func (p *Peer) Enter() { p.own.work++ }
 // Leave ends a request that Enter began.
 func (p *Peer) Leave() { p.own.work-- }
 
-// EnterBusy is Enter for who chooses by Busy; under the lock.
+// EnterBusy is Enter for methods that choose by Busy. The caller holds the lock.
 func (p *Peer) EnterBusy(tx *Tx) {
 	put(tx, &p.s.busy, p.s.busy+1)
 	put(tx, &p.own.work, p.own.work+countedWork)

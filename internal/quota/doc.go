@@ -26,7 +26,7 @@
 // # Failure
 //
 // A zone that contradicts itself (a share of less than is given back, an undo log that cannot be one) is marked. Nothing is given out from it until the master
-// has added up the shares of the living workers again (Rebuild). Who is refused goes on without a file: back-pressure.
+// has added up the shares of the living workers again (Rebuild). A pipe that is refused goes on without a file: back-pressure.
 //
 // Invariants (Check): the total is the sum of the shares; what Acquire gave out is never more than half of the limit at that time, and the total never
 // more than the limit.

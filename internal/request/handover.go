@@ -32,7 +32,7 @@ var ErrStalled = errors.New("no room to hand over a connection")
 
 // handOver gives a connection that has nothing in flight, and is on no list, to another process. True: it is not here any more, or is on its way.
 //
-// Nothing is read from it before: what the client sends from now on is read by who has it then. A connection that holds places under the limits of
+// Nothing is read from it before: what the client sends from now on is read by whoever has it then. A connection that holds places under the limits of
 // its listening address stays open here too until the other process has said which of them it has moved to itself: so a place is at each moment
 // counted once, and when the other one dies first, the connection goes on here. It is the other one's, and never both's, from
 // the moment of its answer, before which it reads nothing.
@@ -175,7 +175,7 @@ func (w *handing) OnReady(c *conn.Conn) {
 	e.CheckEmpty()
 }
 
-// withdraw ends the wait for an answer: the connection goes on here, unless the answer is there already. Who takes it out of the queue later finds it withdrawn, or
+// withdraw ends the wait for an answer: the connection goes on here, unless the answer is there already. Whoever takes it out of the queue later finds it withdrawn, or
 // cannot say any more that it was taken: see Withdrawn.
 func (w *handing) withdraw() {
 	w.engine.Log.Limited("hand-over", logfile.LevelWarn, "a connection that was handed over has not been taken: it goes on here")

@@ -12,7 +12,7 @@ import (
 )
 
 // Requests that wait in line for a place: under a limit (limit_conn with queue), or with an origin (queue of an upstream). The line stands in the zone, for all workers
-// together, so what a request has of it is its ticket. A place that becomes free is given to who is first in the zone itself, by whoever gives it back; then the
+// together, so what a request has of it is its ticket. A place that becomes free is given, in the zone itself, to whoever is first in line, by whoever gives it back; then the
 // worker of the one that got it is woken, and Called fetches it.
 //
 // A request in line holds its head, the places that it has already, and, where it waits for an origin, its body as far as it has been read.

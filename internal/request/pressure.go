@@ -11,7 +11,7 @@ import (
 // While less than a quarter of the pool is free (Pool.Pressed), or somebody waits for a block, requests that wait give back blocks that they
 // can do without. Heads are small, and each lies in a block of its own: a request that waits has them moved to pieces of its arenas that are
 // as large as they are, and those are not taken from the blocks. What its pipe holds for a client that takes nothing goes to the temporary
-// file. So thousands of clients that read nothing hold next to nothing, and who is new finds a block.
+// file. So thousands of clients that read nothing hold next to nothing, and new clients find a block.
 
 // reliefBatch bounds the requests that are looked at in one turn.
 const reliefBatch = 64

@@ -60,7 +60,7 @@ type Request struct {
 	limitRateBytes int64
 
 	holds       []limitconn.Hold // places under limits
-	gate        gate             // how far the checks of who may come in are
+	gate        gate             // how far the access checks have got
 	original    netip.AddrPort   // the connection's own address, while it has another one: see findClient
 	hasOriginal bool
 	resumeMs    int64 // when a delayed request goes on

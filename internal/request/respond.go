@@ -44,7 +44,7 @@ func (r *Request) onResponse() verdict {
 	return r.become(StateRespond)
 }
 
-// intercept answers with the error page for the origin's status. Who asks for a password goes on asking.
+// intercept answers with the error page for the origin's status. A 401 keeps the origin's WWW-Authenticate.
 func (r *Request) intercept() verdict {
 	u := &r.up
 	u.former = r.arena.Copy(u.text)

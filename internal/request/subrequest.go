@@ -11,13 +11,13 @@ import (
 	"weir/internal/vars"
 )
 
-// subrequest is what makes a Request one that weir asks itself, for another request: of auth_request and mirror. It takes the same way as any other, from
-// the rules of the server on, with the head of its parent, of which it has a copy; but as GET, without limits and checks that its parent has passed, and to
-// the point where an answer would go to the client: there it ends (become). Its client is an entry of the table without a socket, for deadlines only.
+// subrequest makes a Request a subrequest: one that weir makes itself on behalf of another, its parent, for auth_request, mirror and additions. It starts
+// with the rules of the server and takes the same way as any other request, with three differences: it has a copy of its parent's head, with the method GET; it skips the limits and checks that
+// the parent has passed; and it ends where an answer would go to the client (become). Its client is a table entry without a socket, which is there for deadlines only.
 //
 //	parent: access or precontent --startSubrequest--> child: phases, origin, head of the response --endSubrequest--> onSubrequest, released
 type subrequest struct {
-	parent *Request // who waits for the outcome; nil: nobody
+	parent *Request // waits for the outcome; nil: nobody does
 
 	collects bool   // its body is wanted: see addition.go
 	opened   bool   // the pipe that collects it is
@@ -25,7 +25,7 @@ type subrequest struct {
 	text     []byte // the body
 }
 
-// startSubrequest asks for uri ("/x?args") in the place of the client. False: there is no memory for it. The child may have ended when this returns.
+// startSubrequest makes a subrequest for uri ("/x?args"). False: there is no memory for it. The child may have ended when this returns.
 func (r *Request) startSubrequest(uri []byte, waits bool) (child *Request, ok bool) {
 	e := r.engine
 	c := e.Table.OpenBare(r.client)
@@ -51,7 +51,7 @@ func (r *Request) startSubrequest(uri []byte, waits bool) (child *Request, ok bo
 	return s, true
 }
 
-// copyHead makes the parent's head the child's.
+// copyHead gives the child a copy of its parent's head. False: there is no memory for it.
 func (s *Request) copyHead(r *Request) bool {
 	head := r.buf[r.base : r.base+r.head.Len]
 	if s.buf = s.useArena.Alloc(len(head)); s.buf == nil {
@@ -83,7 +83,7 @@ func (s *Request) copyHead(r *Request) bool {
 	return true
 }
 
-// goTo makes the child one for uri.
+// goTo has the child ask for uri. False: there is no memory for it.
 func (s *Request) goTo(uri []byte) bool {
 	text := s.arena.Copy(uri)
 	for i, c := range text {
@@ -98,7 +98,7 @@ func (s *Request) goTo(uri []byte) bool {
 	return text != nil
 }
 
-// ofClient says whether a state is one in which an answer goes to the client, which a subrequest has none of.
+// ofClient says whether an answer goes to the client in this state. A subrequest ends before it gets there.
 func (s State) ofClient() bool { return s >= StateRespond && s <= StateLinger }
 
 // endSubrequest ends a child whose outcome is known.
@@ -133,7 +133,7 @@ func (s *Request) endSubrequest() verdict {
 	return done
 }
 
-// partOrigin leaves an origin that has sent the head of its response; with a body of which more is to come the connection cannot go on.
+// partOrigin ends the exchange with an origin that has sent the head of its response. The connection can be used again only if nothing more of the body is to come.
 func (s *Request) partOrigin() {
 	u := &s.up
 	body := int64(u.block.Len() - u.head.Len)
@@ -154,7 +154,7 @@ func (s *Request) partOrigin() {
 	u.conn = nil
 }
 
-// closeSubrequest gives back what a child has.
+// closeSubrequest releases everything that a child holds.
 func (s *Request) closeSubrequest() {
 	s.stopWaiting()
 	s.relayPipe.Close()
@@ -175,7 +175,7 @@ func (s *Request) closeSubrequest() {
 	s.release()
 }
 
-// askSubrequest asks for the location of auth_request whether the request may come in.
+// askSubrequest has the location of auth_request decide whether the request may come in.
 func (r *Request) askSubrequest(a *Access) outcome {
 	g := &r.gate
 	switch {

@@ -50,7 +50,7 @@ func (r *Request) startTunnel(b *buffer.Block) verdict {
 	return r.feedTunnel()
 }
 
-// tunnelBlocks bounds what waits in one direction of a tunnel: nothing is gained by reading further ahead of who takes it.
+// tunnelBlocks bounds what waits in one direction of a tunnel: reading further ahead of the receiver gains nothing.
 const tunnelBlocks = 2
 
 // feedTunnel passes on what the client sent right behind its handshake.

@@ -9,7 +9,7 @@ import (
 )
 
 // A zone of which only a part is reserved (shm.Options.ReservedBytes) has the descriptors of all pages that there may be in front of the first page, and as many pages as have
-// been asked for. It grows at its end: nothing moves, and who has it mapped has the new pages too.
+// been asked for. It grows at its end: nothing moves, and every process that has it mapped has the new pages too.
 //
 //	DataArea  descriptors in use | not reserved   pages in use | not reserved
 //	          '------- of all pages there may be  ^ firstPage

@@ -36,7 +36,7 @@ type PoolPage struct {
 	Used      Counter // 16: blocks with users
 	Allocated Counter // 24: blocks with memory
 	Limit     Counter // 32: blocks at most
-	Reserve   Counter // 40: blocks kept for who brings work to its end
+	Reserve   Counter // 40: blocks kept for steps that bring work to its end
 	Peak      Counter // 48: most used at one time
 	Waiting   Counter // 56: who waits for a block now
 	Waits     Counter // 64: how often a block was waited for

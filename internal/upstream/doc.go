@@ -22,8 +22,8 @@
 //   - An idle connection that shows a byte or a close is closed at once; one that is about to be used is looked at first
 //     (Conn.Quiet, when it has been idle long enough for that to pay). It is never used with bytes nobody asked for.
 //   - A group holds at most Options.Keepalive idle connections.
-//   - A peer with MaxConns has at most so many attempts in work, of all workers: each holds a place in a zone (package limitconn) from
-//     Pick to Tried.Leave, and the place of a killed worker is given back as any other.
+//   - A peer with MaxConns has at most that many attempts in progress over all workers: each holds a place in a zone (package limitconn) from
+//     Pick to Tried.Leave, and the places of a killed worker are given back like any others.
 //   - A group keeps at most Options.KeepaliveTotal idle connections over all workers: each holds a place in the same zone.
 //   - A request that finds its peers full may wait in the group's line there (Wait, Enter): it is given the first place that it can use.
 //   - A choice by turns or by load is made under the lock of Options.Zone, with what follows from it; nothing waits under it. One by hash or at random needs none, but for
@@ -31,5 +31,5 @@
 //
 // # Not here
 //
-// Sending and reading (package request), and looking names up: who does that calls SetPeers (change.go).
+// Sending and reading (package request), and looking names up: the worker does, and calls SetPeers (change.go).
 package upstream

@@ -20,7 +20,7 @@ import (
 	"weir/internal/vars"
 )
 
-// access makes the checks of who may come in; nil where everybody may.
+// access compiles the access checks of a location; nil: everybody may come in.
 func (b *builder) access(c *conf.AccessSettings) (*request.Access, error) {
 	a := &request.Access{Any: c.Satisfy == conf.SatisfyAny, DelayMs: c.AuthDelay.Milliseconds()}
 	for _, rule := range c.Access {

@@ -12,9 +12,9 @@
 //	location.go    one location
 //	zones.go       zones; limit_conn     rates.go   limit_req
 //	memory.go      pools of blocks, their numbers
-//	bodies.go      numbers of the bodies that went through
+//	bodies.go      counters of bodies
 //	names.go       origins that are named by host
-//	origins.go     what all workers know of origins
+//	origins.go     the zone of origins, which all workers share
 //	temp.go        temporary files
 //	listen.go      listening sockets; fairness between workers
 //	channel.go     messages from the master, signals
@@ -27,9 +27,9 @@
 //
 // # Drain
 //
-// With HandOver in the order, clients' connections without a request go into the hand-over queue, and this worker reads that no more: somebody newer does. Without it, this worker
-// may be the last that reads, and looks into the queue once more before it leaves. What is in flight has until worker_shutdown_timeout, of its location: CloseLate is called
-// until nothing is left, and ends what is late. So a drain ends by being empty, with each request logged, not by a deadline of its own; the master has one.
+// With HandOver in the order, clients' connections without a request go into the hand-over queue, which a newer worker reads from then on. Without it, this worker may be
+// the last one that reads the queue, and looks into it once more before it leaves. Requests in flight have until the worker_shutdown_timeout of their location: CloseLate is
+// called until nothing is left, and ends those that are late. So a drain ends when nothing is left, with each request logged, not at a deadline of its own; the master has one.
 //
 // # The Go runtime in a worker
 //
@@ -42,6 +42,6 @@
 //
 // # Failure
 //
-// What keeps a worker from starting is told to the master ("failed", with the text) and ends the process with exit code 1. A panic ends the
+// A worker that cannot start tells the master why ("failed", with the text) and exits with code 1. A panic ends the
 // process with a report on standard error; the master starts another worker.
 package worker

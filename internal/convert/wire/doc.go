@@ -25,7 +25,7 @@
 // # On failure
 //
 // A file that cannot be read is an answer with an error, which becomes a fault of the line that names the file. A peer that says something else ends
-// the talk with an error. Time is limited by who starts the process.
+// the talk with an error. Whoever starts the process limits its time.
 //
 // # Not here
 //

@@ -70,7 +70,7 @@ func (n Note) about() string {
 type Result struct {
 	Packed []byte `json:"packed"` // conf.Value.Pack
 	Lines  Places `json:"lines"`  // where each line of Packed comes from
-	Daemon bool   `json:"daemon"` // what it says of daemon, for who has not loaded it yet
+	Daemon bool   `json:"daemon"` // the value of daemon, which is asked for before the configuration is loaded
 	Notes  []Note `json:"notes"`  // in the order they were found
 }
 
