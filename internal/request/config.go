@@ -114,6 +114,7 @@ type Location struct {
 	KeepaliveDisable   Browsers // keepalive_disable
 	BodyTimeoutMs      int64    // client_body_timeout
 	BodyBlocks         int      // client_body_buffer_size, in blocks; at least 2
+	BodyBuffer         int64    // client_body_buffer_size
 	BodyFile           BodyFile // client_body_in_file_only
 	SendTimeoutMs      int64    // send_timeout
 	ShutdownMs         int64    // worker_shutdown_timeout; 0: no bound

@@ -119,7 +119,7 @@ func (r *Request) readBody() verdict {
 	switch o := r.body.Fill(); o {
 	case eventpipe.Done:
 		r.client.Disarm()
-		if r.mustStore() || r.body.Spilled > 0 && (r.body.Named || r.mirrorsBody()) {
+		if r.mustStore() || r.body.Spilled > 0 && (r.body.Named || r.mirrorsBody()) || (r.engine.KeepBodies || r.body.Named) && r.overBuffer() {
 			if v, ok := r.storeBody(); !ok {
 				return v
 			}
@@ -157,7 +157,17 @@ func (r *Request) readBody() verdict {
 // mustStore says whether the body has to be in a file, with a name (client_body_in_file_only).
 func (r *Request) mustStore() bool { return r.loc.BodyFile != BodyFileNone }
 
-// storeBody has all of a body be in its file: one that must be, or of which a part is there and the file has a name or is what the copies of mirror share. False: the
+// overBuffer says whether the body is larger than client_body_buffer_size, of which nginx makes a quarter more for one whose length is known. Where nobody asks, there may be
+// more of it in memory.
+func (r *Request) overBuffer() bool {
+	size := r.loc.BodyBuffer
+	if !r.head.Chunked {
+		size += size / 4
+	}
+	return r.body.Received > size
+}
+
+// storeBody has all of a body be in its file: one that must be, or of which a part is there and the file has a name or is what the copies of mirror share, or one that is over the buffer where that is seen. False: the
 // verdict is the step's.
 func (r *Request) storeBody() (verdict, bool) {
 	must := r.mustStore()

@@ -283,6 +283,6 @@ func (s *Request) copyBodyOf(r *Request) bool {
 		return r.body.ReadDone()
 	}
 	s.body.Open(s.engine.Pipes, &eventpipe.Options{Source: s.client, Class: buffer.ClassBody, Framing: eventpipe.Length, Length: n, Exact: true, Keep: true})
-	s.hasBody, s.bodyOpen, s.withoutBody = true, true, false
+	s.hasBody, s.bodyOpen, s.withoutBody, s.bodyFile = true, true, false, r.bodyFile
 	return s.body.CopyBody(&r.body)
 }

@@ -18,6 +18,17 @@ func (b *builder) compile(text string) (*vars.Template, error) {
 	return b.config.Variables.Compile(text)
 }
 
+func (b *builder) compileAll(texts []conf.Template) (list []*vars.Template, err error) {
+	for _, text := range texts {
+		t, err := b.compile(string(text))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
 // browsers are those of keepalive_disable.
 func browsers(names []string) (all request.Browsers) {
 	for _, name := range names {
@@ -40,6 +51,7 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		KeepaliveDisable:   browsers(c.KeepaliveDisable),
 		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
 		BodyBlocks:         max(int((c.ClientBodyBufferSize+b.config.Buffers.Size-1)/b.config.Buffers.Size), 2),
+		BodyBuffer:         int64(c.ClientBodyBufferSize),
 		BodyFile:           request.BodyFile(c.ClientBodyInFileOnly),
 		SendTimeoutMs:      c.SendTimeout.Milliseconds(),
 		MaxBody:            int64(c.ClientMaxBodySize),
@@ -53,12 +65,8 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 	if l.AddHeaders, err = b.added(c.AllHeaders); err != nil {
 		return nil, err
 	}
-	for _, text := range c.EarlyHints {
-		t, err := b.compile(string(text))
-		if err != nil {
-			return nil, err
-		}
-		l.EarlyHints = append(l.EarlyHints, t)
+	if l.EarlyHints, err = b.compileAll(c.EarlyHints); err != nil {
+		return nil, err
 	}
 	if l.AddTrailers, err = b.added(c.AllTrailers); err != nil {
 		return nil, err

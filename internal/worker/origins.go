@@ -35,12 +35,9 @@ func (b *builder) sticky(c *conf.Sticky) (*upstream.Sticky, error) {
 	if c.Expires == conf.CookieMax {
 		s.ExpiresSec = upstream.CookieMax
 	}
-	for _, text := range c.Route {
-		t, err := b.compile(string(text))
-		if err != nil {
-			return nil, err
-		}
-		s.Routes = append(s.Routes, t)
+	var err error
+	if s.Routes, err = b.compileAll(c.Route); err != nil {
+		return nil, err
 	}
 	for _, x := range []struct {
 		to   **vars.Template

@@ -71,4 +71,14 @@ func TestBodyInFile(t *testing.T) {
 	if r := p.exchange("POST", "POST /off HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"); string(r.body) == "good 1" || r.fields.get("X-File") != "" {
 		t.Errorf("without it: %q in %q", r.body, r.fields.get("X-File"))
 	}
+	for size, inFile := range map[int]bool{20 << 10: false, 20<<10 + 1: true, 300_000: true} { // client_body_buffer_size, and a quarter
+		r := p.exchange("POST", fmt.Sprintf("POST /off HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", size, pattern(size)))
+		name := r.fields.get("X-File")
+		if (name != "") != inFile || inFile && string(r.body) != fmt.Sprintf("good %d", size) {
+			t.Errorf("%d bytes: %q in %q", size, tail(string(r.body), 200), name)
+		}
+		if inFile {
+			eventually(t, ioDeadline, name+" is gone", func() bool { _, err := os.Stat(name); return os.IsNotExist(err) })
+		}
+	}
 }
