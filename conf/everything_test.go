@@ -110,6 +110,8 @@ server_name_in_redirect = true
 merge_slashes = false
 keepalive_header_timeout = "20s"
 reset_timedout_connection = true
+msie_padding = false
+msie_refresh = true
 chunked_transfer_encoding = false
 add_header_inherit = "merge"
 add_trailer = { "X" = { value = "$status", always = true }, "Y" = "z" }

@@ -68,7 +68,7 @@ func TestDefaults(t *testing.T) {
 		LimitReqSettings: LimitReqSettings{LimitReqStatus: 503, LimitReqLogLevel: LimitLevel(LevelError)},
 		AccessSettings:   AccessSettings{AuthBasic: "off", AuthRequest: "off", MirrorRequestBody: true, RealIPHeader: "X-Real-IP"},
 		ProxySettings:    ProxySettings{ProxyPassRequestBody: true, ProxyPassRequestHeaders: true, ProxyBind: ProxyBind{Address: "off"}},
-		ClientSettings:   ClientSettings{ChunkedTransferEncoding: true},
+		ClientSettings:   ClientSettings{ChunkedTransferEncoding: true, MSIEPadding: true},
 		ResolverSettings: ResolverSettings{ResolverTimeout: 30 * time.Second},
 		RewriteSettings:  RewriteSettings{UninitializedVariableWarn: true, AbsoluteRedirect: true, PortInRedirect: true},
 		JudgeSettings:    JudgeSettings{ModernBrowserValue: "1", AncientBrowserValue: "1"}, EncodingSettings: defaultEncoding,

@@ -33,6 +33,12 @@ type ClientSettings struct {
 	// them ("merge").
 	AddHeaderInherit HeaderInherit `toml:"add_header_inherit" default:"on"`
 
+	// Whether built-in error pages (400 and more) are made longer than 512 bytes for MSIE and Chrome, which else show pages of their own.
+	MSIEPadding bool `toml:"msie_padding" default:"true"`
+
+	// Whether MSIE gets a page that takes it elsewhere in place of a redirect (301, 302).
+	MSIERefresh bool `toml:"msie_refresh" default:"false"`
+
 	// AllHeaders are AddHeader with what is inherited, as AddHeaderInherit says.
 	AllHeaders []AddHeader `toml:"-"`
 	// OwnHeaders are AddHeader as the level around this one has it, until this level is complete.

@@ -149,8 +149,8 @@ var inert = map[string]string{
 	"worker_aio_requests": insides, "worker_cpu_affinity": insides, "worker_priority": insides, "worker_rlimit_core": insides,
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
-	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed", "msie_padding": "it is about browsers of long ago", "msie_refresh": "it is about browsers of long ago",
-	"gzip_buffers": insides, "gunzip_buffers": insides,
+	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed",
+	"gzip_buffers":          insides, "gunzip_buffers": insides,
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.

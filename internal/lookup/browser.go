@@ -165,10 +165,20 @@ func IsMSIE(agent []byte) bool {
 
 // IsMacSafari says whether a browser is Safari, or one that says no more than that, on a Mac.
 func IsMacSafari(agent []byte) bool {
-	for _, other := range []string{"MSIE ", "Opera", "Gecko/", "Chrome/"} {
-		if bytes.Contains(agent, []byte(other)) {
+	return isOther(agent) && !isChrome(agent) && bytes.Contains(agent, []byte("Safari/")) && bytes.Contains(agent, []byte("Mac OS X"))
+}
+
+// WantsPadding says whether a browser shows pages of its own in the place of short error pages: MSIE and Chrome.
+func WantsPadding(agent []byte) bool { return IsMSIE(agent) || isOther(agent) && isChrome(agent) }
+
+// isOther says whether a browser is none of those that nginx looks for first.
+func isOther(agent []byte) bool {
+	for _, first := range []string{"MSIE ", "Opera", "Gecko/"} {
+		if bytes.Contains(agent, []byte(first)) {
 			return false
 		}
 	}
-	return bytes.Contains(agent, []byte("Safari/")) && bytes.Contains(agent, []byte("Mac OS X"))
+	return true
 }
+
+func isChrome(agent []byte) bool { return bytes.Contains(agent, []byte("Chrome/")) }

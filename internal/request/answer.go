@@ -10,6 +10,7 @@ import (
 	"weir/internal/buffer"
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
+	"weir/internal/lookup"
 	"weir/internal/vars"
 )
 
@@ -46,7 +47,11 @@ const errorBodyRoom = 256
 
 // errorBody is the built-in page for a status. Without memory for it the answer has no body.
 func (r *Request) errorBody(status int) []byte {
-	return r.arena.End(appendErrorBody(r.arena.Begin(errorBodyRoom), status, serverField(r.loc.ServerLine)))
+	page := appendErrorBody(r.arena.Begin(errorBodyRoom), status, serverField(r.loc.ServerLine))
+	if r.padsPage(status) {
+		page = append(page, pagePadding...)
+	}
+	return r.arena.End(page)
 }
 
 // render is a template's text for this request, in its arena; nil: there is no memory for it.
@@ -203,6 +208,9 @@ func (r *Request) redirectClient(status int, target []byte) verdict {
 		return r.showPage(page, status)
 	}
 	r.status, r.errorStatus = status, 0
+	if r.loc.Refresh && (status == 301 || status == 302) && lookup.IsMSIE(r.agent()) {
+		return r.refresh(target)
+	}
 	a := &r.answerPage
 	a.location, a.hasLocation = location, true
 	a.body = r.errorBody(status)

@@ -137,6 +137,8 @@ type Location struct {
 	KeepAliveField string // the line "Keep-Alive", or nothing
 	NoChunks       bool   // chunked_transfer_encoding is off
 	ResetTimedOut  bool   // reset_timedout_connection
+	PadPages       bool   // msie_padding
+	Refresh        bool   // msie_refresh
 	ServerLine     string // made by ServerLine, or nothing
 	AddHeaders     []AddHeader
 	AddTrailers    []AddHeader      // add_trailer

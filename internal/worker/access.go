@@ -129,4 +129,5 @@ func (b *builder) clientSettings(l *request.Location, c *conf.Settings) {
 		l.KeepAliveField = "Keep-Alive: timeout=" + strconv.Itoa(int(t/time.Second)) + "\r\n"
 	}
 	l.NoChunks, l.ResetTimedOut = !c.ChunkedTransferEncoding, c.ResetTimedoutConnection
+	l.PadPages, l.Refresh = c.MSIEPadding, c.MSIERefresh
 }
