@@ -246,6 +246,7 @@ type Proxy struct {
 	// SetHeaders are the fields that the config sets, Host among them.
 	SetHeaders     []SetHeader
 	SetsConnection bool // Connection is among them
+	AsksToKeep     bool // and says keep-alive: with HTTP/1.0, that is what has connections kept
 	SetsUpgrade    bool // and Upgrade
 	// Overridden are the fields of the client's that SetHeaders replaces: known ones as a set, others by name in lower case.
 	Overridden      FieldSet

@@ -4,6 +4,8 @@
 package request
 
 import (
+	"syscall"
+
 	"go.uber.org/zap"
 
 	"weir/internal/buffer"
@@ -152,7 +154,8 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 		if r.notBound(errno) {
 			return r.answer(500)
 		}
-		return r.failOrigin(NextError, "connect failed", zap.Error(errno))
+		r.logOriginAt(connectLevel(errno), "connect failed at once", zap.Error(errno), zap.String("to", peer.Name))
+		return r.nextOrigin(NextError, 502, false)
 	}
 	r.up.conn = c
 	c.From = from
@@ -164,12 +167,21 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 	return r.become(StateConnect)
 }
 
+// connectLevel is the level at which a failure to connect is logged: that of what networks do is lower than that of what a configuration has wrong, as with nginx.
+func connectLevel(errno syscall.Errno) logfile.Level {
+	switch errno {
+	case syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EAGAIN, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH:
+		return logfile.LevelError
+	}
+	return logfile.LevelCrit
+}
+
 // noOrigin answers a request for which no origin is left: as the last one did, if all have been asked, as nginx does.
 func (r *Request) noOrigin() verdict {
 	if n := len(r.trials); n > r.round && r.attempts() >= r.group.Tries() {
 		return r.answer(r.trials[n-1].Status)
 	}
-	r.trials = append(r.trials, upstream.Trial{Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, ResponseMs: -1, NewRound: len(r.trials) == r.round && r.round > 0})
+	r.trials = append(r.trials, upstream.Trial{Group: r.group.Name, Status: 502, StartMs: r.nowMs(), QueueMs: r.queuedMs(nil), ConnectMs: -1, HeaderMs: -1, NewRound: len(r.trials) == r.round && r.round > 0})
 	r.logError("no live upstreams", r.upstreamField(r.group.Name))
 	return r.answer(502)
 }

@@ -26,7 +26,7 @@ func (r *Request) onResponse() verdict {
 	}
 	u.peer.Succeeded(r.engine.Clock.SharedMs())
 	body := u.head.Body(u.method)
-	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && !p.HTTP10 && u.head.Status != 101 && !p.OwnConns
+	u.keep = u.bodyDone && u.head.KeepAlive && body != http1.BodyUntilClose && (!p.HTTP10 || p.AsksToKeep) && u.head.Status != 101 && !p.OwnConns
 	switch {
 	case u.head.Status == 101:
 		if !u.head.Upgrade || !r.askedUpgrade() || !u.bodyDone {

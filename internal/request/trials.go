@@ -35,14 +35,20 @@ func (r *Request) appendTrials(dst []byte, id vars.ID) ([]byte, bool) {
 	return dst, true
 }
 
+// lastPeer is the origin that was chosen last; nil: none was.
+func (r *Request) lastPeer() *upstream.Peer {
+	for i := len(r.trials) - 1; i >= 0; i-- {
+		if peer := r.trials[i].Peer; peer != nil {
+			return peer
+		}
+	}
+	return nil
+}
+
 func (r *Request) appendTrial(dst []byte, id vars.ID, t *upstream.Trial) ([]byte, bool) {
 	switch id {
 	case vars.UpstreamAddr:
-		group := ""
-		if r.group != nil {
-			group = r.group.Name
-		}
-		return append(dst, t.Name(group)...), true
+		return append(dst, t.Name()...), true
 	case vars.UpstreamStatus:
 		if t.Status == 0 {
 			return append(dst, '-'), true

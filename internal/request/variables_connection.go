@@ -39,7 +39,7 @@ func (t *variables) addConnection() {
 	t[vars.HTTPS] = func(_ *Request, dst []byte, _ string) ([]byte, bool) {
 		return dst, true
 	}
-	for _, id := range []vars.ID{vars.HTTP2, vars.SSL} {
+	for _, id := range []vars.ID{vars.HTTP2, vars.SSL, vars.UpstreamCacheStatus} {
 		t[id] = func(_ *Request, dst []byte, _ string) ([]byte, bool) { return dst, id == vars.HTTP2 }
 	}
 	for _, id := range []vars.ID{vars.TCPInfoRTT, vars.TCPInfoRTTVar, vars.TCPInfoSndCwnd, vars.TCPInfoRcvSpace} {

@@ -42,6 +42,22 @@ func (t *variables) addOrigin() {
 	t[vars.UpstreamCookieNamed] = func(r *Request, dst []byte, arg string) ([]byte, bool) {
 		return r.appendOriginCookie(dst, arg)
 	}
+	t[vars.UpstreamLastAddr] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		if peer := r.lastPeer(); peer != nil {
+			return append(dst, peer.Name...), true
+		}
+		return dst, false
+	}
+	t[vars.UpstreamLastServerName] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
+		switch peer := r.lastPeer(); {
+		case peer == nil:
+			return dst, false
+		case peer.Server == "" && r.group != nil: // of proxy_pass itself
+			return append(dst, r.group.Name...), true
+		default:
+			return append(dst, peer.Server...), true
+		}
+	}
 	for _, id := range []vars.ID{vars.UpstreamAddr, vars.UpstreamStatus, vars.UpstreamQueueTime, vars.UpstreamConnectTime, vars.UpstreamHeaderTime, vars.UpstreamResponseTime,
 		vars.UpstreamResponseLength, vars.UpstreamBytesReceived, vars.UpstreamBytesSent} {
 		t[id] = func(r *Request, dst []byte, _ string) ([]byte, bool) { return r.appendTrials(dst, id) }

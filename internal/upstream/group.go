@@ -36,6 +36,7 @@ type Options struct {
 // PeerOptions are one origin's settings. Times are milliseconds on the clock that all processes share.
 type PeerOptions struct {
 	Name          string         // as in the config, with the port: $upstream_addr
+	Server        string         // what the group's server says: $upstream_last_server_name; "": an origin of no group
 	Addr          sys.Sockaddr   // where to connect
 	IP            netip.AddrPort // the same; the zero value for a unix socket
 	Weight        int            // share, at least 1

@@ -259,6 +259,6 @@ func TestManyPeers(t *testing.T) {
 
 func TestTrialName(t *testing.T) {
 	g := newTestGroup([]int{1}, nil)
-	require.Equal(t, "a", (&Trial{Peer: g.peers[0]}).Name("group"))
-	require.Equal(t, "group", (&Trial{}).Name("group"))
+	require.Equal(t, "a", (&Trial{Peer: g.peers[0]}).Name())
+	require.Equal(t, "group", (&Trial{Group: "group"}).Name())
 }

@@ -6,13 +6,14 @@ package upstream
 // Trial is what became of one attempt to have a request answered by an origin. Times are in milliseconds from the
 // start of the attempt; -1 when it did not come to that.
 type Trial struct {
-	Peer          *Peer // nil: no peer was available
-	Status        int   // of the origin's answer, or 502, 504 for the lack of one; 0: none yet
-	StartMs       int64 // the loop's time
-	QueueMs       int64 // in the group's queue, before the start; 0: it did not wait
-	ConnectMs     int64 // connected
-	HeaderMs      int64 // head read
-	ResponseMs    int64 // over
+	Peer          *Peer  // nil: no peer was available
+	Group         string // its name; only when there is no Peer
+	Status        int    // of the origin's answer, or 502, 504 for the lack of one; 0: none yet
+	StartMs       int64  // the loop's time
+	QueueMs       int64  // in the group's queue, before the start; 0: it did not wait
+	ConnectMs     int64  // connected
+	HeaderMs      int64  // head read
+	ResponseMs    int64  // over
 	BytesSent     int64
 	BytesReceived int64
 	Length        int64 // bytes of the body
@@ -21,9 +22,9 @@ type Trial struct {
 }
 
 // Name is the address that $upstream_addr shows.
-func (t *Trial) Name(group string) string {
+func (t *Trial) Name() string {
 	if t.Peer == nil {
-		return group
+		return t.Group
 	}
 	return t.Peer.Name
 }

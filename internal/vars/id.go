@@ -68,6 +68,9 @@ const (
 	UpstreamResponseLength
 	UpstreamBytesReceived
 	UpstreamBytesSent
+	UpstreamLastAddr
+	UpstreamLastServerName
+	UpstreamCacheStatus
 	RealIPRemoteAddr
 	RealIPRemotePort
 	ProxyProtocolAddr

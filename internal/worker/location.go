@@ -296,6 +296,7 @@ func (b *builder) setHeaders(p *request.Proxy, list []conf.Header) error {
 			p.OverriddenOther = append(p.OverriddenOther, strings.ToLower(h.Name))
 		case http1.FieldConnection:
 			p.SetsConnection = true
+			p.AsksToKeep = strings.EqualFold(string(h.Value), "keep-alive")
 		case http1.FieldUpgrade:
 			p.SetsUpgrade = true
 		default:

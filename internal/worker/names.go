@@ -322,7 +322,7 @@ func (b *builder) peers(c *conf.Upstream) (list []namedServer, named bool, err e
 		s := &c.Servers[i]
 		p := namedServer{port: s.Address.PortOr(80), service: s.Service != "", options: upstream.PeerOptions{
 			Weight: s.Weight, MaxFails: s.MaxFails, FailTimeoutMs: s.FailTimeout.Milliseconds(), Backup: s.Backup, Down: s.Down, MaxConns: s.MaxConns,
-			Drain: s.Drain, SlowStartMs: s.SlowStart.Milliseconds(), Route: s.Route,
+			Server: s.Address.String(), Drain: s.Drain, SlowStartMs: s.SlowStart.Milliseconds(), Route: s.Route,
 			Row: b.row(sight.OfPeer(c, s)), Checked: c.HealthCheck != nil, Mandatory: c.HealthCheck != nil && c.HealthCheck.Mandatory,
 		}}
 		o := &p.options

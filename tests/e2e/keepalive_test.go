@@ -40,6 +40,7 @@ func TestOriginConnectionIsNotReused(t *testing.T) {
 		{name: "keepalive = 0", answer: ok("ok"), upstream: "keepalive = 0", want: 6},
 		{name: "keepalive_requests = 2", answer: ok("ok"), upstream: "keepalive_requests = 2", want: 3},
 		{name: "proxy_http_version 1.0", answer: ok("ok"), location: `proxy_http_version = "1.0"` + "\n" + `proxy_set_header = { Connection = "close" }`, want: 6},
+		{name: "keep-alive in HTTP/1.0", answer: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", location: `proxy_http_version = "1.0"` + "\n" + `proxy_set_header = { Connection = "Keep-Alive" }`, want: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,7 @@ func TestVariablesOfTheConnection(t *testing.T) {
 		location: "proxy_pass_trailers = true\nproxy_hide_header = [\"X-Hide\"]",
 		more: location("/tcp", `return = { code = 200, text = "$tcpinfo_rtt $tcpinfo_rttvar $tcpinfo_snd_cwnd $tcpinfo_rcv_space" }`) +
 			location("/port", `return = { code = 200, text = "[$is_request_port$request_port]" }`) +
+			location("/last", `proxy_pass = "http://app"`, `add_header.X-Last = "$upstream_last_addr $upstream_last_server_name $upstream_cache_status"`) +
 			location("/gzip", `proxy_pass = "http://app"`, `gzip = true`, `gzip_types = ["*"]`)})
 	if got := string(p.get("/tcp").body); !regexp.MustCompile(`^\d+ \d+ [1-9]\d* [1-9]\d*$`).MatchString(got) {
 		t.Errorf("$tcpinfo_*: %q", got)
@@ -35,10 +36,13 @@ func TestVariablesOfTheConnection(t *testing.T) {
 			t.Errorf("$request_port with %s: %q", host, r.body)
 		}
 	}
+	if got, want := p.get("/last").fields.get("X-Last"), o.addr+" "+o.addr; got != want {
+		t.Errorf("$upstream_last_addr and its like: %q, want %q", got, want)
+	}
 	p.get("/trailers")
 	p.get("/gzip", "Accept-Encoding: gzip")
 	p.exchange("POST", "POST /trailers HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
-	lines := strings.Join(p.waitLines("access.log", 8), "\n")
+	lines := strings.Join(p.waitLines("access.log", 9), "\n")
 	for _, want := range []string{`/trailers \[1, 2\] \[1, 2\] \[h\] \[-\] \[-\] \[-\]`, `/gzip \[-\] \[-\] \[-\] \[-\] \[\d\d\.\d\d\] \[-\]`, `/trailers .* \[abc\]`} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(lines) {
 			t.Errorf("no line %s in\n%s", want, lines)
