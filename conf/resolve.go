@@ -106,7 +106,7 @@ const maxConnsBytes = 1 << 20
 // MaxConnsBytesMost is the largest that zone can be.
 const MaxConnsBytesMost = 1 << 30
 
-// MaxConnsBytes is how large the zone has to be in which requests in work at origins with max_conns, those that wait for it, and idle connections with keepalive_total are counted;
+// MaxConnsBytes is how large the zone has to be in which requests in progress at origins with max_conns, those that wait for it, and idle connections with keepalive_total are counted;
 // 0: there are none. 1 KiB is ample for an origin: its name, and what 30 workers have of it. One that waits takes 48 bytes and 8 for each origin, as a power of two.
 func (c *Config) MaxConnsBytes() Size {
 	needed := Size(0)

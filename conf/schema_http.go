@@ -206,7 +206,7 @@ type Settings struct {
 	// NAME = { value = "template", always = true }. A field with an empty value is not sent.
 	AddHeader []AddHeader `toml:"add_header" example:"{ X-Frame-Options = { value = 'DENY', always = true } }"`
 
-	// Requests that may be in work at once for each key of a zone, counted from the end of a request's head to the end of its response. With more
+	// Requests that may be in progress at once for each key of a zone, counted from the end of a request's head to the end of its response. With more
 	// than one limit a request needs a place under each. []: none. See docs/limits.md.
 	LimitConns []LimitConn `toml:"limit_conn" example:"[{ zone = 'addr', max = 10 }]"`
 

@@ -22,7 +22,7 @@ type Upstream struct {
 	// Age at which a connection is closed after the response to its request.
 	KeepaliveTime time.Duration `toml:"keepalive_time" default:"1h" min:"1ms" max:"365d"`
 
-	// Whether a request goes to the origin with the fewest requests in work over all workers, by weight.
+	// Whether a request goes to the origin with the fewest requests in progress over all workers, by weight.
 	LeastConn bool `toml:"least_conn" default:"false"`
 
 	// Whether all requests of a client go to the same origin: of an IPv4 address the first three bytes count, of an IPv6 address all.
@@ -31,13 +31,13 @@ type Upstream struct {
 	// Text whose requests all go to the same origin: "template", or { key = "template", consistent = true } so that few move when an origin comes or goes (ketama).
 	Hash *UpstreamHash `toml:"hash" example:"{ key = '$request_uri', consistent = true }"`
 
-	// Whether an origin is chosen at random, by weight: of "two" the one with fewer requests in work.
+	// Whether an origin is chosen at random, by weight: of "two" the one with fewer requests in progress.
 	Random RandomChoice `toml:"random" default:"off"`
 
 	// Whether requests of a client go to the origin that its first one went to: by a cookie that weir sets, or by what the origin has given the client.
 	Sticky *Sticky `toml:"sticky" example:"{ cookie = 'srv_id', expires = '1h', path = '/' }"`
 
-	// Requests that wait while every origin that could take them has max_conns in work: how many, and how long. A request that finds the queue full, or waits
+	// Requests that wait while every origin that could take them has max_conns in progress: how many, and how long. A request that finds the queue full, or waits
 	// longer, gets 502. Absent: none waits. See docs/upstreams.md.
 	Queue *Queue `toml:"queue" example:"{ size = 100, timeout = '60s' }" as:"nginx's commercial version"`
 
@@ -121,7 +121,7 @@ type UpstreamServer struct {
 	// See max_fails.
 	FailTimeout time.Duration `toml:"fail_timeout" default:"10s" max:"365d"`
 
-	// The most requests that it may have in work at once, over all workers and generations. A request that finds no place with any origin waits
+	// The most requests that it may have in progress at once, over all workers and generations. A request that finds no place with any origin waits
 	// in the group's queue, or gets 502 where there is none. 0: any number.
 	MaxConns int `toml:"max_conns" default:"0" max:"65535"`
 

@@ -72,7 +72,7 @@ func runUpstream(c command, stdout, stderr io.Writer) int {
 		var done master.PeerOrdered
 		text, err = askZone(socket, http.MethodPost, path+"/"+url.PathEscape(c.upstream.peer)+"?state="+c.upstream.verb, &done)
 		show = func() error {
-			_, err := fmt.Fprintf(stdout, "weir: upstream %s: %s is %s, and was %s; it has %d requests in work\n", done.Upstream, done.Peer, done.State, done.Before, done.Active)
+			_, err := fmt.Fprintf(stdout, "weir: upstream %s: %s is %s, and was %s; it has %d requests in progress\n", done.Upstream, done.Peer, done.State, done.Before, done.Active)
 			if done.Warning != "" {
 				fmt.Fprintf(stderr, "weir: warning: %s\n", done.Warning)
 			}

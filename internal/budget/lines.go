@@ -187,7 +187,7 @@ func (b Budget) Lines(workers int) []Line {
 		lines = append(lines, Line{Shared, "limit_req_zone", z.Name, int64(z.Size)})
 	}
 	if size := c.MaxConnsBytes(); size > 0 {
-		lines = append(lines, Line{Shared, "max_conns", "requests in work at origins", int64(size)})
+		lines = append(lines, Line{Shared, "max_conns", "requests in progress at origins", int64(size)})
 	}
 	lines = append(lines, Line{Shared, "numbers", "of workers, and who they are", int64(workers)*2*statsBytes + 3*zoneBytes})
 	if n := countedOnes(c); n > 0 {

@@ -92,7 +92,7 @@ func (k *keeper) lookAtPeers() {
 	}
 }
 
-// checkPeers checks the zone, and adds up what the living workers have in work anew if it is not what it says.
+// checkPeers checks the zone, and adds up what the living workers have in progress anew if it is not what it says.
 func (k *keeper) checkPeers() {
 	faults := k.peers.Check()
 	if len(faults) == 0 {
@@ -102,10 +102,10 @@ func (k *keeper) checkPeers() {
 		k.log(logAlert, "upstreams: fault", zap.Error(fault))
 	}
 	lost := k.peers.Rebuild(k.table.Alive)
-	k.log(logAlert, "what origins have in work is counted anew", zap.Int("lost", lost))
+	k.log(logAlert, "the requests in progress at origins are counted again", zap.Int("lost", lost))
 }
 
-// reapPeers gives back what a dead worker had in work.
+// reapPeers gives back what a dead worker had in progress.
 func (k *keeper) reapPeers(slot int) ([]news, error) {
 	requests, err := k.peers.Reap(slot)
 	if errors.Is(err, peers.ErrDamaged) {

@@ -29,7 +29,7 @@ type PeerOrdered struct {
 	Peer     string `json:"peer"`
 	State    string `json:"state"`           // that it is in now, see sight.Peer
 	Before   string `json:"before"`          // and was in
-	Active   int    `json:"active"`          // requests that it has in work
+	Active   int    `json:"active"`          // requests that it has in progress
 	Times    int    `json:"times,omitempty"` // how often the group has the address, when that is several times
 	Warning  string `json:"warning,omitempty"`
 }

@@ -33,7 +33,7 @@
 //
 // # Failure
 //
-// What a killed worker had in work is in its cells; the master gives it back (Reap) before the slot is used again. A busy that is not the sum of its cells, found by
+// What a killed worker had in progress is in its cells; the master gives it back (Reap) before the slot is used again. A busy that is not the sum of its cells, found by
 // Check or when a request ends, marks the zone, and Rebuild adds the cells up anew. Meanwhile choices go on by what is there.
 //
 // Invariants (Check): busy is the sum of what the cells have counted into it; a block in use has a name that no other has.

@@ -33,7 +33,7 @@ type state struct {
 	failedMs  uint64 // 24: when it failed last
 	checkedMs uint64 // 32: when it was last given a chance after that
 	startMs   uint64 // 40: when slow_start began; 0: it has not
-	busy      uint64 // 48: requests in work of those workers that choose by it: the sum of the upper halves of cell.work
+	busy      uint64 // 48: requests in progress of those workers that choose by it: the sum of the upper halves of cell.work
 	_         uint64 // 56
 
 	admin    uint64 // 64: Admin
@@ -56,7 +56,7 @@ type entry struct {
 
 // cell is what the worker of one slot has of an origin.
 type cell struct {
-	work  uint64 // 0: requests in work: the lower half those that are not counted in busy, the upper half those that are
+	work  uint64 // 0: requests in progress: the lower half those that are not counted in busy, the upper half those that are
 	picks uint64 // 8: requests given to the origin, by all holders of the slot so far
 }
 

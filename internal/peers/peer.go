@@ -222,7 +222,7 @@ func (p *Peer) Take(weight int64) (taken, debt int64) {
 // Pay takes what the winner of a turn gives to all, under the lock.
 func (p *Peer) Pay(total int64) { p.s.debt -= total }
 
-// Busy is how many requests the origin has in work, over all workers that count them in (EnterBusy).
+// Busy is how many requests the origin has in progress, over all workers that count them in (EnterBusy).
 func (p *Peer) Busy() int64 { return int64(load(&p.s.busy)) }
 
 // Enter begins a request of this process at the origin; no lock is needed.

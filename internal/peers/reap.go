@@ -12,7 +12,7 @@ import (
 // ErrDamaged says that a busy is not the sum of its cells: Rebuild is wanted.
 var ErrDamaged = errors.New("peers: the zone is damaged")
 
-// Reap gives back the requests that a slot's dead worker had in work, and says how many those were. The caller knows that it is dead, and keeps the slot from
+// Reap gives back the requests that a slot's dead worker had in progress, and says how many those were. The caller knows that it is dead, and keeps the slot from
 // being used again until Reap has returned nil.
 func (z *Zone) Reap(slot int) (requests int, err error) {
 	if slot < 0 || slot >= z.slots {
@@ -66,7 +66,7 @@ func (z *Zone) Check() []error {
 		case used > 1:
 			faults = append(faults, fmt.Errorf("peers: block %d is used in way %d", block, used))
 		case busy != sum:
-			faults = append(faults, fmt.Errorf("peers: %q has %d requests in work, its cells %d", key, busy, sum))
+			faults = append(faults, fmt.Errorf("peers: %q has %d requests in progress, its cells %d", key, busy, sum))
 		case debt != sane(debt):
 			faults = append(faults, fmt.Errorf("peers: %q is owed %d", key, debt))
 		case used == 1 && twice:
@@ -154,7 +154,7 @@ type Status struct {
 	FailedMs  int64  // when it failed last; 0: never
 	CheckedMs int64  // when it was last given a chance after that
 	StartMs   int64  // when slow_start began; 0: it has not
-	Work      int    // requests in work, of all workers
+	Work      int    // requests in progress, of all workers
 	Picks     uint64 // requests given to it so far, by all workers
 }
 

@@ -32,9 +32,9 @@ type Options struct {
 	Depot     *buffer.Depot      // large pieces of requests' memory
 	Splicer   *eventpipe.Splicer // kernel pipes; nil: bodies are not spliced
 	Spill     *tempfile.Store    // temporary files; nil: there are none
-	SpillPath string             // their directory, for people and origins
+	SpillPath string             // their directory, as logs and origins see it
 	Stats     *stats.Page        // this worker's
-	Segment   *stats.Segment     // everybody's
+	Segment   *stats.Segment     // that of all workers
 	Log       *logfile.ErrorLog
 	// OnDamaged is told of a limit zone that was found damaged, each time.
 	OnDamaged func(zone string)
@@ -77,8 +77,8 @@ type Engine struct {
 	passwordFiles  *htpasswd.Files // with the thread that has them; nil until the first password
 	passwordThread *offload.Thread
 	fileThread     *offload.Thread // for files that conditions ask for; made when it is needed first
-	made           []byte          // what of a head, or of a trailer section, is made already, while a field is made that may ask for that
-	madeFrom       int             // where what is made begins in its memory
+	made           []byte          // the part of a head or trailer section that has been written, while a field is written that may refer to it
+	madeFrom       int             // where that part begins in its memory
 	scratch        []byte          // see Request.renderScratch
 	groups         []int           // memory for one match of a regular expression
 	crowded        int             // requests in flight with a head of more fields than fieldsKept
@@ -119,7 +119,7 @@ func (e *Engine) OnAccept(l *conn.Listener, fd int, peer netip.AddrPort) {
 	e.park(c, e.Binds[l.ID].Default.HeaderTimeoutMs)
 }
 
-// park has a connection wait for the first byte of a request. While the worker drains, one of a newer generation gets it, if one will have it.
+// park has a connection wait for the first byte of a request. While the worker drains, a worker of a newer generation gets it, if there is one.
 func (e *Engine) park(c *conn.Conn, timeoutMs int64) {
 	c.Arm(e.Clock.Ms() + timeoutMs)
 	if e.draining && e.handOver(c) {
@@ -152,7 +152,7 @@ func (e *Engine) OnReady(c *conn.Conn) {
 // OnTimeout closes a connection that has been idle for long enough. See conn.Owner.
 func (e *Engine) OnTimeout(c *conn.Conn) {
 	if e.draining && !c.Quiet() {
-		c.Mark(sys.EpollIn) // the next request has come in the last moment
+		c.Mark(sys.EpollIn) // the next request came at the last moment
 		e.OnReady(c)
 		return
 	}
@@ -174,7 +174,7 @@ func (e *Engine) closeClient(c *conn.Conn) {
 	c.Close()
 }
 
-// take gives a Request object, used before if there is one.
+// take returns a Request object: a used one, if there is one.
 func (e *Engine) take() *Request {
 	e.inFlight++
 	if n := len(e.idle); n > 0 {
@@ -218,7 +218,7 @@ func (e *Engine) MakeRoom() bool {
 		if c == nil || c.Quiet() {
 			break
 		}
-		c = c.Next() // its request has come in the last moment
+		c = c.Next() // its request came at the last moment
 	}
 	if c == nil {
 		return false

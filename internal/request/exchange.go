@@ -73,7 +73,7 @@ func (r *Request) openRequest() (verdict, bool) {
 			return r.noMemory(), false
 		}
 	}
-	b := r.acquire(buffer.ClassResponse) // not new work: who has got this far holds blocks that others wait for
+	b := r.acquire(buffer.ClassResponse) // not new work: a request that has got this far holds blocks that others wait for
 	if b == nil {
 		return wait, false
 	}

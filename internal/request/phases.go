@@ -25,19 +25,19 @@ import (
 // A phase whose features the location does not have is left out: see findPhases.
 type phase uint8
 
-// The phases. What holds a request up sets the phase that it goes on with, and leaves the others alone.
+// The phases. Whatever makes a request wait sets the phase at which it goes on.
 const (
 	phaseServerRewrite phase = iota // the rules of the server (set, if, rewrite, return, break)
 	phaseFindLocation               // the location for the path
 	phaseRewrite                    // the rules of the location; a path that they change leads back to phaseFindLocation
 	phaseRates                      // limit_req; as in nginx, of the request as it came first: once
 	phaseLimits                     // limit_conn, likewise
-	phaseAccess                     // who may: may wait, for an answer or for a password to be checked
-	phasePrecontent                 // what may send the request elsewhere, or elsewhere too, before it is answered
+	phaseAccess                     // access checks, which may wait for a subrequest or for a password to be checked
+	phasePrecontent                 // try_files, which may send the request elsewhere, and mirror, which sends a copy of it
 	phaseContent                    // the answer
 )
 
-// enterPhases begins the phases, or begins them anew.
+// enterPhases starts the phases, or starts them again.
 func (r *Request) enterPhases() verdict {
 	r.phase = phaseServerRewrite
 	r.program.changed, r.wholePath = false, false
@@ -183,7 +183,7 @@ func (r *Request) content() verdict {
 // changesMax is how often the path of one request may change, by rules and by internal redirects (NGX_HTTP_MAX_URI_CHANGES).
 const changesMax = 10
 
-// countChange counts a change of the request's path, or of its location. False: there have been too many, which is how a circle ends.
+// countChange counts a change of the request's path, or of its location. False: there have been too many, which ends a cycle.
 func (r *Request) countChange(how string, to []byte) bool {
 	if r.changes == changesMax {
 		r.logError("rewrite or internal redirection cycle while " + how + " " + strconv.Quote(string(to)))
@@ -210,7 +210,7 @@ func (r *Request) redirectTo(uri []byte) verdict {
 	return r.redirectPath(path, args)
 }
 
-// redirectPath is redirectTo for a path and arguments that are told apart already.
+// redirectPath is redirectTo for a path and arguments that have been separated already.
 func (r *Request) redirectPath(path, args []byte) verdict {
 	if path == nil {
 		return r.noMemory()

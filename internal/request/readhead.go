@@ -109,8 +109,8 @@ func (r *Request) headTimeout() {
 	r.answer(408)
 }
 
-// takeAll makes all that has been read the request, which has no complete head: the connection cannot go on after it. An error page may be made of what there is:
-// its path, if the request line was good, but no body, as whose it is, and how long, is not known.
+// takeAll makes a request of everything read so far, although its head is not complete: the connection cannot go on after it. An error page may be made of what there is:
+// its path, if the request line was good, but it has no body, because how long that is, is not known.
 func (r *Request) takeAll() {
 	r.withoutBody, r.redirected = true, true // nothing is passed on as it came
 	r.host, r.path, r.args = nil, nil, nil

@@ -26,7 +26,7 @@ type Request struct {
 	client     *conn.Conn // nil between uses
 	waiter     buffer.Waiter
 	spare      *buffer.Block   // a block that was waited for
-	blockFor   *eventpipe.Pipe // who gets the block that is waited for; nil: spare
+	blockFor   *eventpipe.Pipe // gets the block that is waited for; nil: spare does
 	blockClass buffer.Class    // the class it is waited for with
 	task       event.Task
 
@@ -92,12 +92,12 @@ type Request struct {
 	sentHead    []byte     // the head of the answer without the empty line, in arena, with Engine.KeepHeads; nil: none was sent
 	sentTrailer []byte     // that of the answer, likewise
 	discarded   discarding // see StateDiscard
-	accel       accel      // what is left of the answer that had X-Accel-Redirect
+	accel       accel      // what is kept of the answer that had X-Accel-Redirect
 
 	id requestID
 }
 
-// fresh is the part of a request that is nothing when it begins.
+// fresh is the part of a request that is zero when it begins.
 type fresh struct {
 	methodID    http1.Method
 	method      []byte // in the place of the head's, after an internal redirect
@@ -271,7 +271,7 @@ func (r *Request) waitForBlock(class buffer.Class, pipe *eventpipe.Pipe) {
 	}
 }
 
-// blockWaitMs is how long a step waits for a block before the request is given up. It is a way out of circles: requests that hold what
+// blockWaitMs is how long a step waits for a block before the request is given up. It breaks deadlocks among requests that hold what
 // the others wait for.
 const blockWaitMs = 30_000
 

@@ -5,7 +5,7 @@ package request
 
 import "weir/internal/http1"
 
-// route works out path and arguments of the request's target, and begins its phases.
+// route splits the request's target into path and arguments, and starts the phases.
 func (r *Request) route() verdict {
 	switch ok := r.takeTarget(); {
 	case !ok:

@@ -10,7 +10,7 @@ import (
 	"weir/internal/logfile"
 )
 
-// State is where a request is on its way.
+// State is how far a request has got.
 type State uint8
 
 // The states; each is handled by the step named after it.
@@ -33,7 +33,7 @@ const (
 	StateFinish                  // the response is over: log, release
 	StateDiscard                 // a body that nobody wants is read and dropped, for the next request to come
 	StateLinger                  // the client's bytes are dropped until it closes
-	StateSubrequest              // it is known what comes of a subrequest
+	StateSubrequest              // the outcome of a subrequest is known
 )
 
 // String names the state as reports have it.
@@ -118,7 +118,7 @@ func (r *Request) OnReady(c *conn.Conn) {
 	r.drive()
 }
 
-// checkOwns panics when a connection that is not, or no longer, the request's has it for its owner.
+// checkOwns panics if a connection that is not, or no longer, the request's names the request as its owner.
 func (r *Request) checkOwns(c *conn.Conn) {
 	if c != r.client && c != r.up.conn {
 		panic(fmt.Sprintf("request: an event of connection %d for a request in state %q that does not have it", c.Serial, r.state))

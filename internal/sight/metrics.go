@@ -118,7 +118,7 @@ func (s *Snapshot) origins(t *text) {
 	if len(s.Origins) == 0 {
 		return
 	}
-	each("weir_upstream_active", gauge, "Attempts in work.", func(x *Origin, l []string) { t.count(x.Active, l...) })
+	each("weir_upstream_active", gauge, "Attempts in progress.", func(x *Origin, l []string) { t.count(x.Active, l...) })
 	each("weir_upstream_attempts_total", counter, "Attempts to have a request answered by the origin.", func(x *Origin, l []string) { t.count(x.Attempts, l...) })
 	each("weir_upstream_responses_total", counter, "Responses of the origin, by class of the status.", func(x *Origin, l []string) { t.classes(&x.Statuses, l...) })
 	each("weir_upstream_failures_total", counter, "Attempts that count as failures of the origin (max_fails).", func(x *Origin, l []string) { t.count(x.Failures, l...) })
@@ -161,7 +161,7 @@ func (s *Snapshot) upstreams(t *text) {
 		}
 	})
 	each("weir_upstream_peer_fails", gauge, "Failed attempts that no success has ended, of all workers.", func(p *Peer, l []string) { t.count(uint64(p.Fails), l...) })
-	each("weir_upstream_peer_in_work", gauge, "Requests that the origin has in work, of all workers.", func(p *Peer, l []string) { t.count(uint64(p.Active), l...) })
+	each("weir_upstream_peer_in_work", gauge, "Requests in progress at the origin, of all workers.", func(p *Peer, l []string) { t.count(uint64(p.Active), l...) })
 }
 
 func (s *Snapshot) zones(t *text) {

@@ -24,7 +24,7 @@ type Peer struct {
 	Weight   int    `json:"weight"`
 	Backup   bool   `json:"backup,omitempty"`
 	MaxConns int    `json:"max_conns,omitempty"`
-	Active   int    `json:"active"` // requests in work, of all workers
+	Active   int    `json:"active"` // requests in progress, of all workers
 	Requests uint64 `json:"requests"`
 	Fails    int    `json:"fails"` // failed attempts that no success has ended
 }

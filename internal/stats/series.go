@@ -75,7 +75,7 @@ func (h *Histogram) Observe(ns int64) {
 // Row is what one worker slot has counted for one series. It is written by the worker that holds the slot; the next holder goes on where it
 // stopped. Those fields that the kind has no use for are 0.
 type Row struct {
-	Active      Counter    // 0: gauge; server: none. peer: attempts in work
+	Active      Counter    // 0: gauge; server: none. peer: attempts in progress
 	Requests    Counter    // 8: server: requests. peer: attempts
 	Classes     [6]Counter // 16: by class of the status: 0 others, 1 to 5. peer: responses
 	Received    Counter    // 64: bytes. server: from clients. peer: from the origin

@@ -59,7 +59,7 @@ func (g *Group) byMethod(nowMs int64, tried *Tried, key []byte) *Peer {
 	}
 }
 
-// leastBusy chooses the peer with the fewest attempts in work over all workers, by weight; among equals round robin does. Under the lock.
+// leastBusy chooses the peer with the fewest attempts in progress over all workers, by weight; among equals round robin does. Under the lock.
 func leastBusy(peers []*Peer, nowMs int64, tried *Tried) *Peer {
 	var best *Peer
 	var busy, weight int64 // of best

@@ -9,7 +9,7 @@ import (
 )
 
 // A group whose origins are named by host changes while it serves. The lists of peers are never changed in place: SetPeers makes new ones, in which
-// a peer that stays is the same object with all that it knows. One that leaves is in no list any more; the attempts that it has in work go on,
+// a peer that stays is the same object with all that it knows. One that leaves is in no list any more; the attempts that it has in progress go on,
 // and their connections are closed behind them.
 
 // indexRound is the least number of places that indexes of peers go round: a request that has tried a peer which has left does not take a new one
@@ -98,7 +98,7 @@ func (g *Group) setIndexes() {
 	}
 }
 
-// leave closes what the peer keeps. Requests that are in work with it have it until they end.
+// leave closes what the peer keeps. Requests that are in progress with it have it until they end.
 func (p *Peer) leave() {
 	p.left = true
 	for c := p.idle.First(); c != nil; c = p.idle.First() {

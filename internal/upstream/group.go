@@ -42,7 +42,7 @@ type PeerOptions struct {
 	Weight        int            // share, at least 1
 	MaxFails      int            // failures within FailTimeoutMs that make it unavailable; 0: they are not counted
 	FailTimeoutMs int64          // and for how long
-	MaxConns      int            // most attempts in work at once, over all workers; 0: any number
+	MaxConns      int            // most attempts in progress at once, over all workers; 0: any number
 	Backup        bool           // only when no other is available
 	Down          bool           // never
 	Drain         bool           // only for requests that are bound to it
@@ -62,7 +62,7 @@ type Group struct {
 	primary, backup []*Peer
 	peers           []*Peer
 	tries           int  // see Tries
-	counted         bool // Method looks at what peers have in work
+	counted         bool // Method looks at what peers have in progress
 	idle            int
 	keptKey         []byte           // under which Places counts them: that of an origin of no group
 	kept            limitconn.Hold   // the place of each of them under KeepaliveTotal: they are all one share
@@ -92,7 +92,7 @@ func (g *Group) Single() bool { return len(g.peers) == 1 }
 func (g *Group) Tries() int { return g.tries }
 
 // Pick chooses the peer for a request's next attempt, among those not tried, and adds it to tried; the attempt counts as the peer's
-// until tried.Leave. A peer that has MaxConns attempts in work over all workers is passed over. nowMs is the time that all processes share. key is what a hash is made of: the
+// until tried.Leave. A peer that has MaxConns attempts in progress over all workers is passed over. nowMs is the time that all processes share. key is what a hash is made of: the
 // client's address for IPHash, the group's Key for Hash and ConsistentHash. nil when no peer is available ("no live upstreams").
 func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
 	tried.full = tried.full[:0]
@@ -112,7 +112,7 @@ func (g *Group) Pick(nowMs int64, tried *Tried, key []byte) *Peer {
 	}
 }
 
-// choose chooses a peer; where that is counted, it has the attempt in work from then on. What needs no lock is tried first.
+// choose chooses a peer; where that is counted, it has the attempt in progress from then on. What needs no lock is tried first.
 func (g *Group) choose(nowMs int64, tried *Tried, key []byte) *Peer {
 	tried.busy = false
 	p := tried.bound

@@ -19,8 +19,8 @@ const peekAfterMs = 1000
 // Group is the group that the peer belongs to.
 func (p *Peer) Group() *Group { return p.group }
 
-// TakeIdle gives a kept connection from an address to the peer, the one used last, or nil. Its owner is whom the caller makes it. A request
-// that is not repeatable is worth a look at the connection every time: if it is lost with it, nobody may send it again.
+// TakeIdle gives a kept connection from an address to the peer, the one used last, or nil. The caller sets its owner. A request
+// that is not repeatable is worth a look at the connection every time: if the request is lost with the connection, it must not be sent again.
 func (p *Peer) TakeIdle(nowMs int64, from netip.AddrPort, repeatable bool) *conn.Conn {
 	for c, before := p.idle.Last(), (*conn.Conn)(nil); c != nil; c = before {
 		before = c.Prev()

@@ -5,7 +5,7 @@ package upstream
 
 import "weir/internal/limitconn"
 
-// Waits says whether a request for which Pick has found no peer may wait for one: a peer could take it, had it not MaxConns in work.
+// Waits says whether a request for which Pick has found no peer may wait for one: a peer could take it if it did not have MaxConns in progress.
 func (g *Group) Waits(tried *Tried) bool { return g.QueueSize > 0 && len(tried.full) > 0 }
 
 // Wait puts a request into the group's queue, for a place with any of the peers that the last Pick found full. Passed: one of them has a place by now, and the
@@ -37,7 +37,7 @@ func (g *Group) begin(p *Peer, tried *Tried) {
 	tried.begin(p)
 }
 
-// Full is how many peers the last Pick has passed over because they had MaxConns in work.
+// Full is how many peers the last Pick has passed over because they had MaxConns in progress.
 func (t *Tried) Full() int { return len(t.full) }
 
 // Enter begins the attempt for which a request was given a place when its turn came. nil: the peer is not in the group any more, or has failed meanwhile, and the place is

@@ -92,7 +92,7 @@ func targetPeer(at netip.AddrPort) PeerOptions {
 	return PeerOptions{Name: at.String(), Addr: sys.SockaddrTCP(at), IP: at, Weight: 1}
 }
 
-// group is the one of a key, made if there is none. Then, when there are too many, another one goes; requests that it has in work go on.
+// group is the one of a key, made if there is none. Then, when there are too many, another one goes; requests that it has in progress go on.
 func (t *Targets) group(key targetKey) *target {
 	x := t.made[key]
 	if x != nil {

@@ -4,7 +4,7 @@
 package upstream
 
 // Trial is what became of one attempt to have a request answered by an origin. Times are in milliseconds from the
-// start of the attempt; -1 when it did not come to that.
+// start of the attempt; -1 if the attempt did not get that far.
 type Trial struct {
 	Peer          *Peer  // nil: no peer was available
 	Group         string // its name; only when there is no Peer

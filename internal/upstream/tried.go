@@ -13,12 +13,12 @@ type Tried struct {
 
 	full  []*Peer           // those that Pick found at their MaxConns, when it was called last
 	bound *Peer             // that the request is bound to; nil: none
-	at    *Peer             // whose attempt is in work; nil: none is
+	at    *Peer             // whose attempt is in progress; nil: none is
 	busy  bool              // it was counted when it was chosen: peers.Peer.EnterBusy
 	hold  [1]limitconn.Hold // its place under MaxConns
 }
 
-// Reset empties the set and keeps its memory. No attempt may be in work.
+// Reset empties the set and keeps its memory. No attempt may be in progress.
 func (t *Tried) Reset() {
 	t.first, t.walk, t.bound = 0, walk{}, nil
 	t.more = t.more[:0]
@@ -56,7 +56,7 @@ func (t *Tried) remove(i int) {
 	t.more[i>>6] &^= 1 << (i & 63)
 }
 
-// enter begins an attempt with the peer that was chosen. False: it has as many in work as it may have.
+// enter begins an attempt with the peer that was chosen. False: it has as many in progress as it may have.
 func (t *Tried) enter(p *Peer) bool {
 	if p.MaxConns > 0 {
 		ask := [1]limitconn.Limit{{Zone: p.group.Places, Key: p.placeKey, Max: uint32(p.MaxConns), AllowFull: true}}

@@ -86,7 +86,7 @@ var catalogue = [...]Variable{
 	{"connection_time", ConnectionTime, "seconds, with milliseconds, since the connection was accepted", true},
 	{"connections_active", ConnectionsActive, "open client connections of the whole instance, waiting ones included", true},
 	{"connections_reading", ConnectionsReading, "of these, those that a request head is being read from", true},
-	{"connections_writing", ConnectionsWriting, "of these, those with a request in work", true},
+	{"connections_writing", ConnectionsWriting, "of these, those with a request in progress", true},
 	{"connections_waiting", ConnectionsWaiting, "of these, those that are idle", true},
 	{"tcpinfo_rtt", TCPInfoRTT, "round trip time of the client's TCP connection, in microseconds, as the kernel estimates it (TCP_INFO)", true},
 	{"tcpinfo_rttvar", TCPInfoRTTVar, "how much it varies, likewise", true},

@@ -58,7 +58,7 @@ func (b *builder) access(c *conf.AccessSettings) (*request.Access, error) {
 	return a, nil
 }
 
-// mirror makes where copies of requests go; nil: nowhere.
+// mirror compiles the mirror directives of a location; nil: there are none.
 func mirror(c *conf.AccessSettings) *request.Mirror {
 	if len(c.Mirror) == 0 {
 		return nil
@@ -70,7 +70,7 @@ func mirror(c *conf.AccessSettings) *request.Mirror {
 	return m
 }
 
-// realIP makes who speaks for clients; nil where nobody does.
+// realIP compiles set_real_ip_from and what goes with it; nil: nobody is trusted to name the client.
 func (b *builder) realIP(c *conf.AccessSettings) *request.RealIP {
 	if len(c.SetRealIPFrom) == 0 {
 		return nil
@@ -90,7 +90,7 @@ func (b *builder) realIP(c *conf.AccessSettings) *request.RealIP {
 // trustedPatience is how long all names of set_real_ip_from together may take to be looked up. The worker does not serve yet.
 const trustedPatience = 5 * time.Second
 
-// trustedHost is the addresses of a host that is believed; each is looked up once.
+// trustedHost looks up the addresses of a trusted host, of each host once.
 func (b *builder) trustedHost(host string) []access.Net {
 	if found, ok := b.trusted[host]; ok {
 		return found

@@ -336,7 +336,7 @@ func (g *giver) Run() { g.w.engine.HandOverWaiting() }
 // OnTimer goes on in any case. See event.Expirer.
 func (g *giver) OnTimer(*event.Timer) { g.w.engine.HandOverWaiting() }
 
-// incarnation is this process.
+// incarnation tells this process from all others that have had, or will have, its slot.
 func (w *worker) incarnation() ipc.Incarnation {
 	return ipc.Incarnation{Slot: w.manifest.Slot, Generation: w.manifest.Generation, PID: w.pid}
 }

@@ -10,7 +10,7 @@ import (
 	"weir/internal/route"
 )
 
-// judge makes what a location's variables judge its requests by; nil: nothing is set.
+// judge compiles the settings by which a location's variables judge a request; nil: there are none.
 func (b *builder) judge(c *conf.JudgeSettings, server *conf.Server) (*request.Judge, error) {
 	if len(c.ValidReferers) == 0 && c.SecureLink == "" && c.SecureLinkSecret == "" && len(c.ModernBrowser) == 0 && len(c.AncientBrowser) == 0 {
 		return nil, nil

@@ -27,7 +27,7 @@ type memory struct {
 	totals *stats.Page // where what happened is added up, over all holders of the slot
 }
 
-// open makes the pools. onReady is called when somebody who waited for a block has to be told.
+// open makes the pools. onReady is called when a user that waited for a block has to be told.
 func (m *memory) open(b budget.Budget, onReady func()) error {
 	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), b.GoBytes())) // the present one is GOMEMLIMIT, where the master has set it
 	m.pools.OnReady = onReady

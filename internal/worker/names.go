@@ -30,7 +30,7 @@ import (
 //
 // A name is looked up as any program does it (/etc/hosts, resolv.conf), on a goroutine, once: as with nginx. Unlike there, one that cannot be resolved
 // keeps nothing from starting, and is tried again until it can. With the parameter resolve the name servers of the directive resolver are asked, in the loop, and
-// again whenever the answer has expired. Each worker does that by itself: nobody has to be there for the others, and what a worker goes by is what it has seen.
+// again whenever the answer has expired. Each worker does that by itself: no worker depends on another, and each goes by what it has seen itself.
 
 // How long requests wait for the first peers of their group, and how long the system may take for a name.
 const (
@@ -146,7 +146,7 @@ func (w *worker) startNames() error {
 	return nil
 }
 
-// OnTimer has requests wait no more, and says every minute which origins this worker has. See event.Expirer.
+// OnTimer ends the wait of requests for the first peers, and says every minute which origins this worker has. See event.Expirer.
 func (n *names) OnTimer(*event.Timer) {
 	for _, g := range n.groups {
 		if g.group.Pending() {

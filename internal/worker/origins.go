@@ -16,7 +16,7 @@ import (
 	"weir/internal/vars"
 )
 
-// sharedBy is where a group's origins are known to all workers; nil for a group that is nobody's concern but this worker's.
+// sharedBy is the zone in which all workers share what they know of a group's origins; nil for a group that only this worker has.
 func (w *worker) sharedBy(c *conf.Upstream) *peers.Zone {
 	if sight.Shared(c) {
 		return w.origins
@@ -56,7 +56,7 @@ func (b *builder) sticky(c *conf.Sticky) (*upstream.Sticky, error) {
 }
 
 // share gives a group's peers what all workers know of them. The master has made room for those that the config names; those that a host's name leads to
-// are news, at least to the first worker that looks it up. One for which there is no room is known to this worker only.
+// are new to the first worker that looks the name up. One for which there is no room is known to this worker only.
 func (w *worker) share(zone *peers.Zone, group string, list []upstream.PeerOptions) {
 	if zone == nil {
 		return

@@ -59,7 +59,7 @@ func addresses(list []peers.Found) (addrs []resolver.Address) {
 	return addrs
 }
 
-// forget has the group's peers no more be found by a name.
+// forget removes from the zone the names by which the group's peers were found.
 func (g *namedGroup) forget() {
 	for i := range g.peers {
 		if shared := g.peers[i].Shared; shared != nil && g.found[i].host != 0 {

@@ -157,7 +157,7 @@ func (w *worker) cut() {
 }
 
 // onEmpty ends the process, unless connections lie in the hand-over queue: this worker takes them, or has put them there for others, who may leave
-// before they take them. Then it is told so, and takes them back.
+// before they take them. In that case the master tells it so, and it takes them back.
 func (w *worker) onEmpty() {
 	switch {
 	case w.over || w.taker.takeAll() > 0:

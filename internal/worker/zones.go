@@ -48,7 +48,7 @@ func (w *worker) onDamaged(zone string) {
 }
 
 // attachZones maps the zones of the manifest. The loop's thread becomes an owner of locks: if the worker is killed while it holds one, the
-// kernel tells who waits for it. It comes before the privileges go, since the lock kind "flock" opens the zones' files anew.
+// kernel wakes a process that waits for it. It comes before the privileges go, since the lock kind "flock" opens the zones' files anew.
 func (w *worker) attachZones() error {
 	table, err := slots.Attach(w.manifest.Table)
 	if err != nil {
@@ -127,7 +127,7 @@ func (w *worker) makeGate() error {
 }
 
 // attachPlaces maps the zone of max_conns. One of another size, in which an older generation counts, is left alone: its requests are
-// over soon, and what they have in work is not held against the new ones.
+// over soon, and what they have in progress is not held against the new ones.
 func (w *worker) attachPlaces(m *ipc.Zone) (err error) {
 	if m.Older {
 		sys.Close(m.FD)
