@@ -82,6 +82,27 @@ func (h *Head) refuse(why Refusal) Verdict {
 	return Bad
 }
 
+// RefusedField is the field that a Refusal is about, and the field before it of which it is a duplicate; nil: none. It is for the log; buf is what was parsed.
+func (h *Head) RefusedField(buf []byte) (line, value, before []byte) {
+	switch h.Refusal {
+	case RefusedDuplicate:
+		line = bytes.TrimRight(buf[h.line:h.scan], "\r\n")
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		before, _ = h.text(buf, FieldByName(name))
+	case RefusedContentLength:
+		line, value = h.text(buf, FieldContentLength)
+	case RefusedTransferEncoding:
+		line, value = h.text(buf, FieldTransferEncoding)
+	}
+	return line, value, before
+}
+
+// text is the line of the first field of an id, which is there, and its value.
+func (h *Head) text(buf []byte, id FieldID) (line, value []byte) {
+	f := &h.Fields[h.first[id]]
+	return buf[f.Name.Off:f.Value.End()], f.Value.Of(buf)
+}
+
 // Lookup is the index in Fields of the first field with the id, or -1. FieldOther is never found.
 func (h *Head) Lookup(id FieldID) int {
 	if id == FieldOther || !h.seen.has(id) {

@@ -68,7 +68,9 @@ var nginxWords = map[string]string{
 	"origin timed out while sending its response":                   `upstream timed out (110: Connection timed out) while reading upstream`,
 	"origin sent too large a response head":                         `upstream sent too big header while reading response header from upstream`,
 	"origin sent an invalid response":                               `upstream sent invalid header while reading response header from upstream`,
-	"origin sent an invalid response: duplicate header field":       `upstream sent duplicate header line while reading response header from upstream`,
+	"origin sent an invalid response: duplicate header field":       `upstream sent duplicate header line: "{header}", previous value: "{previous}" while reading response header from upstream`,
+	"origin sent an invalid response: invalid Content-Length":       `upstream sent invalid "Content-Length" header: "{header}" while reading response header from upstream`,
+	"origin sent an invalid response: unknown Transfer-Encoding":    `upstream sent unknown "Transfer-Encoding": "{value}" while reading response header from upstream`,
 	"origin sent an invalid response: invalid status line":          `upstream sent no valid HTTP/1.0 header while reading response header from upstream`,
 	"origin closed the connection while the request was sent":       `send() failed {error} while sending request to upstream`,
 	"origin closed the connection before its response was complete": `upstream prematurely closed connection while reading response header from upstream`,
@@ -78,6 +80,8 @@ var nginxWords = map[string]string{
 	"reading the origin's response failed within its body":          `readv() failed {error} while reading upstream`,
 	"origin sent a malformed chunked body":                          `upstream sent invalid chunked response while reading upstream`,
 	"origin sent more than its response":                            `upstream sent more data than specified in "Content-Length" header while reading upstream`,
+
+	"origin sent an invalid response: Content-Length and Transfer-Encoding at the same time": `upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time while reading response header from upstream`,
 
 	// Processes.
 	"reload":                            `reconfiguring`,

@@ -260,6 +260,14 @@ func (r *Request) bodyGoesOn(n int) bool {
 	}
 }
 
+// text is a field of a log line; without a text there is none.
+func text(key string, b []byte) zap.Field {
+	if b == nil {
+		return zap.Skip()
+	}
+	return zap.ByteString(key, b)
+}
+
 // parseResponse parses what has been read, of which the last bytes may only have been peeked at. True: the verdict is the step's; false: more
 // has to be read.
 func (r *Request) parseResponse(peeked []byte) (verdict, bool) {
@@ -273,7 +281,8 @@ func (r *Request) parseResponse(peeked []byte) (verdict, bool) {
 			if u.head.Refusal.TooLarge() {
 				what = "origin sent too large a response head"
 			}
-			return r.failOrigin(NextInvalidHeader, what, zap.String("why", u.head.Refusal.String()),
+			line, value, before := u.head.RefusedField(u.block.Bytes())
+			return r.failOrigin(NextInvalidHeader, what, zap.String("why", u.head.Refusal.String()), text("header", line), text("value", value), text("previous", before),
 				zap.Int("proxy_buffer_size", r.loc.Proxy.Limits.HeadBytes)), true
 		}
 		if !r.fewFields(&u.head.Head) {
