@@ -60,11 +60,7 @@ func (r *Request) logFields() []zap.Field {
 }
 
 // logInfo is about what the client did.
-func (r *Request) logInfo(message string, more ...zap.Field) {
-	if r.errorLog().Enabled(logfile.LevelInfo) {
-		r.errorLog().Info(message, append(r.logFields(), more...)...)
-	}
-}
+func (r *Request) logInfo(message string) { r.logAt(logfile.LevelInfo, message) }
 
 // logNotice is about what rules do, with rewrite_log.
 func (r *Request) logNotice(message string, more ...zap.Field) {

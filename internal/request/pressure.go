@@ -86,19 +86,22 @@ func (r *Request) relieve() {
 }
 
 // moveHeads moves the heads of the request and of its response out of their blocks. What refers to them are offsets, but for path, args and
-// the text of the response's head, which move along. False: a block had to stay.
-func (r *Request) moveHeads() bool {
-	request := r.block == nil || r.moveHead()
-	response := r.up.block == nil || r.moveResponseHead()
-	return request && response
+// the text of the response's head, which move along. A block stays when there is no memory for what is in it.
+func (r *Request) moveHeads() {
+	if r.block != nil {
+		r.moveHead()
+	}
+	if r.up.block != nil {
+		r.moveResponseHead()
+	}
 }
 
 // moveHead moves what is in the request's block: its head, and what has come behind it.
-func (r *Request) moveHead() bool {
+func (r *Request) moveHead() {
 	n := r.w - r.base
 	piece := r.useArena.Alloc(n)
 	if piece == nil {
-		return false
+		return
 	}
 	path, args := r.inHead(r.path), r.inHead(r.args)
 	copy(piece, r.buf[r.base:r.w])
@@ -112,7 +115,6 @@ func (r *Request) moveHead() bool {
 	if args {
 		r.args = r.headOf(r.head.Query)
 	}
-	return true
 }
 
 // inHead says whether text, which is path or args, is the one of the head and not a copy.
@@ -129,17 +131,16 @@ func (r *Request) inHead(text []byte) bool {
 }
 
 // moveResponseHead moves the head of the response, once it is complete and the block has nothing else that is needed.
-func (r *Request) moveResponseHead() bool {
+func (r *Request) moveResponseHead() {
 	u := &r.up
 	if u.text == nil || r.state != StateRelay && r.state != StateTunnel || r.relayPipe.Holds(u.block) {
-		return false
+		return
 	}
 	text := r.arena.Copy(u.text)
 	if text == nil {
-		return false
+		return
 	}
 	u.text = text
 	r.engine.Pool.Release(u.block)
 	u.block = nil
-	return true
 }

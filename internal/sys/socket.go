@@ -142,7 +142,7 @@ func ConnectDatagram(to *Sockaddr) (fd int, errno syscall.Errno) {
 // set readies the socket fd of an IP family. ip(7), bind(2).
 func (o *ConnectOptions) set(fd, family int) syscall.Errno {
 	if o.Keepalive {
-		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		switchOn(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
 	}
 	if o.From.len == 0 {
 		return 0
@@ -152,13 +152,13 @@ func (o *ConnectOptions) set(fd, family int) syscall.Errno {
 		if family == unix.AF_INET6 {
 			level, opt = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
 		}
-		if errno := setInt(fd, level, opt, 1); errno != 0 {
+		if errno := switchOn(fd, level, opt); errno != 0 {
 			return errno
 		}
 	}
 	if o.From.AddrPort().Port() == 0 {
 		// The port is chosen when it is known where the connection leads, so that one may serve for many.
-		setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		switchOn(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT)
 	}
 	_, _, errno := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&o.From.raw)), uintptr(o.From.len))
 	return errno
@@ -166,7 +166,7 @@ func (o *ConnectOptions) set(fd, family int) syscall.Errno {
 
 // SetNoDelay switches Nagle's algorithm off. tcp(7).
 func SetNoDelay(fd int) {
-	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	switchOn(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 }
 
 // SetLingerReset makes the next close of fd send a reset instead of what is still queued. socket(7), SO_LINGER.
@@ -175,8 +175,9 @@ func SetLingerReset(fd int) {
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
 }
 
-func setInt(fd, level, opt, value int) syscall.Errno {
-	v := int32(value)
+// switchOn sets an option of a socket to 1.
+func switchOn(fd, level, opt int) syscall.Errno {
+	v := int32(1)
 	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt), uintptr(unsafe.Pointer(&v)), 4, 0)
 	return errno
 }
