@@ -8,6 +8,20 @@ import (
 	"weir/internal/route"
 )
 
+// inheritLinks has the one kind of secure links that is written at a level take the place of the other one that is written around it.
+func (s *JudgeSettings) inheritLinks() {
+	around := s.AroundLinks
+	switch {
+	case s.SecureLinkSecret != around[2]:
+		if string(s.SecureLink) == around[0] && string(s.SecureLinkMD5) == around[1] {
+			s.SecureLink, s.SecureLinkMD5 = "", ""
+		}
+	case string(s.SecureLink) != around[0] || string(s.SecureLinkMD5) != around[1]:
+		s.SecureLinkSecret = ""
+	}
+	s.AroundLinks = [3]string{string(s.SecureLink), string(s.SecureLinkMD5), s.SecureLinkSecret}
+}
+
 // checkJudge checks the settings of variables that judge a request which are written at one level.
 func (k *checker) checkJudge(p *path, s *JudgeSettings) {
 	if at := k.writtenKey(p, "valid_referers"); at != nil {

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// complete works out what add_header comes to, and adds the fields of requests to origins that are set unless the configuration names them.
+// complete works out what add_header and secure_link come to, and adds the fields of requests to origins that are set unless the configuration names them.
 func (s *Settings) complete() {
 	s.inheritHeaders()
+	s.inheritLinks()
 	for _, h := range s.ProxySetHeader {
 		if strings.EqualFold(h.Name, "Host") {
 			return

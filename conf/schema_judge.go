@@ -19,6 +19,9 @@ type JudgeSettings struct {
 	// Word with which the checksum of a link "/prefix/checksum/link" is made: $secure_link is the link if the checksum is right. "": links are not made this way.
 	SecureLinkSecret string `toml:"secure_link_secret" example:"secret"`
 
+	// AroundLinks are secure_link, secure_link_md5 and secure_link_secret as the level around this one has them, until this level is complete.
+	AroundLinks [3]string `toml:"-"`
+
 	// Browsers that are modern from a version on, "msie 5.5", of msie, gecko, opera, safari and konqueror; "unlisted": those that are not listed.
 	ModernBrowser []string `toml:"modern_browser" example:"['gecko 1.0.0', 'unlisted']"`
 

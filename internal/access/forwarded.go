@@ -55,7 +55,7 @@ func parseAddress(text []byte) (netip.AddrPort, bool) {
 			return netip.AddrPortFrom(ip, 0), true
 		}
 		port, ok := number(rest[1:], 65535)
-		return netip.AddrPortFrom(ip, uint16(port)), ok && rest[0] == ':'
+		return netip.AddrPortFrom(ip, uint16(port)), ok && port > 0 && rest[0] == ':'
 	}
 	if !looksLikeIPv6(text) { // an error would be made of what it is
 		return netip.AddrPort{}, false
@@ -70,7 +70,7 @@ func parseAddress(text []byte) (netip.AddrPort, bool) {
 	n := 0
 	if port != "" {
 		var ok bool
-		if n, ok = number(text[len(text)-len(port)+1:], 65535); !ok || port[0] != ':' {
+		if n, ok = number(text[len(text)-len(port)+1:], 65535); !ok || n == 0 || port[0] != ':' {
 			return netip.AddrPort{}, false
 		}
 	}

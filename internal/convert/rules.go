@@ -138,7 +138,7 @@ const (
 // inert are the directives without which weir does the same.
 var inert = map[string]string{
 	"accept_mutex": insides, "accept_mutex_delay": insides, "aio": insides, "aio_write": insides, "connection_pool_size": insides,
-	"client_body_in_single_buffer": "$request_body always is the whole body", "client_body_buffer_size": "weir's buffers are its blocks (buffers.size)", "debug_connection": insides,
+	"client_body_in_single_buffer": "$request_body always is the whole body", "debug_connection": insides,
 	"debug_points": insides, "directio": insides, "directio_alignment": insides, "env": insides, "load_module": noModule, "lock_file": insides,
 	"map_hash_bucket_size": insides, "map_hash_max_size": insides, "referer_hash_bucket_size": insides, "referer_hash_max_size": insides, "multi_accept": insides, "output_buffers": insides,
 	"pcre_jit": insides, "postpone_output": insides, "proxy_headers_hash_bucket_size": insides, "proxy_headers_hash_max_size": insides,

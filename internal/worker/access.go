@@ -116,6 +116,7 @@ func (b *builder) trustedHost(host string) []access.Net {
 
 // clientSettings sets what the location says to clients, and how it ends their connections.
 func (b *builder) clientSettings(l *request.Location, c *conf.Settings) {
+	l.KeepaliveDisable = browsers(c.KeepaliveDisable)
 	switch c.ServerTokens {
 	case "off":
 		l.ServerLine = request.ServerLine("weir")

@@ -48,7 +48,6 @@ func (b *builder) location(c *conf.Settings) (*request.Location, error) {
 		KeepaliveTimeoutMs: c.KeepaliveTimeout.Milliseconds(),
 		KeepaliveTimeMs:    c.KeepaliveTime.Milliseconds(),
 		KeepaliveRequests:  uint32(c.KeepaliveRequests),
-		KeepaliveDisable:   browsers(c.KeepaliveDisable),
 		BodyTimeoutMs:      c.ClientBodyTimeout.Milliseconds(),
 		BodyBlocks:         max(int((c.ClientBodyBufferSize+b.config.Buffers.Size-1)/b.config.Buffers.Size), 2),
 		BodyBuffer:         int64(c.ClientBodyBufferSize),
