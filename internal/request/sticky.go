@@ -4,8 +4,8 @@
 package request
 
 import (
-	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"weir/internal/upstream"
@@ -37,9 +37,9 @@ const stickyRoom = 64
 // lastDate is the end of cookies that never expire: nginx's.
 const lastDate = "Thu, 31-Dec-37 23:55:55 GMT"
 
-// appendSticky sets the cookie of the peer that has answered, unless the client has brought it.
+// appendSticky sets the cookie of the peer that has answered, with each response: so it expires so long after the last one. Its attributes are in nginx's order and spelling.
 func (r *Request) appendSticky(dst []byte, s *upstream.Sticky) []byte {
-	if s.Cookie == "" || r.up.peer == r.tried.Bound() {
+	if s.Cookie == "" {
 		return dst
 	}
 	dst = append(append(dst, "Set-Cookie: "...), s.Cookie...)
@@ -63,36 +63,33 @@ func (r *Request) appendSticky(dst []byte, s *upstream.Sticky) []byte {
 		}
 	}
 	if s.HTTPOnly {
-		dst = append(dst, "; HttpOnly"...)
+		dst = append(dst, "; httponly"...)
+	}
+	if s.Secure {
+		dst = append(dst, "; secure"...)
 	}
 	dst = r.appendSameSite(dst, s)
-	if s.Secure {
-		dst = append(dst, "; Secure"...)
-	}
 	if s.Path != "" {
 		dst = append(append(dst, "; path="...), s.Path...)
 	}
 	return append(dst, '\r', '\n')
 }
 
-// appendSameSite appends the attribute for the value of its template: nothing for an empty one, Strict for one that it cannot have.
+// appendSameSite appends the attribute for the value of its template: nothing for an empty one, strict for one that it cannot have.
 func (r *Request) appendSameSite(dst []byte, s *upstream.Sticky) []byte {
 	if s.SameSite == nil {
 		return dst
 	}
+	before := len(dst)
+	dst = append(dst, "; samesite="...)
 	from := len(dst)
-	dst = s.SameSite.Append(dst, r)
-	value := dst[from:]
-	text := "; SameSite=Strict"
-	switch {
-	case len(value) == 0:
+	switch dst = s.SameSite.Append(dst, r); strings.ToLower(string(dst[from:])) {
+	case "":
+		return dst[:before]
+	case "strict", "lax", "none":
 		return dst
-	case bytes.EqualFold(value, []byte("lax")):
-		text = "; SameSite=Lax"
-	case bytes.EqualFold(value, []byte("none")):
-		text = "; SameSite=None"
 	}
-	return append(dst[:from], text...)
+	return append(dst[:from], "strict"...)
 }
 
 // cleanAttribute takes out of an attribute's value what could end it.

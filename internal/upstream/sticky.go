@@ -40,9 +40,6 @@ func idOf(o *PeerOptions) string {
 // Bind has Pick try the peer with an id before all others, if there is one, also when it drains.
 func (t *Tried) Bind(g *Group, id []byte) { t.bound = g.byID[string(id)] }
 
-// Bound is the peer that the request is bound to; nil: none.
-func (t *Tried) Bound() *Peer { return t.bound }
-
 // keeps says whether the peer that the request is bound to can have it.
 func (p *Peer) keeps(nowMs int64, tried *Tried) bool {
 	return p.servesBound() && !tried.has(p.index) && (p.group.Single() || !p.Shared.Failing(nowMs, p.MaxFails, p.FailTimeoutMs) && p.Shared.Try(nowMs, p.MaxFails, p.FailTimeoutMs))
