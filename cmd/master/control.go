@@ -165,12 +165,16 @@ type endpoint struct {
 
 // findEndpoint reads the config for where weir is found.
 func findEndpoint(c command) (endpoint, error) {
-	src, err := conf.Source{Name: c.config, Overrides: c.overrides, Prefix: c.prefix}, error(nil)
-	if !c.converts() { // an nginx.conf does not name it
-		src, err = c.source()
-	}
-	if err != nil {
+	c.lenient = true // what is wrong with an nginx.conf is for the one who is told to reload
+	src, err := c.source()
+	if err != nil && !c.converts() {
 		return endpoint{}, err
+	}
+	unread := err
+	if err != nil { // where it is without pid and control
+		if src = (conf.Source{Name: c.config, Prefix: c.prefix}); c.directives() == "" {
+			src.Overrides = c.overrides
+		}
 	}
 	config, _, err := conf.Load(src)
 	if err != nil {
@@ -178,6 +182,9 @@ func findEndpoint(c command) (endpoint, error) {
 		if config = endpointOnly(src); config == nil {
 			return endpoint{}, err
 		}
+	}
+	if unread != nil {
+		err = unread
 	}
 	return endpoint{config.Control, config.Pid, err}, nil
 }

@@ -21,6 +21,17 @@ func (c *converter) masterProcess(l *level, d *directive) {
 	}
 }
 
+// pid is the pid file, and the control socket beside it: several nginx.conf that are told apart by their pid files may run side by side.
+func (c *converter) pid(l *level, d *directive) {
+	c.set(l, d, d.args[0])
+	if name, ok := strings.CutSuffix(d.args[0], ".pid"); ok && len(name) <= controlMax {
+		c.setKey(l, d, "control", name+".sock")
+	}
+}
+
+// controlMax keeps the path of a control socket below what the kernel takes (107 bytes).
+const controlMax = 100
+
 func (c *converter) user(l *level, d *directive) {
 	if len(d.args) == 2 {
 		c.set(l, d, table{{"name", d.args[0]}, {"group", d.args[1]}})

@@ -19,6 +19,7 @@ func rules() map[string]rule {
 	return map[string]rule{
 		"daemon":                {differs: "where a service manager waits for word of weir (`NOTIFY_SOCKET`), it stays in the foreground"},
 		"master_process":        {(*converter).masterProcess, "there is always a master; with `off` it runs one worker"},
+		"pid":                   {(*converter).pid, ""},
 		"user":                  {(*converter).user, ""},
 		"error_log":             {(*converter).errorLog, "not to memory"},
 		"events":                {(*converter).events, ""},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,37 @@ func TestNginxConf(t *testing.T) {
 	eventually(t, ioDeadline, "version 3", func() bool { return string(p.get("/").body) == "version 3\n" })
 	if out, code := weirCommand(t, p.dir, "status", "-c", "conf/nginx.conf"); code != 0 || !strings.Contains(out, "conf/nginx.conf") {
 		t.Errorf("status: exit %d, %s", code, out)
+	}
+}
+
+// Two nginx.conf in one folder are told apart by their pid files, also when one has become faulty.
+func TestNginxConfsSideBySide(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	p := startNginxConf(t, nginxConf("1"))
+	second := "pid run/second.pid;\nerror_log logs/second.log;\nevents {}\nhttp { access_log off; server { listen unix:run/second.listen; return 204; } }\n"
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(p.path("conf", "second.conf"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(second)
+	if out, code := weirCommand(t, p.dir, "-c", "conf/second.conf"); code != 0 {
+		t.Fatalf("start of the second: exit %d, %s", code, out)
+	}
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(p.path("run/second.pid")); err == nil { // it has not been stopped
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	write(second + "nonsense;\n")
+	if out, code := weirCommand(t, p.dir, "-s", "stop", "-c", "conf/second.conf"); code != 0 || !strings.Contains(out, "stopped") {
+		t.Errorf("stop of the second: exit %d, %s", code, out)
+	}
+	if r := p.get("/"); string(r.body) != "version 1\n" {
+		t.Errorf("the first answers %q", r.body)
 	}
 }
 
