@@ -21,19 +21,19 @@ http {
   access_log off;
   default_type text/plain;
   gzip_types text/plain;
-  map $arg_r $folder { default @DIR@/www; ~^(?<deep>su)(b)$ "@DIR@/www/$deep$2"; }
+  map $arg_r $folder { default "@DIR@/www"; ~^(?<deep>su)(b)$ "@DIR@/www/$deep$2"; }
   map $arg_f $file { default /none; ~^(.*)-x$ "/$1"; }
   upstream full { server %[1]s max_conns=1; }
   upstream app { server %[1]s; }
   server {
     listen 127.0.0.1:@PORT1@;
-    root @DIR@/www;
+    root "@DIR@/www";
     location /page { }
     location = /ask { gzip on; gzip_min_length 1; rewrite ^ /page break; }
-    location /list/ { alias @DIR@/www/; autoindex on; }
-    location /asked/ { auth_request /ask; alias @DIR@/www/; }
-    location /listed/ { auth_request /list/; alias @DIR@/www/; }
-    location /mirrored/ { mirror /ask; mirror /list/; alias @DIR@/www/; }
+    location /list/ { alias "@DIR@/www/"; autoindex on; }
+    location /asked/ { auth_request /ask; alias "@DIR@/www/"; }
+    location /listed/ { auth_request /list/; alias "@DIR@/www/"; }
+    location /mirrored/ { mirror /ask; mirror /list/; alias "@DIR@/www/"; }
     location /by/ { set $name full; proxy_pass http://$name; }
     location /packed/ { gzip on; proxy_pass http://app; }
     location /packed/else { gzip on; proxy_pass http://app; error_page 502 @plain; }

@@ -113,7 +113,11 @@ func killAt(t *testing.T, order, point, victim string) {
 	}
 	pid := map[string]int{"old master": old, "new master": next, "old worker": first[0]}[victim]
 	if victim == "new worker" {
-		for _, child := range append(childrenOf(old), childrenOf(next)...) {
+		children := childrenOf(old)
+		if next != 0 {
+			children = childrenOf(next)
+		}
+		for _, child := range children {
 			if child != next && !slices.Contains(first, child) {
 				pid = child
 			}

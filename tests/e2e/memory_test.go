@@ -76,7 +76,7 @@ func TestIdleConnectionsHoldNoBlock(t *testing.T) {
 	weirOnly(t)
 	n := manyConnections(t, 10_000)
 	o := okOrigin(t)
-	p := start(t, site{origin: o.addr, main: fmt.Sprintf("worker_connections = %d", n+n/8)}) // a part is kept for origins
+	p := start(t, site{origin: o.addr, main: fmt.Sprintf("worker_connections = %d", n+n/8+64)}) // a part is kept for origins
 	worker := p.children()[0]
 	conns := make([]net.Conn, n)
 	defer func() {

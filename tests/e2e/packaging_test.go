@@ -121,7 +121,7 @@ func TestUnitsVerify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.ReplaceAll(string(text), "/usr/local/bin/weir", weirBinary)
+		changed := strings.ReplaceAll(string(text), "/usr/local/bin/weir", strconv.Quote(weirBinary))
 		if number < 253 {
 			changed = strings.ReplaceAll(changed, "Type=notify-reload", "Type=notify")
 		}

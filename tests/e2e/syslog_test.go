@@ -69,7 +69,7 @@ func TestSyslog(t *testing.T) {
 pid run/weir.pid;
 error_log stderr notice;
 error_log logs/error.log info;
-error_log syslog:server=unix:`+socket+`,tag=errors info;
+error_log "syslog:server=unix:`+socket+`,tag=errors" info;
 events {}
 http {
     access_log syslog:server=`+udp.conn.LocalAddr().String()+`,facility=daemon,severity=debug,tag=web,nohostname;
@@ -78,10 +78,10 @@ http {
         listen 127.0.0.1:@PORT1@;
         location / { return 200 "ok"; }
         location /late {
-            access_log syslog:server=unix:`+late+`;
+            access_log "syslog:server=unix:`+late+`";
             return 200 "ok";
         }
-        location /files { root `+dir+`; }
+        location /files { root "`+dir+`"; }
     }
 }
 `)
