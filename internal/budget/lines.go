@@ -30,7 +30,7 @@ type Line struct {
 // What objects take on the Go heap, in bytes. A test of package worker, which knows them, fails when one of these is too small.
 const (
 	ConnectionBytes = 384          // a connection and its place in the loop
-	RequestBytes    = 10<<10 + 256 // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
+	RequestBytes    = 10<<10 + 512 // a request with what it keeps: tables of 64 header fields, attempts with origins, captures
 	FieldBytes      = 24           // a header field
 	BlockBytes      = 64           // the descriptor of a block
 	BufBytes        = 64           // the descriptor of a piece of a body
