@@ -66,6 +66,9 @@ func nginxWords() []struct{ text, words string } {
 		{`^a second default_server for `, `a duplicate default server for `},
 		{`^duplicate listen "(.*)"$`, `a duplicate listen $1`},
 		{`^the options for (\S+) are not those of .*: write them once$`, `duplicate listen options for $1`},
+		{`^there is none, so there is nothing to listen on$`, `no "server" in configuration, so there is nothing to listen on`},
+		{`^"\$" at byte \d+ is not followed by a variable's name.*$`, `invalid variable name`},
+		{`^the closing brace of "\$\{(\w*).* is missing$`, `the closing bracket in "$1" variable is missing`},
 		{`^regular expression (.*): (.*)$`, `pcre2_compile() failed: $2 in $1`},
 	}
 }

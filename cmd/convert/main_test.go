@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -127,6 +128,8 @@ func (s *spy) Read(name string) ([]byte, error) {
 	require.Regexp(s.t, `(?m)^Max file size +0 +0 +bytes`, string(limits))
 	return []byte("events {}\nhttp { include conf.d/*; }\n"), nil
 }
+
+func (s *spy) LookUp(host string) ([]string, error) { return nil, errors.New(host) }
 
 func (s *spy) Glob(pattern string) ([]string, error) {
 	s.asked = append(s.asked, "glob "+pattern)

@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 
 	"weir/conf"
 	"weir/internal/limitconn"
 	"weir/internal/limitreq"
 	"weir/internal/master"
+	"weir/internal/sys"
 )
 
 // runCheck answers -t and -T: it reads the configuration, and does nothing else to the system. Faults and warnings go to stderr; for -T
@@ -53,6 +56,9 @@ func (c command) checkConfig(stdout, stderr io.Writer) int {
 			writeFault(stderr, w)
 		}
 	}
+	if err == nil && c.converts() {
+		err = checkAccount(src, cfg.User)
+	}
 	if err != nil {
 		writeFaults(stderr, err)
 		return 1
@@ -70,6 +76,24 @@ func (c command) checkConfig(stdout, stderr io.Writer) int {
 		writeMemory(stdout, "", cfg, master.Workers(cfg))
 	}
 	return 0
+}
+
+// checkAccount looks up the user and the group that an nginx.conf names, as nginx -t does where it runs as root.
+func checkAccount(src conf.Source, account conf.User) error {
+	at := slices.IndexFunc(src.Lines, func(p conf.Place) bool { return p.Directive == "user" })
+	if at < 0 || os.Geteuid() != 0 {
+		return nil
+	}
+	text := fmt.Sprintf("getpwnam(%q) failed", account.Name)
+	_, _, err := sys.LookUpAccount(account.Name, "")
+	if err == nil && account.Group != "" {
+		text = fmt.Sprintf("getgrnam(%q) failed", account.Group)
+		_, _, err = sys.LookUpAccount(account.Name, account.Group)
+	}
+	if err == nil {
+		return nil
+	}
+	return conf.Faults{src.Lines[at].Fault(conf.LevelEmerg, text)}
 }
 
 // writeCapacities writes how many addresses each limit zone can count at once, the connections of each in one worker. What a key

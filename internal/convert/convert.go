@@ -51,7 +51,7 @@ func Convert(files wire.Files, name string, o Options) *Converted {
 	}
 	left := map[*directive]string{}
 	for {
-		c := newConverter(name, o, left)
+		c := newConverter(files, name, o, left)
 		c.convert(tree)
 		v := &values{}
 		packed := v.block(c.root).Pack()
@@ -68,10 +68,12 @@ func Convert(files wire.Files, name string, o Options) *Converted {
 
 // converter is one conversion of a tree. It ends after one walk; what a check finds is left out in the next.
 type converter struct {
+	files     wire.Files
 	name      string // of the main file
 	options   Options
 	left      map[*directive]string // faulty values that are left out, with the fault
 	notes     []wire.Note
+	refusals  int
 	lacking   map[*directive]bool // blocks in which something was refused
 	said      map[string]bool     // notes on directives without effect: one for each file and name
 	keys      map[context]map[string]conf.Key
@@ -101,16 +103,17 @@ type level struct {
 	by    *directive
 
 	types     map[string][]string // of the blocks types of this level: the extensions of each
+	typeOf    map[string]string   // the type of each extension
 	typeOrder []string
 	listens   int             // listen directives of a server
 	otherwise *directive      // stub_status of a server: what answers where no location does
 	once      map[string]bool // directives without effect that have stood here
 }
 
-func newConverter(name string, o Options, left map[*directive]string) *converter {
+func newConverter(files wire.Files, name string, o Options, left map[*directive]string) *converter {
 	main := conf.Keys[conf.Config]()
 	return &converter{
-		name: name, options: o, left: left, lacking: map[*directive]bool{}, said: map[string]bool{},
+		files: files, name: name, options: o, left: left, lacking: map[*directive]bool{}, said: map[string]bool{},
 		keys: map[context]map[string]conf.Key{
 			inMain: main, inEvents: main, inHTTP: conf.Keys[conf.HTTP](), inServer: conf.Keys[conf.Server](),
 			inLocation: conf.Keys[conf.Location](), inUpstream: conf.Keys[conf.Upstream](),
@@ -126,6 +129,12 @@ func (c *converter) convert(tree []*directive) {
 	c.root = newBlock("", nil)
 	main := &level{in: inMain, table: c.root, keys: c.keys[inMain]}
 	c.walk(main, tree)
+	if c.refusals > maxRefusals && !c.options.Lenient {
+		c.notes = append(c.notes, wire.Note{Kind: wire.Refused, Text: fmt.Sprintf("and %d more", c.refusals-maxRefusals)})
+	}
+	if !main.once["events"] {
+		c.notes = append(c.notes, wire.Note{Kind: c.refusal(), Text: `no "events" section in configuration`})
+	}
 	c.placeChecks()
 	c.checkGroupZones()
 	c.lead()
@@ -223,7 +232,7 @@ func (c *converter) whyRefused(l *level, d *directive) string {
 			return fmt.Sprintf("not possible in %s: weir takes it in %s", l.in, other)
 		}
 	}
-	return why(d.name)
+	return why(d.name, c.refusals < maxRefusals)
 }
 
 // note adds a note about a directive.
@@ -242,15 +251,29 @@ func (c *converter) without(d *directive, why string) {
 // refuse notes that a directive is not possible, or that it is left out.
 func (c *converter) refuse(l *level, d *directive, format string, args ...any) {
 	c.lacking[l.by] = true
+	c.refusals++
 	text := fmt.Sprintf(format, args...)
 	if !c.options.Lenient {
-		c.note(wire.Refused, d, "%s", text)
+		if c.refusals <= maxRefusals {
+			c.note(wire.Refused, d, "%s", text)
+		}
 		return
 	}
 	if guards[d.name] {
 		text += "; whom it keeps out is let in"
 	}
 	c.note(wire.LeftOut, d, "%s", text)
+}
+
+// maxRefusals is how many refusals are said. Whoever has more has another file than an nginx.conf.
+const maxRefusals = 200
+
+// refusal is what becomes of what is not possible.
+func (c *converter) refusal() wire.Kind {
+	if c.options.Lenient {
+		return wire.LeftOut
+	}
+	return wire.Refused
 }
 
 func (c *converter) refused() bool {

@@ -4,6 +4,7 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -43,6 +44,13 @@ func (m memory) Glob(pattern string) ([]string, error) {
 	return found, nil
 }
 
+func (m memory) LookUp(host string) ([]string, error) {
+	if host == "two.example" {
+		return []string{"192.0.2.1", "2001:db8::1"}, nil
+	}
+	return nil, errors.New("no such host")
+}
+
 // files splits a transcript's input: "-- NAME --" begins a file; what stands before the first is nginx.conf.
 func files(input string) memory {
 	m := memory{}
@@ -67,16 +75,19 @@ func TestConvert(t *testing.T) {
 			main := m["nginx.conf"]
 			switch d.Cmd {
 			case "http":
-				m["nginx.conf"], skip = "http {\n"+main+"}\n", "[http]"
+				m["nginx.conf"], skip = "events {} http {\n"+main+"}\n", "[http]"
 			case "server":
-				m["nginx.conf"], skip = "http { server {\n"+main+"} }\n", "[[http.server]]"
+				m["nginx.conf"], skip = "events {} http { server {\n"+main+"} }\n", "[[http.server]]"
 			case "location":
-				m["nginx.conf"], skip = "http { server { location / {\n"+main+"} } }\n", `path = "/"`
+				m["nginx.conf"], skip = "events {} http { server { location / {\n"+main+"} } }\n", `path = "/"`
 			case "sample":
 				var name string
 				d.ScanArgs(t, "name", &name)
 				m = sample(t, name)
 			case "convert":
+				if !d.HasArg("bare") && main != "" && !strings.Contains(main, "events {") && !strings.Contains(main, "include") {
+					m["nginx.conf"] = "events {} " + main
+				}
 			default:
 				t.Fatalf("no command %q", d.Cmd)
 			}
@@ -159,6 +170,29 @@ func sample(t *testing.T, name string) memory {
 	}))
 	require.NotEmpty(t, m["nginx.conf"])
 	return m
+}
+
+// Bytes that are no UTF-8 do no harm in a comment; nor do words that nginx does not read keep weir busy.
+func TestHostileTexts(t *testing.T) {
+	for text, want := range map[string]string{
+		"# caf\xe9\nevents {} # \xff\nhttp {}":                             "",
+		"events {}\nhttp { server { return 200 caf\xe9; } }":               "nginx.conf:2: the text is not UTF-8",
+		"events {}\n" + strings.Repeat("a", 1<<20) + " x;":                 `nginx.conf:2: too long parameter "aaaaaaaaaa..." started`,
+		"events {}\nhttp { server_name " + strings.Repeat("b", 5000) + ";": `nginx.conf:2: too long parameter "bbbbbbbbbb..." started`,
+		"events {}\nhttp { sendfile on":                                    `nginx.conf:2: unexpected end of file, expecting ";" or "}"`,
+		"events {}\nhttp { include /dev/null; include [a; }":               "",
+	} {
+		var got []string
+		name := filepath.Join(t.TempDir(), "nginx.conf")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		for _, n := range Convert(&wire.Disk{}, name, Options{Check: true}).Notes {
+			if n.Kind == wire.Refused {
+				n.File = filepath.Base(n.File)
+				got = append(got, n.String())
+			}
+		}
+		require.Equal(t, want, strings.Join(got, "\n"), "%.50q", text)
+	}
 }
 
 // FuzzConvert: no text makes the conversion panic, what is not refused loads, and lenient refuses only what is no syntax.

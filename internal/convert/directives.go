@@ -137,16 +137,20 @@ func invalidNumber(d *directive) string {
 	return fmt.Sprintf("invalid number of arguments in %q directive", d.name)
 }
 
-// why says why a directive is refused that weir has nothing for.
-func why(name string) string {
+// why says why a directive is refused that weir has nothing for. To suggest another takes time.
+func why(name string, suggest bool) string {
 	if len(masks(name)) > 0 {
 		return "not possible in this version"
 	}
 	if ofModule(name) {
-		return "not possible: it is of nginx Plus or of a module outside of nginx, and weir has nothing for it"
+		return fmt.Sprintf("unknown directive %q: it is of nginx Plus or of a module outside of nginx, and weir has nothing for it", name)
 	}
 	best, bestDistance := "", min(len(name)/3+1, 4)
-	for known := range strings.Lines(directiveNames) {
+	names := directiveNames
+	if !suggest {
+		names = ""
+	}
+	for known := range strings.Lines(names) {
 		known = strings.TrimSpace(known)
 		if n := vars.EditDistance(strings.ToLower(name), known); n <= bestDistance && (best == "" || n < bestDistance) {
 			best, bestDistance = known, n

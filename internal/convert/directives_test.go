@@ -126,7 +126,7 @@ use them.
 Directives of ` + "`stream` and `mail`" + `, of nginx Plus (but those listed here) and of other modules are refused.
 
 `)
-	counts, c := map[string]int{}, newConverter("nginx.conf", Options{}, nil)
+	counts, c := map[string]int{}, newConverter(memory{}, "nginx.conf", Options{}, nil)
 	var rows strings.Builder
 	for _, name := range allDirectives(t) {
 		state, how := stateOf(c, name)

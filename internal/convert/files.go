@@ -13,7 +13,7 @@ import (
 // types converts the block of types: of two types for an extension the last counts, and blocks of one level are one.
 func (c *converter) types(l *level, d *directive) {
 	if l.types == nil {
-		l.types = map[string][]string{}
+		l.types, l.typeOf = map[string][]string{}, map[string]string{}
 		l.table.replace("types", item{by: d, value: table{}})
 	}
 	for _, t := range d.block {
@@ -37,9 +37,10 @@ func (c *converter) types(l *level, d *directive) {
 
 // addType gives an extension a type, and takes it from the one that it had.
 func (c *converter) addType(l *level, name, ext string) {
-	for other, all := range l.types {
-		l.types[other] = slices.DeleteFunc(all, func(e string) bool { return e == ext })
+	if before, ok := l.typeOf[ext]; ok {
+		l.types[before] = slices.DeleteFunc(l.types[before], func(e string) bool { return e == ext })
 	}
+	l.typeOf[ext] = name
 	if _, ok := l.types[name]; !ok {
 		l.typeOrder = append(l.typeOrder, name)
 	}

@@ -39,10 +39,14 @@ func (c *converter) listen(l *level, d *directive) {
 		}
 		fields = fields.with(f)
 	}
-	addresses, ok := portRange(d.args[0])
+	ranged, ok := portRange(d.args[0])
 	if !ok {
 		c.refuse(l, d, "invalid port range in \"%s\"", d.args[0])
 		return
+	}
+	var addresses []string
+	for _, address := range ranged {
+		addresses = append(addresses, c.listenAddresses(l, d, address)...)
 	}
 	for _, address := range addresses {
 		var value any = address

@@ -9,7 +9,11 @@ import (
 
 // errorLog converts error_log FILE [LEVEL]. Further ones in the main block get the same lines as the first.
 func (c *converter) errorLog(l *level, d *directive) {
-	fields := errorLogFields(d)
+	path, ok := c.logTarget(l, d, d.args[0])
+	if !ok {
+		return
+	}
+	fields := errorLogFields(d, path)
 	switch {
 	case strings.HasPrefix(d.args[0], "memory:"):
 		c.refuse(l, d, "not possible to memory: weir logs errors to files, to stderr and to syslog")
@@ -20,27 +24,27 @@ func (c *converter) errorLog(l *level, d *directive) {
 	case c.errorLogs != nil:
 		c.errorLogs.add("also", list, item{by: d, value: fields})
 	case !c.root.set("error_log", item{by: d, value: append(fields, field{"format", "nginx"})}):
-		c.alsoErrorLog(d)
+		c.alsoErrorLog(d, fields[:2])
 	}
 }
 
 // errorLogFields are the file of an error_log and its level.
-func errorLogFields(d *directive) table {
+func errorLogFields(d *directive, path string) table {
 	severity := "error"
 	if len(d.args) == 2 {
 		severity = d.args[1]
 	}
-	return table{{"path", d.args[0]}, {"level", severity}}
+	return table{{"path", path}, {"level", severity}}
 }
 
 // alsoErrorLog makes a table of its own of the main error log, because there is a second one.
-func (c *converter) alsoErrorLog(d *directive) {
-	first := c.root.moveOut("error_log").items[0].by
-	c.errorLogs = newBlock("error_log", first)
-	for _, f := range append(errorLogFields(first), field{"format", "nginx"}) {
-		c.errorLogs.set(f.key, item{by: first, value: f.value})
+func (c *converter) alsoErrorLog(d *directive, fields table) {
+	first := c.root.moveOut("error_log").items[0]
+	c.errorLogs = newBlock("error_log", first.by)
+	for _, f := range first.value.(table) {
+		c.errorLogs.set(f.key, item{by: first.by, value: f.value})
 	}
-	c.errorLogs.add("also", list, item{by: d, value: errorLogFields(d)})
+	c.errorLogs.add("also", list, item{by: d, value: fields})
 	c.root.blocks = append([]*block{c.errorLogs}, c.root.blocks...)
 }
 
@@ -53,6 +57,10 @@ func (c *converter) accessLog(l *level, d *directive) {
 			return
 		}
 		l.table.replace("access_log", item{by: d, value: false})
+		return
+	}
+	path, ok := c.logTarget(l, d, path)
+	if !ok {
 		return
 	}
 	fields := table{{"path", path}}

@@ -41,7 +41,7 @@ var modules = []struct{ word, directive string }{
 
 // TestDirectivesModules fails when modules.txt is not what the tables say.
 func TestDirectivesModules(t *testing.T) {
-	words, c := []string(nil), newConverter("nginx.conf", Options{}, nil)
+	words, c := []string(nil), newConverter(memory{}, "nginx.conf", Options{}, nil)
 	for _, m := range modules {
 		state, _ := stateOf(c, m.directive)
 		there := state == "done" || state == "different"

@@ -133,7 +133,7 @@ func (c *converter) within(d *directive, k conf.Key, n int64, arg string, form f
 	case n < k.Min && k.Name != d.name: // a parameter
 		return nil, badValue
 	case slices.Contains(strict, k.Name):
-		return nil, fmt.Sprintf("%q directive value must be between %d and %d", d.name, k.Min, k.Max)
+		return nil, fmt.Sprintf("value must be between %d and %d", k.Min, k.Max)
 	}
 	value = form(near)
 	c.note(wire.Different, d, "%s is out of weir's bounds: %v is used", arg, value)

@@ -78,16 +78,8 @@ func (r *reader) file(name string, by *directive) ([]*directive, error) {
 
 // text reads the text of a file.
 func (r *reader) text(name string, text []byte) ([]*directive, error) {
-	if !utf8.Valid(text) { // the lexer would replace the bytes
-		before := 0
-		for {
-			c, size := utf8.DecodeRune(text[before:])
-			if c == utf8.RuneError && size == 1 {
-				break
-			}
-			before += size
-		}
-		return nil, fail(name, 1+bytes.Count(text[:before], []byte("\n")), "", "the text is not UTF-8")
+	if at := longWord(text); at >= 0 {
+		return nil, fail(name, 1+bytes.Count(text[:at], []byte("\n")), "", `too long parameter "%.10s..." started`, text[at:])
 	}
 	r.open = append(r.open, name)
 	defer func() { r.open = r.open[:len(r.open)-1] }()
@@ -97,7 +89,7 @@ func (r *reader) text(name string, text []byte) ([]*directive, error) {
 		for range tokens { // its goroutine ends at the end of the text only
 		}
 	}()
-	s := &stream{reader: r, file: name, tokens: tokens, line: 1}
+	s := &stream{reader: r, file: name, tokens: tokens, line: 1, broken: !utf8.Valid(text)}
 	return s.block(false)
 }
 
@@ -106,7 +98,8 @@ type stream struct {
 	*reader
 	file   string
 	tokens <-chan crossplane.NgxToken
-	line   int // of the last token
+	line   int  // of the last token
+	broken bool // the text is not UTF-8: the lexer replaces bytes of it
 }
 
 // next is the next token that is no comment. ok is false at the end of the file.
@@ -118,6 +111,9 @@ func (s *stream) next() (t crossplane.NgxToken, ok bool, err error) {
 		}
 		if !t.IsQuoted && strings.HasPrefix(t.Value, "#") {
 			continue
+		}
+		if s.broken && strings.ContainsRune(t.Value, utf8.RuneError) { // other than in a comment
+			return t, false, fail(s.file, t.Line, "", "the text is not UTF-8")
 		}
 		return t, true, nil
 	}
@@ -160,6 +156,9 @@ func (s *stream) block(inner bool) ([]*directive, error) {
 		case is(t, "{"), is(t, "}"), is(t, ";"):
 			return nil, fail(s.file, t.Line, "", "unexpected %q", t.Value)
 		}
+		if len(t.Value) > maxWord {
+			return nil, tooLong(s.file, t)
+		}
 		d := &directive{name: unescape(t.Value), file: s.file, line: t.Line}
 		if err := s.rest(d); err != nil {
 			return nil, err
@@ -179,16 +178,47 @@ func (s *stream) block(inner bool) ([]*directive, error) {
 	}
 }
 
+// maxWord is the length of a word that nginx no longer reads.
+const maxWord = 4096
+
+// longWord is where a word stands that is much longer than that, -1 if none does: the lexer would take its time with it. Comments it skips.
+func longWord(text []byte) int {
+	word, comment := 0, false
+	for i, b := range text {
+		switch b {
+		case '\n', '\r':
+			word, comment = i+1, false
+		case ' ', '\t', '"', '\'', ';':
+			word = i + 1
+		case '#':
+			comment = comment || word == i
+		}
+		if i-word > 8*maxWord && !comment {
+			return word
+		}
+	}
+	return -1
+}
+
+func tooLong(file string, t crossplane.NgxToken) error {
+	return fail(file, t.Line, "", `too long parameter "%.10s..." started`, t.Value)
+}
+
 // rest reads the arguments of a directive, and its block.
 func (s *stream) rest(d *directive) error {
 	for {
 		t, ok, err := s.next()
 		switch {
+		case err != nil && strings.Contains(err.Error(), ": unexpected end of file"):
+			return fail(s.file, s.line, "", `unexpected end of file, expecting ";" or "}"`)
 		case err != nil:
 			return err
 		case !ok:
 			return fail(s.file, s.line, "", `unexpected end of file, expecting ";" or "}" after %q in line %d`, d.name, d.line)
+		case len(t.Value) > maxWord && !strings.HasSuffix(d.name, "_block"):
+			return tooLong(s.file, t)
 		case is(t, ";"):
+			d.line = t.Line // where nginx says what is wrong with it
 			return nil
 		case is(t, "}"):
 			return fail(s.file, t.Line, "", `unexpected "}": directive %q in line %d is not terminated by ";"`, d.name, d.line)

@@ -35,7 +35,7 @@ func rules() map[string]rule {
 		"geo":                   {(*converter).geoBlock, ""},
 		"split_clients":         {(*converter).splitBlock, ""},
 		"upstream":              {(*converter).upstream, ""},
-		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `setfib`, `accept_filter`; names but `localhost` are not resolved"},
+		"listen":                {(*converter).listen, "without `ssl`, `http2`, `quic`, `setfib`, `accept_filter`; `localhost` is 127.0.0.1 only"},
 		"server_name":           {(*converter).serverName, "`$hostname` is replaced when the configuration is read"},
 		"return":                {(*converter).returns, ""},
 		"stub_status":           {(*converter).stubStatus, ""},

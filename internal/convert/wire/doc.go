@@ -8,9 +8,11 @@
 //	         ------- {"text":"..."} ----------->
 //	         <------- {"glob":"conf.d/*"} ------  Client.Glob
 //	         ------- {"names":[...]} ---------->
+//	         <------- {"look_up":"a.example"} --  Client.LookUp
+//	         ------- {"names":[...]} ---------->
 //	         <------- {"result":{...}} ---------  Client.Done
 //
-// weir-convert reads text that others have written, so it runs without weir's rights, and opens no file: it asks, and weir reads for it. So a
+// weir-convert reads text that others have written, so it runs without weir's rights, and opens no file and looks up no name: it asks, and weir does it. So a
 // configuration that only root may read can be converted, and what goes wrong in the parser has nothing in its hands.
 //
 // # Who owns what

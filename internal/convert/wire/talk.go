@@ -4,20 +4,26 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // What one configuration may take.
 const (
 	maxFiles = 20_000
 	maxBytes = 64 << 20
+
+	maxLookups    = 1000
+	lookupTimeout = 10 * time.Second // of one
 )
 
 // Files are the files of a configuration. Names are as in the configuration, and as faults name them.
@@ -26,18 +32,24 @@ type Files interface {
 	Read(name string) ([]byte, error)
 	// Glob returns the names that fit a pattern, in any order.
 	Glob(pattern string) ([]string, error)
+	// LookUp returns the addresses of a host.
+	LookUp(host string) ([]string, error)
 }
 
 // Disk is the file system. Names that are not absolute start at Base.
 type Disk struct {
-	Base  string
-	files int
-	bytes int64
+	Base    string
+	files   int
+	bytes   int64
+	lookups int
 }
 
 // Read is Files.Read.
 func (d *Disk) Read(name string) ([]byte, error) {
 	path := d.path(name)
+	if path == os.DevNull {
+		return nil, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, notOpened(path, err)
@@ -72,13 +84,26 @@ func notOpened(path string, err error) error {
 // Glob is Files.Glob.
 func (d *Disk) Glob(pattern string) ([]string, error) {
 	names, err := filepath.Glob(d.path(pattern))
-	if err != nil || filepath.IsAbs(pattern) {
-		return names, err
+	if err != nil { // no pattern: glob(3) takes it for a name that there is not
+		return nil, nil
+	}
+	if filepath.IsAbs(pattern) {
+		return names, nil
 	}
 	for i, name := range names {
 		names[i] = strings.TrimPrefix(name, filepath.Clean(d.Base)+"/")
 	}
 	return names, nil
+}
+
+// LookUp is Files.LookUp.
+func (d *Disk) LookUp(host string) ([]string, error) {
+	if d.lookups++; d.lookups > maxLookups {
+		return nil, fmt.Errorf("the configuration has more than %d names of hosts", maxLookups)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	return net.DefaultResolver.LookupHost(ctx, host)
 }
 
 func (d *Disk) path(name string) string {
@@ -92,6 +117,7 @@ func (d *Disk) path(name string) string {
 type question struct {
 	Read   string  `json:"read,omitempty"`
 	Glob   string  `json:"glob,omitempty"`
+	LookUp string  `json:"look_up,omitempty"`
 	Result *Result `json:"result,omitempty"`
 }
 
@@ -119,6 +145,8 @@ func Serve(in io.Reader, out io.Writer, files Files) (*Result, error) {
 			a.Text, err = files.Read(q.Read)
 		case q.Glob != "":
 			a.Names, err = files.Glob(q.Glob)
+		case q.LookUp != "":
+			a.Names, err = files.LookUp(q.LookUp)
 		default:
 			return nil, errors.New("a question that asks nothing")
 		}
@@ -151,6 +179,12 @@ func (c *Client) Read(name string) ([]byte, error) {
 // Glob is Files.Glob.
 func (c *Client) Glob(pattern string) ([]string, error) {
 	a, err := c.ask(question{Glob: pattern})
+	return a.Names, err
+}
+
+// LookUp is Files.LookUp.
+func (c *Client) LookUp(host string) ([]string, error) {
+	a, err := c.ask(question{LookUp: host})
 	return a.Names, err
 }
 
