@@ -32,6 +32,7 @@ BULK := ^Test(LargeBodies|TenThousandBodies|RequestBodies|ResponseBodies|Uploads
 # TEXT: an nginx.conf in, a config out: no process runs.
 TEXT := ^TestNginxConf
 
+# In tests/e2e it is weir's processes that are looked at: the clients and origins of the tests, in their own process, have the race detector too with FULL=1 only.
 # tests/e2e has the machine for itself, after the other packages; of tests/interop, `make test` runs a quick part. internal/lint reads the source, whatever it is built with: `make lint`.
 UNITS := $$($(GO) list ./... | grep -v -e '/tests/e2e$$' -e '/tests/interop$$' -e '/tests/torture$$' -e '/internal/lint$$')
 SHORT := $(if $(FULL),,-short)
@@ -82,7 +83,7 @@ race: ## tests with the race detector, in the binaries that tests/e2e runs too (
 	@command -v $$($(GO) env CC) >/dev/null || { \
 		echo "make race: no C compiler ($$($(GO) env CC)): the race detector needs cgo; install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test $(PATIENCE) $(SHORT) -race $(UNITS)
-	CGO_ENABLED=1 WEIR_E2E_BUILDFLAGS=-race $(GO) test $(PATIENCE) -race -skip '$(SKIP_RACE)' ./tests/e2e
+	CGO_ENABLED=1 WEIR_E2E_BUILDFLAGS=-race $(GO) test $(PATIENCE) $(if $(FULL),-race) -skip '$(SKIP_RACE)' ./tests/e2e
 
 invariants: ## tests with the expensive checks compiled in, in the binaries that tests/e2e runs too; FULL=1 for the long ones
 	CGO_ENABLED=0 $(GO) test $(PATIENCE) $(SHORT) -tags invariants $(UNITS)

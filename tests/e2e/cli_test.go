@@ -166,18 +166,21 @@ func TestOtherBuildsWorker(t *testing.T) {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := buildBinary(filepath.Join(bin, "weir-worker"), "../../cmd/worker", "0.0.0-other"); err != nil {
-		t.Fatal(err)
-	}
-	master, err := os.ReadFile(weirBinary)
+	other, err := nextBuild()
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeProgram(t, filepath.Join(bin, "weir"), master, 0o755)
+	for name, from := range map[string]string{"weir": weirBinary, "weir-worker": filepath.Join(other, "weir-worker")} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeProgram(t, filepath.Join(bin, name), text, 0o755)
+	}
 	p.ports = freePorts(t, 1)
 	p.writeConfig("worker_processes = 1\n[[http.server]]\nlisten = [\"127.0.0.1:@PORT1@\"]\n" + location("/", answer("x")))
 	out, code := runCommand(t, p.dir, filepath.Join(bin, "weir"))
-	if code != 1 || !strings.Contains(out, "0.0.0-other") || !strings.Contains(out, testVersion) {
+	if code != 1 || !strings.Contains(out, nextVersion) || !strings.Contains(out, testVersion) {
 		t.Errorf("exit %d, %q; want 1 and both versions", code, out)
 	}
 }

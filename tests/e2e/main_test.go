@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -58,7 +60,7 @@ func settle() {
 	flag.Parse()
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
 	}
 	// With the race detector a process sleeps for a second before it exits, also each `weir -s reload`.
 	if os.Getenv("GORACE") == "" {
@@ -83,13 +85,27 @@ func buildAndRun(m *testing.M) int {
 	weirBinary = filepath.Join(dir, "weir")
 	workerBinary := filepath.Join(dir, "weir-worker") // weir finds it beside itself
 	convertBinary = filepath.Join(dir, "weir-convert")
-	for binary, pkg := range map[string]string{weirBinary: "../../cmd/master", workerBinary: "../../cmd/worker", convertBinary: "../../cmd/convert"} {
-		if err := buildBinary(binary, pkg, testVersion); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	if err := buildBinaries(map[string]string{weirBinary: "../../cmd/master", workerBinary: "../../cmd/worker", convertBinary: "../../cmd/convert"}, testVersion); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
+}
+
+// buildBinaries builds packages into files, named by these, side by side.
+func buildBinaries(packages map[string]string, version string, flags ...string) error {
+	var building sync.WaitGroup
+	errs := make(chan error, len(packages))
+	for binary, pkg := range packages {
+		building.Go(func() { errs <- buildBinary(binary, pkg, version, flags...) })
+	}
+	building.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
 // buildBinary builds pkg into the file binary, with version linked in and further flags.

@@ -31,12 +31,7 @@ var nextBuild = sync.OnceValues(func() (string, error) {
 })
 
 func buildPair(dir, version string, flags ...string) error {
-	for name, pkg := range map[string]string{"weir": "../../cmd/master", "weir-worker": "../../cmd/worker"} {
-		if err := buildBinary(filepath.Join(dir, name), pkg, version, flags...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return buildBinaries(map[string]string{filepath.Join(dir, "weir"): "../../cmd/master", filepath.Join(dir, "weir-worker"): "../../cmd/worker"}, version, flags...)
 }
 
 // masters is a weir in a folder of its own, where binaries can be replaced, through its successive masters.

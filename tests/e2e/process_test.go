@@ -25,25 +25,28 @@ type process struct {
 // processes reads the process table.
 func processes() []process {
 	var all []process
-	names, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // it left meanwhile
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil {
+			if q, ok := readProcess(pid); ok {
+				all = append(all, q)
+			}
 		}
-		// pid (command) state ppid pgrp ...; the command may hold anything, so cut after its last ')'.
-		stat := string(text)
-		i := strings.LastIndexByte(stat, ')')
-		pid, err := strconv.Atoi(stat[:strings.IndexByte(stat, ' ')])
-		f := strings.Fields(stat[i+1:])
-		if err != nil || len(f) < 20 {
-			continue
-		}
-		parent, _ := strconv.Atoi(f[1])
-		group, _ := strconv.Atoi(f[2])
-		all = append(all, process{pid, parent, group, f[0], f[19]})
 	}
 	return all
+}
+
+// readProcess reads one line of it; false: there is no such process any more.
+func readProcess(pid int) (process, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	// pid (command) state ppid pgrp ...; the command may hold anything, so cut after its last ')'.
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if err != nil || len(f) < 20 {
+		return process{}, false
+	}
+	parent, _ := strconv.Atoi(f[1])
+	group, _ := strconv.Atoi(f[2])
+	return process{pid, parent, group, f[0], f[19]}, true
 }
 
 // children returns the pids of the master's live children, sorted, and remembers them.
@@ -73,7 +76,8 @@ func (p *proxy) leftBehind() []int {
 
 // alive says whether pid runs.
 func alive(pid int) bool {
-	return slices.ContainsFunc(processes(), func(q process) bool { return q.pid == pid && q.state != "Z" })
+	q, ok := readProcess(pid)
+	return ok && q.state != "Z"
 }
 
 // bind makes a TCP socket bound to a port of the kernel's choice on loopback; shared, somebody else can listen there.
