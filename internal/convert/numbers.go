@@ -130,6 +130,8 @@ func (c *converter) within(d *directive, k conf.Key, n int64, arg string, form f
 		return seconds(arg), ""
 	case near == n:
 		return number(arg), ""
+	case n == 0 && k.Name == "client_body_buffer_size":
+		return nil, "client body buffer size cannot be zero"
 	case n < k.Min && k.Name != d.name: // a parameter
 		return nil, badValue
 	case slices.Contains(strict, k.Name):

@@ -338,17 +338,14 @@ func (r *Request) appendCookie(dst []byte, name string) ([]byte, bool) {
 			if value, ok := cookieValue(list, name); ok {
 				return append(dst, value...), true
 			}
-			next := bytes.IndexAny(list, ";,")
-			if next < 0 {
-				break
-			}
-			list = bytes.TrimLeft(list[next+1:], " ")
+			_, list, _ = bytes.Cut(list, semicolon)
+			list = bytes.TrimLeft(list, " ")
 		}
 	}
 	return dst, false
 }
 
-// cookieValue is the value of the first cookie of a list, if it has that name. As nginx it takes blanks around "=", and a comma behind a cookie that is not the one.
+// cookieValue is the value of the first cookie of a list, if it has that name. As nginx it takes blanks around "="; a comma ends no cookie (since 1.29.6).
 func cookieValue(list []byte, name string) (value []byte, ok bool) {
 	if len(list) < len(name) || !equalFold(list[:len(name)], name) {
 		return nil, false
