@@ -15,6 +15,10 @@ LDFLAGS := -X main.version=$(VERSION)
 # -buildvcs=false: the version is passed above, and a tree that belongs to another user must build too.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 
+# What the compiler goes by in the worker: which calls are frequent (make profile). It is not named default.pgo, with which every build and test would
+# compile all packages of the worker once more.
+PGO := cmd/worker/worker.pgo
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What is left out where. `make test` leaves out nothing. `make race` and `make invariants` run every package, with -short: where a test
@@ -42,14 +46,14 @@ SKIP_INVARIANTS := $(if $(FULL),^$$,$(LOADED)|$(POINTS)|$(WAITS)|$(TEXT))
 PATIENCE := -timeout 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt vet lint race invariants torture fuzz bench interop docs clean
+.PHONY: help build run test check fmt vet lint race invariants torture fuzz bench profile interop docs clean
 
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 build: ## bin/weir, bin/weir-worker and bin/weir-convert
 	$(BUILD) -o bin/weir ./cmd/master
-	$(BUILD) -o bin/weir-worker ./cmd/worker
+	$(BUILD) -pgo=$(PGO) -o bin/weir-worker ./cmd/worker
 	$(BUILD) -o bin/weir-convert ./cmd/convert
 
 run: build ## build, then start weir in the foreground on its default config: curl -i http://127.0.0.1:8080/
@@ -99,6 +103,14 @@ bench: build ## side by side with nginx and HAProxy; QUICK=1 for a short run, PR
 	@.ci/packages nginx haproxy wrk perf
 	@.ci/packages valgrind || echo "make bench: going on; without hardware counters and valgrind little is counted" >&2
 	$(GO) run ./tests/bench
+
+profile: ## measure anew what the compiler goes by (cmd/worker/worker.pgo), with the loads of `make bench`: three minutes
+	@.ci/packages nginx wrk
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BUILD) -o "$$folder/weir" ./cmd/master && \
+	$(BUILD) -tags profile -ldflags "$(LDFLAGS) -X main.profiles=$$folder" -o "$$folder/weir-worker" ./cmd/worker && \
+	BIN="$$folder" PROXIES=weir WORK="28 bytes;100 KiB" $(GO) run ./tests/bench && \
+	$(GO) tool pprof -proto -output=$(PGO) "$$folder"/*.pprof
 
 interop: ## the same nginx.conf and requests to the packaged nginx and to weir, answers compared (tests/interop)
 	@.ci/packages nginx

@@ -12,7 +12,6 @@ import (
 
 	"weir/internal/ipc"
 	"weir/internal/prober"
-	"weir/internal/worker"
 )
 
 // version is the build's, set by the linker to the same text in weir and weir-worker.
@@ -36,5 +35,5 @@ func main() {
 	if os.Getenv(ipc.RoleVariable) == ipc.RoleProber {
 		os.Exit(prober.Run(version))
 	}
-	os.Exit(worker.Run(version))
+	os.Exit(run())
 }

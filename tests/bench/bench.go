@@ -39,7 +39,7 @@ type benchmark struct {
 func newBench(ctx context.Context, chosen settings) (*benchmark, error) {
 	b := &benchmark{settings: chosen, results: newResults()}
 	var err error
-	if b.binaries, err = filepath.Abs("bin"); err != nil {
+	if b.binaries, err = filepath.Abs(chosen.binary); err != nil {
 		return nil, err
 	}
 	if b.proxyCore, b.loadCore, err = pickCores(); err != nil {

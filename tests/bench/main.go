@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type settings struct {
 	profile bool     // print where the single-stepped instructions are
 	clients int      // that ask while a worker is single-stepped
 	out     string   // folder for the report; "": print only
+	binary  string   // folder of weir's binaries
 }
 
 // Names that WORK takes besides those of the workloads.
@@ -83,7 +85,7 @@ func bench(ctx context.Context) error {
 // readSettings reads the environment; get is os.Getenv.
 func readSettings(get func(string) string) (settings, error) {
 	on := func(key string) bool { return get(key) != "" && get(key) != "0" }
-	s := settings{quick: on("QUICK"), profile: on("PROFILE"), rounds: 3, proxies: slices.Clone(allProxies[:]), clients: stepClients, out: get("OUT")}
+	s := settings{quick: on("QUICK"), profile: on("PROFILE"), rounds: 3, proxies: slices.Clone(allProxies[:]), clients: stepClients, out: get("OUT"), binary: cmp.Or(get("BIN"), "bin")}
 	if s.quick {
 		s.rounds = 1
 	}
