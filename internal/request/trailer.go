@@ -29,8 +29,8 @@ func (r *Request) TakeTrailer(b []byte) {
 // trailerRoom is room for a trailer section as most are.
 const trailerRoom = 128
 
-// AppendTrailer passes on the trailer fields of an origin's response, written anew, less those that are not for the client and those that frame a
-// message, and adds those of add_trailer. See eventpipe.Tail.
+// AppendTrailer passes on the trailer fields of an origin's response, with proxy_pass_trailers, written anew, less those that are not for the client and those that
+// frame a message, and adds those of add_trailer. See eventpipe.Tail.
 func (r *Request) AppendTrailer(dst []byte) []byte {
 	start := len(dst)
 	for rest := r.trailer; len(rest) > 0; {
@@ -70,6 +70,9 @@ func nextTrailer(section []byte) (name, value, rest []byte) {
 
 // passesTrailer says whether the client gets a trailer field of this name.
 func (r *Request) passesTrailer(name []byte) bool {
+	if !r.loc.Proxy.Trailers {
+		return false
+	}
 	id := http1.FieldByName(name)
 	hidden := r.loc.Proxy.Hidden.Has(id) || id == http1.FieldOther && r.hiddenOther(name)
 	return len(name) > 0 && !hidden && !id.HopByHop() && id != http1.FieldContentLength && id != http1.FieldHost

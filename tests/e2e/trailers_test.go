@@ -22,13 +22,14 @@ func TestAddTrailer(t *testing.T) {
 	dir := tree(t, map[string]string{"a.html": "0123456789"})
 	p := start(t, site{origin: o.addr, http: "add_trailer_inherit = \"merge\"\nadd_trailer = { X-Name = \"$host\", X-None = \"$arg_none\" }\n" + logFormat("$uri $sent_trailer_x_sum $sent_trailer_x_name"),
 		location: "proxy_pass_trailers = true",
-		more: location("/own", `return = { code = 200, text = "abc" }`, `add_trailer = { X-Own = { value = "$status", always = true } }`) +
+		more: location("/alone", `proxy_pass = "http://app"`, `proxy_pass_trailers = false`) + location("/own", `return = { code = 200, text = "abc" }`, `add_trailer = { X-Own = { value = "$status", always = true } }`) +
 			location("/off", `return = { code = 200, text = "abc" }`, `add_trailer_inherit = "off"`) +
 			location("/f/", fmt.Sprintf("alias = %q", dir+"/")) +
 			location("/gzip/", fmt.Sprintf("alias = %q\ngzip = true\ngzip_min_length = 1", dir+"/"))})
 	const head = "Host: a\r\nConnection: close\r\n"
 	for _, c := range []struct{ target, head, body, trailer string }{
 		{"/", "", "abc", "[{X-Sum 1} {X-Name a}]"},
+		{"/alone", "", "abc", "[{X-Name a}]"},
 		{"/length", "", "abc", "[{X-Name a}]"},
 		{"/own", "", "abc", "[{X-Own 200} {X-Name a}]"},
 		{"/off", "", "abc", "[]"},
