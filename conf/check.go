@@ -17,7 +17,7 @@ import (
 type checker struct {
 	*decoder
 	cfg    *Config
-	groups map[string]int // indexes in HTTP.Upstreams
+	groups map[string]int // indexes in HTTP.Upstreams, by name in lower case: as with nginx, case says nothing
 	zones  map[string]int // indexes in HTTP.LimitConnZones
 	rates  map[string]int // indexes in HTTP.LimitReqZones
 }
@@ -42,7 +42,7 @@ func (k *checker) check() {
 	for i := range k.cfg.HTTP.Upstreams {
 		u := &k.cfg.HTTP.Upstreams[i]
 		k.checkUpstream(k.entry(http.key("upstream"), u.Name, i), u)
-		k.groups[u.Name] = i
+		k.groups[strings.ToLower(u.Name)] = i
 	}
 	for i := range k.cfg.HTTP.Servers {
 		k.checkServer(http.key("server").at(i), &k.cfg.HTTP.Servers[i])

@@ -9,7 +9,7 @@ import (
 )
 
 func (k *checker) checkUpstream(p *path, u *Upstream) {
-	if _, ok := k.groups[u.Name]; ok {
+	if _, ok := k.groups[strings.ToLower(u.Name)]; ok {
 		k.faultAt(p, "upstream %s exists already", quote(u.Name))
 	}
 	if u.Name == "" || strings.ContainsAny(u.Name, "/:?#$ \t") {
@@ -151,11 +151,11 @@ func (k *checker) checkTarget(p *path, x *ProxyPass) {
 	if x.Authority == "" { // a fault already
 		return
 	}
-	if _, ok := k.groups[x.Authority]; ok {
+	if _, ok := k.groups[strings.ToLower(x.Authority)]; ok {
 		return
 	}
 	name, port, _ := strings.Cut(x.Authority, ":")
-	if _, ok := k.groups[name]; ok {
+	if _, ok := k.groups[strings.ToLower(name)]; ok {
 		k.faultAt(p, "upstream %s cannot have a port (:%s): its servers have theirs", quote(name), port)
 		return
 	}

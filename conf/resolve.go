@@ -45,7 +45,7 @@ func (k *checker) resolveTarget(x *ProxyPass, byAddress map[Origin]int) {
 		return
 	}
 	written := x.Authority
-	if i, ok := k.groups[written]; ok {
+	if i, ok := k.groups[strings.ToLower(written)]; ok {
 		x.Group, x.Port = i, defaultPort
 		return
 	}

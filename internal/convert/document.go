@@ -84,7 +84,7 @@ func (b *block) addNamed(key, name string, by *directive) *block {
 	if b.byName == nil {
 		b.byName = map[string]*block{}
 	}
-	b.byName[key+" "+name] = inner
+	b.byName[nameKey(key, name)] = inner
 	b.blocks = append(b.blocks, inner)
 	return inner
 }
@@ -94,13 +94,16 @@ func (b *block) dropNamed(key, name string) bool {
 	inner := b.find(key, name)
 	if inner != nil {
 		b.blocks = slices.DeleteFunc(b.blocks, func(other *block) bool { return other == inner })
-		delete(b.byName, key+" "+name)
+		delete(b.byName, nameKey(key, name))
 	}
 	return inner != nil
 }
 
 // find is the table of that name; nil when there is none.
-func (b *block) find(key, name string) *block { return b.byName[key+" "+name] }
+func (b *block) find(key, name string) *block { return b.byName[nameKey(key, name)] }
+
+// nameKey is where a table is found by its name, whose case says nothing: neither that of a group nor that of a variable does with nginx.
+func nameKey(key, name string) string { return key + " " + strings.ToLower(name) }
 
 // set gives a key its one value. It returns false when the key has one.
 func (b *block) set(key string, it item) bool {

@@ -60,6 +60,7 @@ var nginxWords = map[string]string{
 	"invalid port in proxy_pass":                                    `invalid port in upstream "{url}"`,
 	"invalid host in proxy_pass":                                    `invalid host in upstream "{url}"`,
 	"no host in proxy_pass":                                         `no host in upstream "{url}"`,
+	"invalid local address in proxy_bind":                           `invalid local address "{value}"`,
 	"connect failed at once":                                        `connect() to {to} failed {error} while connecting to upstream`,
 	"connect failed":                                                `connect() failed {error} while connecting to upstream`,
 	"no live upstreams":                                             `no live upstreams while connecting to upstream`,

@@ -46,7 +46,7 @@ func (r *Request) connectOptions() (o *sys.ConnectOptions, from netip.AddrPort, 
 	}
 	from, err := parseBind(string(text))
 	if err != nil { // as nginx: the connection is made all the same
-		r.logError("proxy_bind: invalid local address", zap.ByteString("value", text))
+		r.logError("invalid local address in proxy_bind", zap.ByteString("value", text))
 		return &d.options, netip.AddrPort{}, true
 	}
 	d.options.From = sys.SockaddrTCP(from)
