@@ -90,7 +90,7 @@ func masks(name string) []uint {
 }
 
 // commercial are the directives of nginx's commercial version that weir has.
-var commercial = []string{"queue", "health_check", "match"} // read-only
+var commercial = []string{"queue", "health_check", "match", "proxy_bind_dynamic", "proxy_request_dynamic"} // read-only
 
 // ofModule says whether a directive belongs to a module that is no part of nginx, or to nginx Plus.
 func ofModule(name string) bool {

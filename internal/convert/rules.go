@@ -131,8 +131,9 @@ func changesNothing(d *directive) bool {
 
 // Reasons why a directive has no effect.
 const (
-	insides  = "it is about nginx's insides"
-	noModule = "what the module's directives do is said where they stand"
+	insides     = "it is about nginx's insides"
+	eachAttempt = "what is made for an attempt with an origin is made anew for the next one"
+	noModule    = "what the module's directives do is said where they stand"
 )
 
 // inert are the directives without which weir does the same.
@@ -150,7 +151,8 @@ var inert = map[string]string{
 	"worker_rlimit_nofile": insides, "working_directory": insides,
 
 	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed",
-	"gzip_buffers":          insides, "gunzip_buffers": insides,
+	"proxy_bind_dynamic":    eachAttempt, "proxy_request_dynamic": eachAttempt,
+	"gzip_buffers": insides, "gunzip_buffers": insides,
 }
 
 // families are the prefixes of directives that do nothing without another one, which is refused.
@@ -158,7 +160,7 @@ var families = []struct{ prefix, why string }{
 	{"open_file_cache", insides},
 	{"ssl_", "TLS is refused where a listen asks for it"},
 	{"proxy_ssl_", "https:// in proxy_pass is refused"},
-	{"proxy_cache", "proxy_cache is refused"}, {"ssi_", "ssi is refused"},
+	{"proxy_cache", "proxy_cache is refused"}, {"proxy_no_cache", "proxy_cache is refused"}, {"proxy_store_", "proxy_store is refused"}, {"ssi_", "ssi is refused"},
 	{"http2_", "http2 is refused"}, {"http3_", "http3 is refused"}, {"quic_", "quic is refused"},
 	{"fastcgi_", "fastcgi_pass is refused"}, {"uwsgi_", "uwsgi_pass is refused"}, {"scgi_", "scgi_pass is refused"},
 	{"grpc_", "grpc_pass is refused"}, {"memcached_", "memcached_pass is refused"},
