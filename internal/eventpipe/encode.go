@@ -43,7 +43,7 @@ type encoding struct {
 	forced  bool  // and does not wait any more
 }
 
-// OnEncoded goes on when the encoder is done. See compress.Client.
+// OnEncoded goes on when the encoder is done. See filter.Client.
 func (p *Pipe) OnEncoded() {
 	p.enc.running = false
 	p.encoded()

@@ -49,6 +49,7 @@ type world struct {
 	splicers [2]*Splicer
 	total    Stats // of all schedules
 	pauses   int
+	encoded  int // bodies that were changed, and are whole
 	begun    int // pumps that left a chunk of peek mode half written
 	kept     int // bodies that were written from their start once more, from the file too
 }
@@ -114,6 +115,7 @@ type sim struct {
 	pipe    Pipe
 
 	source, sink link
+	mixer        *mixer // nil: the body is not changed
 	unsent       []byte // of the wire and the extra bytes
 	got          []byte // what the sink's peer has received
 	pinned       *buffer.Block
@@ -219,6 +221,10 @@ func (s *sim) open() {
 		SinkRate: p.sinkRate, SourceRate: p.sourceRate}
 	if p.keep {
 		o.Chunk, o.Sink = false, nil
+	}
+	if p.encode {
+		s.mixer = newMixer(s)
+		o.Encoder = s.mixer
 	}
 	s.pipe.Open(s.shared, &o)
 	s.openedMs = s.w.ms
@@ -402,11 +408,14 @@ func (s *sim) checkWait(o Outcome, pressed bool) {
 	if o == Pause {
 		s.w.pauses++
 	}
-	if o == Pause || p.writer != nil {
+	if o == Pause || p.writer != nil || s.mixer != nil && s.mixer.pending {
 		return
 	}
 	if (!p.Empty() || p.announced.begun()) && p.Sink.Writable() {
 		s.fail("it waits, and the sink takes more")
+	}
+	if s.mixer != nil && len(s.mixer.kept) > 0 && p.Sink.Writable() {
+		s.fail("it waits, and the encoder keeps back %d bytes that the sink would take", len(s.mixer.kept))
 	}
 	if p.announced.begun() { // what has begun without a block goes on without
 		return
@@ -475,6 +484,10 @@ func (s *sim) close() {
 		}
 	}
 	s.w.disk.work(1 << 20)
+	if s.mixer != nil && !s.mixer.released {
+		s.fail("the encoder is not back")
+	}
+	s.mixer.work()
 	if s.noted != "" {
 		s.fail("%s", s.noted)
 	}
@@ -541,12 +554,12 @@ func TestSchedules(t *testing.T) {
 	}
 	t.Logf("outcomes: %v; %+v; %d pauses, %d bodies rewound with a file", seen, w.total, w.pauses, w.kept)
 	if runs >= 3000 {
-		for o := Done; o <= SinkFailed; o++ {
+		for _, o := range []Outcome{Done, SourceClosed, SourceFailed, SourceBad, SinkFailed, Garbled} {
 			require.NotZero(t, seen[o], "no schedule ended with %q", o)
 		}
 		n := &w.total
 		for what, count := range map[string]uint64{"spilled": n.SpilledBytes, "refused": n.SpillRefused, "bounded": n.SpillBounded, "failed": n.SpillFailed,
-			"peeked": n.PeekedBytes, "spliced": n.SplicedBytes, "paused": uint64(w.pauses), "rewound": uint64(w.kept), "left in the middle of a chunk": uint64(w.begun)} {
+			"peeked": n.PeekedBytes, "spliced": n.SplicedBytes, "paused": uint64(w.pauses), "rewound": uint64(w.kept), "left in the middle of a chunk": uint64(w.begun), "encoded": uint64(w.encoded)} {
 			require.NotZero(t, count, "nothing was %s", what)
 		}
 		for _, why := range []NoSplice{NoSpliceOff, NoSpliceChunked, NoSpliceUnbuffered, NoSpliceRate, NoSpliceShort} {

@@ -61,6 +61,7 @@ func (s *sim) act() {
 		s.pass(int64(s.rng.IntN(80)))
 	case 8:
 		s.w.disk.work(s.rng.IntN(3))
+		s.mixer.work()
 	case 9:
 		if s.odds(20) && !s.filling {
 			s.note("relieved")
@@ -95,6 +96,7 @@ func (s *sim) doBest() {
 	s.send(1 << 20)
 	s.receive(1 << 20)
 	s.moved += s.w.disk.work(1 << 20)
+	s.mixer.work()
 	s.pass(1000)
 }
 

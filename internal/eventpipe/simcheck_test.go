@@ -36,6 +36,15 @@ func (s *sim) check() {
 	if p.chunk {
 		body, complete = s.unchunk(body)
 	}
+	if p.encode {
+		whole := false
+		if body, whole = unmix(body); whole && p.damage != intact || complete && !whole || s.outcome == Done && !s.aborted && !whole {
+			s.fail("the encoder's mark of the end is there: %v, the body is complete: %v", whole, complete)
+		}
+		if whole {
+			s.w.encoded++
+		}
+	}
 	if !bytes.HasPrefix(p.payload, body) {
 		s.fail("%d bytes of payload came out, which are not those that went in", len(body))
 	}
@@ -44,7 +53,7 @@ func (s *sim) check() {
 		s.fail("done with %d of %d bytes, last chunk %v", len(body), len(p.payload), complete)
 	case s.outcome != Done && complete:
 		s.fail("the body looks complete")
-	case s.outcome != Done && p.framing == Length && !p.chunk && len(p.payload) > 0 && len(body) == len(p.payload):
+	case s.outcome != Done && p.framing == Length && !p.chunk && !p.encode && len(p.payload) > 0 && len(body) == len(p.payload):
 		s.fail("all of the body came out")
 	}
 	if s.outcome == Done {
@@ -60,6 +69,9 @@ func (s *sim) checkOutcome() {
 		if !s.aborted {
 			s.fail("the sink did not fail")
 		}
+		return
+	}
+	if o == Garbled && s.mixer.err != nil {
 		return
 	}
 	want := Done
@@ -94,7 +106,7 @@ func (s *sim) unchunk(wire []byte) (payload []byte, complete bool) {
 // checkCounts holds the pipe's counters against the bytes.
 func (s *sim) checkCounts() {
 	p := &s.plan
-	if s.pipe.Received != int64(len(p.payload)) || s.pipe.Announced() != int64(len(p.payload)) {
+	if s.pipe.Received != int64(len(p.payload)) || !p.encode && s.pipe.Announced() != int64(len(p.payload)) {
 		s.fail("received %d, announced %d", s.pipe.Received, s.pipe.Announced())
 	}
 	if !p.keep && !s.aborted && s.pipe.Wire != int64(len(s.got)) {

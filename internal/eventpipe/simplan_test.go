@@ -52,14 +52,16 @@ type plan struct {
 	sinkRate   Rate
 	sourceRate Rate
 	splice     bool
+	encode     bool // the body is changed on its way
+	garbled    bool // which may fail
 }
 
 func (p *plan) String() string {
 	return fmt.Sprintf("framing %d damage %d payload %d wire %d extra %d chunk %v exact %v keep %v buffered %v blocks %d of %d (limit %d) prefix %d pinned %v small %v head %d abort %v calm %d "+
-		"busy %d unbuffered %v spill %d/%d quota %d pending %d%% failing %d%% rates %v %v splice %v",
+		"busy %d unbuffered %v spill %d/%d quota %d pending %d%% failing %d%% rates %v %v splice %v encode %v/%v",
 		p.framing, p.damage, len(p.payload), len(p.wire), len(p.extra), p.chunk, p.exact, p.keep, p.buffered, p.blocks, p.blockSize, p.limit, p.prefix,
 		p.pinned, p.small, len(p.head), p.abort, p.calm,
-		p.busy, p.unbuffered, p.spillMax, p.spillWrite, p.quota, p.pending, p.failing, p.sinkRate, p.sourceRate, p.splice)
+		p.busy, p.unbuffered, p.spillMax, p.spillWrite, p.quota, p.pending, p.failing, p.sinkRate, p.sourceRate, p.splice, p.encode, p.garbled)
 }
 
 // someBytes is n bytes that look like framing now and then.
@@ -131,6 +133,9 @@ func (s *sim) planBuffering() {
 		p.sourceRate = Rate{BytesPerSecond: int64(1000 + s.someSize(100_000))}
 	}
 	p.splice = s.odds(50)
+	if p.encode = !p.keep && p.framing != NoBody && s.odds(30); p.encode {
+		p.small, p.garbled = false, s.odds(10)
+	}
 	if p.tight = s.odds(15); p.tight {
 		p.calm += 300
 	}
