@@ -74,6 +74,7 @@ func (r *Request) refuseBody() (verdict, bool) {
 		return again, true
 	case 413:
 		r.logError("client sent too large a body")
+		r.withoutBody = true
 		return r.answer(status), false
 	default:
 		return r.badBody(), false

@@ -161,23 +161,29 @@ func (r *Request) enter(loc *Location) (v verdict, pass bool) {
 // content has the location answer the request.
 func (r *Request) content() verdict {
 	loc := r.loc
-	if loc.Proxy != nil {
-		return r.startProxy()
-	}
-	if v, ok := r.refuseBody(); !ok {
-		return v
-	}
 	switch {
-	case loc.StubStatus:
-		return r.answerStatus()
-	case loc.Page != nil:
-		return r.answerWithPage(loc.Page)
-	case loc.EmptyGIF:
-		return r.answerGIF()
+	case loc.Proxy != nil:
+		return r.startProxy()
+	case loc.StubStatus || loc.Page != nil || loc.EmptyGIF:
+		return r.answerOwn()
 	case loc.Files != nil:
 		return r.answerFile()
 	}
 	return r.answer(404)
+}
+
+// answerOwn answers with what weir itself knows. A body is dropped only where it is sure that nothing else answers, as an error page or an index may be what wants it.
+func (r *Request) answerOwn() verdict {
+	if v, ok := r.refuseBody(); !ok {
+		return v
+	}
+	switch loc := r.loc; {
+	case loc.StubStatus:
+		return r.answerStatus()
+	case loc.Page != nil:
+		return r.answerWithPage(loc.Page)
+	}
+	return r.answerGIF()
 }
 
 // changesMax is how often the path of one request may change, by rules and by internal redirects (NGX_HTTP_MAX_URI_CHANGES).

@@ -85,7 +85,7 @@ func (r *Request) bodyTooLarge() (verdict, bool) {
 func (r *Request) badBody() verdict {
 	r.logError("client sent a malformed chunked body")
 	r.abandonOrigin()
-	r.closeClient = true
+	r.closeClient, r.withoutBody = true, true
 	return r.answer(400)
 }
 

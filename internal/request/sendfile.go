@@ -13,6 +13,10 @@ import (
 // sendFile answers with the file that has been opened: with all of it, a part, parts, or the word that the client has it.
 func (r *Request) sendFile() verdict {
 	f, s := r.loc.Files, &r.file
+	if v, ok := r.refuseBody(); !ok {
+		s.close()
+		return v
+	}
 	s.contentType = r.loc.Types.Of(r.path)
 	if kept := r.accel.contentType; kept != nil {
 		s.contentType = string(kept)
