@@ -13,7 +13,7 @@ import (
 	"weir/internal/zonekey"
 )
 
-// Verdict is what came of asking for a place under a limit.
+// Verdict is the outcome of asking for a place under a limit.
 type Verdict uint8
 
 // The verdicts; $limit_conn_status is made from them.
@@ -94,7 +94,7 @@ func Acquire(holds []Hold, limits []Limit) (taken []Hold, verdict Verdict, faile
 }
 
 // Release gives back places, each once: the holds are zeroed. It never fails: a place that is not there any more (its zone was
-// rebuilt without it, or who moved it to itself died before it could say so) is counted as stale.
+// rebuilt without it, or the process that moved it to itself died before it could say so) is counted as stale.
 func Release(holds []Hold) {
 	for i := range holds {
 		if h := &holds[i]; h.zone != nil {

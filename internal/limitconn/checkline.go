@@ -12,7 +12,7 @@ import (
 	"weir/internal/zonekey"
 )
 
-// lines checks who waits, in the lines and in the slots' lists.
+// lines checks the waiters, in the lines and in the slots' lists.
 func (c *checker) lines() {
 	z := c.z
 	waiters := map[shm.Offset]bool{} // those in lines; true: found in its slot's list too

@@ -123,7 +123,7 @@ type callLists struct{ waiting, called [SlotsMax]shm.Offset }
 
 const callListsBytes = 2 * SlotsMax * 4
 
-// line is those who wait, in order, for places of the keys that have its name: see Zone.lineOf. It is there while somebody waits in it. Through the
+// line is the waiters, in order, for places of the keys that have its name: see Zone.lineOf. It is there while somebody waits in it. Through the
 // transaction, but while it is new. What stands at 28 is where a node has its own offset, and never looks like one: see Rebuild.
 type line struct {
 	tree   rbtree.Node // 0: key is the hash of the name
@@ -136,7 +136,7 @@ type line struct {
 
 const lineBytes = 32
 
-// waiter is one who waits in a line, or has been called from it. Through the transaction, but while it is new.
+// waiter is a request that waits in a line, or has been called from it. Through the transaction, but while it is new.
 type waiter struct {
 	next, prev         shm.Offset // 0: in the line
 	slotNext, slotPrev shm.Offset // 8: in the slot's list; prev nil: callLists points here

@@ -12,7 +12,7 @@ import (
 	"weir/internal/zonekey"
 )
 
-// lineOf is the name of the line in which one waits for places of a key.
+// lineOf is the name of the line in which requests wait for places of a key.
 func (z *Zone) lineOf(key []byte) []byte {
 	if !z.grouped {
 		return key
@@ -62,7 +62,7 @@ func (z *Zone) giveBack(tx *shmtx.Tx, off shm.Offset) (called int) {
 	return slot
 }
 
-// nextFor is who has waited longest for a place of the share at off, nil when nobody does; hash is the key's.
+// nextFor is the waiter that has waited longest for a place of the share at off, nil when nobody does; hash is the key's.
 func (z *Zone) nextFor(off shm.Offset) (_ shm.Offset, hash uint32) {
 	at := z.share(off).node
 	n := z.node(at)
@@ -99,7 +99,7 @@ func (z *Zone) call(tx *shmtx.Tx, off, share shm.Offset, hash uint32) {
 	tx.Put32(&z.h.called, z.h.called+1)
 }
 
-// callAll has all that wait in a line ask anew, one transaction for each.
+// callAll calls every waiter of a line without a place, so that each asks again; one transaction for each.
 func (z *Zone) callAll(tx *shmtx.Tx, name []byte) {
 	for z.h.waiting > 0 {
 		at, _ := z.findLine(zonekey.Hash(name), name)

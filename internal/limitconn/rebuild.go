@@ -24,7 +24,7 @@ type Rebuilt struct {
 // whose key has the hash that stands beside it, a share that names its node and the slot of a live worker. It keeps them where they are, so the holds of
 // the workers stay good, and makes everything else anew: bitmaps, lists, tree, sums.
 //
-// The lock is held throughout: about 0.1 s for a full zone of 10 MB. A process that dies in it leaves a mark, on which everybody
+// The lock is held throughout: about 0.1 s for a full zone of 10 MB. A process that dies meanwhile leaves a mark, on which everybody
 // else refuses to work (Damaged) until Rebuild is called again; it can be cut short and repeated any number of times, because it first
 // changes only what it does not believe.
 //

@@ -40,7 +40,7 @@ type Status struct {
 	UsedPart  float64 // part of the pages that is not free, 0 to 1: warn at 0.8
 }
 
-// Waits is what has become of those who had to wait in line: see Zone.Wait.
+// Waits is what has become of the requests that had to wait in line: see Zone.Wait.
 type Waits struct {
 	Queued     uint64          // began to wait
 	Given      uint64          // had a place after waiting

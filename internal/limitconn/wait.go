@@ -9,7 +9,7 @@ import (
 	"weir/internal/zonekey"
 )
 
-// Want is a key of which one would take a place.
+// Want is a key of which a waiter would take a place.
 type Want struct {
 	Key []byte // not empty; not kept
 	Max uint32 // the most connections the key may have, 1 and more
@@ -22,7 +22,7 @@ type Ticket struct {
 	epoch uint32
 }
 
-// Zone is where it is waited; nil for the zero Ticket.
+// Zone is the zone whose line it is; nil for the zero Ticket.
 func (t Ticket) Zone() *Zone { return t.zone }
 
 // Under says whether the place is one of a key.
@@ -40,7 +40,7 @@ type Waiter struct {
 	Line  int    // the most that may wait in the line, 1 and more
 }
 
-// Call is a waiter's turn. Hold is its place; the zero Hold: it is to ask anew, because the zone has no room for another share, or the key has been cleared.
+// Call is a waiter's turn. Hold is its place; the zero Hold: it is to ask again, because the zone has no room for another share, or the key has been cleared.
 type Call struct {
 	ID   uint32
 	Hold Hold

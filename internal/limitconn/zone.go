@@ -36,8 +36,8 @@ type Zone struct {
 	grouped bool // Key is GroupKey
 }
 
-// GroupKey is the text of a key (Options.Key) for zones whose keys are a group's name, a zero byte, and a name in the group: who waits in line waits for any
-// of the group. In other zones, each key has a line of its own.
+// GroupKey is the text of a key (Options.Key) for zones whose keys are a group's name, a zero byte, and a name in the group: a waiter waits for any
+// key of the group. In other zones, each key has a line of its own.
 const GroupKey = "group, origin"
 
 // Options say what Create makes; see nginx's limit_conn_zone.
@@ -87,7 +87,7 @@ func (z *Zone) SizeBytes() int64 {
 	return int64(min(atomic.LoadUint64(&z.h.size), uint64(most)))
 }
 
-// Grow makes a zone that was made with MostBytes as large as one of sizeBytes, while all who have it go on; a zone that is as large already stays as it is. It is for the
+// Grow makes a zone that was made with MostBytes as large as one of sizeBytes, while all processes that have it go on; a zone that is as large already stays as it is. It is for the
 // master. The error says that there is no memory for it, or that the zone is damaged.
 func (z *Zone) Grow(sizeBytes int64) error {
 	if most := z.Handle.SizeBytes(); sizeBytes > most {

@@ -19,7 +19,7 @@ func Alone() *Peer { return &Peer{s: new(state), own: new(cell)} }
 // Admin is what an operator wants an origin to do.
 type Admin uint32
 
-// What an operator can say. It stays over reloads and upgrades, whatever the config says meanwhile, until the origin leaves the config.
+// What an operator can order. It holds over reloads and upgrades, whatever the config says meanwhile, until the origin leaves the config.
 const (
 	AsConfigured Admin = iota // nothing has been said: the parameters down and drain count
 	Up                        // serves
@@ -194,7 +194,7 @@ func (p *Peer) Weight(weight int, slowStartMs, nowMs int64) int64 {
 	return full
 }
 
-// Plain says that nobody has said anything of the origin and it has not failed lately: then a turn is Owe, and no more is to be asked.
+// Plain says that neither an operator nor a health check has said anything about the origin, and that it has not failed lately: then Owe is all there is to a turn.
 func (p *Peer) Plain() bool {
 	s := p.s
 	return s.admin|s.health>>1|s.fails|s.penalty == 0
