@@ -10,20 +10,25 @@ const ScratchBytes = 64 << 10
 
 // mayPeek says whether the body, of which nothing is held, can be relayed without a block: as it is, from one socket to the other.
 func (p *Pipe) mayPeek() bool {
-	return (p.Framing == Length || p.Framing == UntilClose) && !p.Chunk && !p.Keep && p.Encoder == nil && p.Watch == nil && p.skip == 0 && !p.filling && p.freeRaw == nil && p.Empty() &&
-		!p.sinkMeter.on() && !p.sourceMeter.on()
+	return (p.Framing == Length || p.Framing == UntilClose) && !p.Chunk && !p.Keep && p.Encoder == nil && p.Watch == nil && p.skip == 0 && !p.filling && p.freeRaw == nil && p.Empty()
 }
 
 // peek is how bytes pass while memory is short: they are looked at where they wait, in the source's socket, written to the sink, and only as
-// many dropped there as it took. The memory for that is in use for a moment, and is the worker's.
-func (p *Pipe) peek() Outcome {
+// many dropped there as it took, most at most. The memory for that is in use for a moment, and is the worker's.
+func (p *Pipe) peek(most int64) Outcome {
 	if !p.Sink.Writable() {
 		return Wait
 	}
-	b := p.shared.scratchBytes()
-	if p.Framing == Length && p.left < int64(len(b)) {
-		b = b[:p.left]
+	if p.sinkMeter.on() {
+		if most = min(most, p.sinkAllows()); most == 0 {
+			return Wait
+		}
 	}
+	if p.Framing == Length {
+		most = min(most, p.left)
+	}
+	b := p.shared.scratchBytes()
+	b = b[:min(most, int64(len(b)))]
 	got, st := p.Source.Peek(b)
 	if st != conn.OK {
 		return p.sourceEnd(st)

@@ -4,6 +4,9 @@
 package eventpipe
 
 import (
+	"math"
+
+
 	"weir/internal/conn"
 	"weir/internal/http1"
 )
@@ -35,7 +38,7 @@ func (a *announced) wrote(n int) { a.n = uint8(copy(a.line[:], a.line[n:a.n])) }
 // mayPeekChunks is mayPeek for these bodies. Trailer fields that are passed on need a block.
 func (p *Pipe) mayPeekChunks() bool {
 	return (p.Framing == Chunked || p.Framing == UntilClose && p.Chunk) && p.Tail == nil && !p.Exact && !p.Keep && p.Encoder == nil && p.Watch == nil && !p.filling && p.freeRaw == nil &&
-		p.Empty() && !p.sinkMeter.on() && !p.sourceMeter.on()
+		p.Empty()
 }
 
 // seen is what stands at the front of the source's socket.
@@ -86,21 +89,22 @@ func (s *seen) behind(n int) (at int) {
 }
 
 // peekChunks is peek for these bodies.
-func (p *Pipe) peekChunks() Outcome {
+func (p *Pipe) peekChunks(most int64) Outcome {
 	a := &p.announced
 	if !p.Sink.Writable() {
 		return Wait
 	}
-	if a.n > 0 && a.payload == 0 { // what ends a chunk: behind it, the source may say anything
-		n, st := p.Sink.Write(a.text())
-		if st != conn.OK {
-			return sinkOutcome(st)
+	allowed := int64(math.MaxInt64) // to be written
+	if p.sinkMeter.on() {
+		if allowed = p.sinkAllows(); allowed == 0 {
+			return Wait
 		}
-		p.Wire += int64(n)
-		a.wrote(n)
-		return Yield
+	}
+	if a.n > 0 && a.payload == 0 { // what ends a chunk: behind it, the source may say anything
+		return p.writeAnnounced(allowed)
 	}
 	b := p.shared.scratchBytes()
+	b = b[:min(most, int64(len(b)))]
 	got, st := p.Source.Peek(b)
 	if st != conn.OK {
 		return p.sourceEnd(st)
@@ -108,15 +112,27 @@ func (p *Pipe) peekChunks() Outcome {
 	s := p.look(b[:got])
 	switch {
 	case s.payload > 0:
-		return p.passSeen(b[:got], &s)
+		return p.passSeen(b[:got], &s, allowed)
 	case s.bad:
 		return SourceBad
 	}
 	return p.dropSeen(b[:got], &s, s.end)
 }
 
-// passSeen writes payload that waits in the source's socket, and drops what the sink has taken.
-func (p *Pipe) passSeen(b []byte, s *seen) Outcome {
+// writeAnnounced writes of the framing that is due, allowed bytes at most.
+func (p *Pipe) writeAnnounced(allowed int64) Outcome {
+	text := p.announced.text()
+	n, st := p.Sink.Write(text[:min(allowed, int64(len(text)))])
+	if st != conn.OK {
+		return sinkOutcome(st)
+	}
+	p.Wire += int64(n)
+	p.announced.wrote(n)
+	return Yield
+}
+
+// passSeen writes payload that waits in the source's socket, allowed bytes with its framing at most, and drops what the sink has taken.
+func (p *Pipe) passSeen(b []byte, s *seen, allowed int64) Outcome {
 	a, most := &p.announced, s.payload
 	if p.Chunk {
 		if a.payload == 0 {
@@ -126,6 +142,10 @@ func (p *Pipe) passSeen(b []byte, s *seen) Outcome {
 		}
 		most = int(min(int64(most), a.payload))
 	}
+	if allowed -= int64(a.n); allowed <= 0 {
+		return p.writeAnnounced(allowed + int64(a.n))
+	}
+	most = int(min(int64(most), allowed))
 	var v vector
 	if a.n > 0 {
 		v.add(a.text())
@@ -137,7 +157,7 @@ func (p *Pipe) passSeen(b []byte, s *seen) Outcome {
 			left -= n
 		}
 	}
-	if p.Chunk && int64(most) == a.payload {
+	if p.Chunk && int64(most) == a.payload && allowed-int64(most) >= int64(len(lineEnd)) {
 		v.add(lineEnd)
 	}
 	n, st := p.Sink.Writev(v.iov[:v.n], v.total)

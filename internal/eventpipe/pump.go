@@ -108,10 +108,7 @@ func (p *Pipe) read() Outcome {
 	if p.filling && p.Full() {
 		return p.makeRoom()
 	}
-	if p.announced.begun() {
-		return p.peekChunks()
-	}
-	if !p.Source.Readable() {
+	if !p.Source.Readable() && !p.announced.begun() {
 		return Wait
 	}
 	most := int64(math.MaxInt64)
@@ -121,6 +118,8 @@ func (p *Pipe) read() Outcome {
 		}
 	}
 	switch {
+	case p.announced.begun():
+		return p.peekChunks(most)
 	case p.splice != spliceNever && p.maySplice():
 		return p.spliceIn()
 	case p.Unbuffered && !p.Empty():
@@ -130,9 +129,9 @@ func (p *Pipe) read() Outcome {
 	case p.Full():
 		return p.makeRoom()
 	case p.blocks == 0 && p.shared.short() && p.mayPeek():
-		return p.peek()
+		return p.peek(most)
 	case p.blocks == 0 && p.shared.short() && p.mayPeekChunks():
-		return p.peekChunks()
+		return p.peekChunks(most)
 	}
 	return p.readBlocks(most)
 }

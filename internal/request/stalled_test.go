@@ -153,10 +153,16 @@ func (h *harness) restingBodies(n int) (fds, origins []int) {
 }
 
 // TestChunksBesideRestingBodies: while bodies that rest hold all blocks that they may, and there is no file, a chunked body whose client reads goes on without a block, in chunks or not, to its end;
-// and one whose client stops in the middle holds none.
+// and one whose client stops in the middle holds none. With limit_rate, too.
 func TestChunksBesideRestingBodies(t *testing.T) {
+	for _, rate := range []int64{0, 64 << 20} {
+		chunksBesideRestingBodies(t, rate)
+	}
+}
+
+func chunksBesideRestingBodies(t *testing.T, rate int64) {
 	const blocks = 16
-	h := newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 128})
+	h := newHarness(t, harnessOptions{Unix: true, Blocks: blocks, Conns: 128, Location: func(l *Location) { l.LimitRate.Bytes = rate }})
 	fds, origins := h.restingBodies(2 * blocks)
 	require.GreaterOrEqual(t, h.pool.Used(), h.pool.AheadMax()-1, "too few of them hold a block: this shows nothing")
 	before := h.engine.Pipes.Stats.PeekedBytes
