@@ -60,7 +60,7 @@ func (r *Request) notBound(errno syscall.Errno) bool {
 		return false
 	}
 	switch errno {
-	case syscall.EADDRINUSE, syscall.EPERM, syscall.EACCES, syscall.EINVAL, syscall.EAFNOSUPPORT:
+	case syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EPERM, syscall.EACCES, syscall.EINVAL, syscall.EAFNOSUPPORT:
 		r.logError("proxy_bind: the connection cannot be made from this address", zap.Stringer("address", d.options.From.AddrPort()), zap.Error(errno))
 		r.trial().Status = 500
 		return true

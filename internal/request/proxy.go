@@ -145,7 +145,7 @@ func (r *Request) dial(peer *upstream.Peer) verdict {
 	r.engine.Stats.UpstreamConnects.Inc()
 	switch errno {
 	case 0:
-	case sys.EMFILE, sys.ENFILE, sys.ENOBUFS, sys.ENOMEM, sys.EADDRNOTAVAIL:
+	case sys.EMFILE, sys.ENFILE, sys.ENOBUFS, sys.ENOMEM:
 		// Not the origin's fault, and the next one would meet the same.
 		r.engine.Log.Limited("connect", logfile.LevelCrit, "connect failed", zap.Error(errno), zap.String("upstream", peer.Name))
 		r.trial().Status = 500

@@ -14,19 +14,18 @@ import (
 
 // Errno values that the hot path tells apart.
 const (
-	EAGAIN        = syscall.EAGAIN
-	EINTR         = syscall.EINTR
-	EINPROGRESS   = syscall.EINPROGRESS
-	EMFILE        = syscall.EMFILE
-	ENFILE        = syscall.ENFILE
-	ENOBUFS       = syscall.ENOBUFS
-	ENOMEM        = syscall.ENOMEM
-	EADDRNOTAVAIL = syscall.EADDRNOTAVAIL
-	ECONNRESET    = syscall.ECONNRESET
-	EPIPE         = syscall.EPIPE
-	ETOOMANYREFS  = syscall.ETOOMANYREFS
-	EMSGSIZE      = syscall.EMSGSIZE
-	ENOTCONN      = syscall.ENOTCONN
+	EAGAIN       = syscall.EAGAIN
+	EINTR        = syscall.EINTR
+	EINPROGRESS  = syscall.EINPROGRESS
+	EMFILE       = syscall.EMFILE
+	ENFILE       = syscall.ENFILE
+	ENOBUFS      = syscall.ENOBUFS
+	ENOMEM       = syscall.ENOMEM
+	ECONNRESET   = syscall.ECONNRESET
+	EPIPE        = syscall.EPIPE
+	ETOOMANYREFS = syscall.ETOOMANYREFS
+	EMSGSIZE     = syscall.EMSGSIZE
+	ENOTCONN     = syscall.ENOTCONN
 )
 
 // wrap names the call in an error; nil stays nil.

@@ -203,8 +203,8 @@ func TestRunsWithoutAPlaceToWrite(t *testing.T) {
 				cmd.Path = "/usr/bin/unshare"
 			}
 		}
-		if readOnly && exec.Command("unshare", "--mount", "sh", "-c", "mount -o remount,bind,ro / && setpriv --reuid 65534 true").Run() != nil {
-			t.Log("a read-only root cannot be made here")
+		if readOnly && exec.Command("unshare", "--mount", "sh", "-c", `mount -o remount,bind,ro / && ! touch "$0/x" && setpriv --reuid 65534 true`, p.dir).Run() != nil {
+			t.Log("a read-only root cannot be made here, or temporary files are not below it")
 			continue
 		}
 		p.start(withoutFiles(o.addr))

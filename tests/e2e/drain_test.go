@@ -313,8 +313,7 @@ func TestWorkerQuits(t *testing.T) {
 	if err := syscall.Kill(before[0], syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
-	refusesOrServes := func() bool { return len(p.children()) > 0 }
-	eventually(t, ioDeadline, "a worker", refusesOrServes)
+	p.waitLog(`worker process \d+ drains by itself`)
 	close(release)
 	if r := c.read("GET"); r.status != 200 || !strings.EqualFold(r.fields.get("Connection"), "close") {
 		t.Errorf("status %d, Connection: %s", r.status, r.fields.get("Connection"))

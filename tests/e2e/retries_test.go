@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -206,5 +209,38 @@ func TestReuseAtTheLastMoment(t *testing.T) {
 	t.Logf("%d requests; %d POSTs that may have come to the origin failed; %s", total, failed, line)
 	if line == "" || strings.HasSuffix(line, " 0") {
 		t.Errorf("no stale connection is counted: %q", line)
+	}
+}
+
+// An origin of a family that the machine has no address of costs no request: the next one is asked, as for names of which one address is of IPv6 where that is switched off.
+func TestFamilyWithoutAddress(t *testing.T) {
+	t.Parallel()
+	weirOnly(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root for a network without addresses")
+	}
+	ln, origin := unixListener(t)
+	serveOrigin(t, ln, func(c *originConn) {
+		for c.request() != nil {
+			c.write(ok("served"))
+		}
+	})
+	p := newProxy(t)
+	p.writeConfig(site{servers: []string{peer("[::1]:9", "max_fails = 0"), peer("unix:" + origin)}, server: `listen = ["unix:run/front.sock"]`, http: "access_log = []"}.toml())
+	cmd := exec.Command(weirBinary, "-p", p.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	var said logBuffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Skip("no network namespace may be made here: ", err)
+	}
+	defer func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() }()
+	front := p.path("run", "front.sock")
+	eventually(t, startDeadline, "weir to serve", func() bool { return strings.Contains(said.String(), "serving generation") })
+	for range 4 {
+		throughUnix(t, front)
+	}
+	if !strings.Contains(said.String(), "cannot assign requested address") {
+		t.Errorf("the first origin was not tried:\n%s", &said)
 	}
 }
