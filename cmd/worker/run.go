@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The weir authors
 
-//go:build !profile
+//go:build !profile && !mallocs
 
 package main
 

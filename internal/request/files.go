@@ -119,7 +119,9 @@ func (r *Request) fileFault(call string, name []byte, errno syscall.Errno) verdi
 	default:
 		level, status = logfile.LevelCrit, 500
 	}
-	r.logFile(level, call+"() %q failed ("+errnoText(errno)+")", name)
+	if r.errorLog().Enabled(level) {
+		r.logFile(level, call+"() %q failed ("+errnoText(errno)+")", name)
+	}
 	return r.answer(status)
 }
 

@@ -44,6 +44,7 @@ type Request struct {
 	loc    *Location
 	fresh
 
+	ownSub   *subrequest  // made when it is needed first
 	arena    buffer.Arena // what lasts as long as this request (nginx's r->pool)
 	useArena buffer.Arena // what lasts as long as this use, pipelined requests included (c->pool)
 	crowded  bool         // a head of this use has more fields than fieldsKept
@@ -122,7 +123,7 @@ type fresh struct {
 	limitStatus   string      // $limit_conn_status; empty: no limit was met
 	rateStatus    string      // $limit_req_status; empty: no rate was asked
 	retryAfterSec int         // what a client over a limit is told; 0: it is not over one
-	sub           *subrequest // nil: the request is a client's
+	sub           *subrequest // nil: the request is a client's; else ownSub
 	added         added       // what is added to its answer
 	authenticate  []byte      // the lines WWW-Authenticate, in arena
 

@@ -111,6 +111,9 @@ func (t *target) parse(text []byte, memory copier) (why string) {
 	return ""
 }
 
+// portHTTP is the port that needs no mention. Read-only.
+var portHTTP = []byte("80")
+
 // splitAuthority splits host and port.
 func (t *target) splitAuthority(authority []byte, memory copier) (why string) {
 	for _, c := range authority {
@@ -118,7 +121,7 @@ func (t *target) splitAuthority(authority []byte, memory copier) (why string) {
 			return "invalid host"
 		}
 	}
-	t.shown, t.host, t.port, t.portText = authority, authority, 80, []byte("80")
+	t.shown, t.host, t.port, t.portText = authority, authority, 80, portHTTP
 	if colon := bytes.LastIndexByte(authority, ':'); colon >= 0 && authority[len(authority)-1] != ']' {
 		n, err := strconv.ParseUint(string(authority[colon+1:]), 10, 16)
 		if err != nil || n == 0 {

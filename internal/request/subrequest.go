@@ -40,7 +40,11 @@ func (r *Request) startSubrequest(uri []byte, waits bool) (child *Request, ok bo
 		s.openArenas(s.bind.Default)
 	}
 	s.begin()
-	s.sub = &subrequest{}
+	if s.ownSub == nil {
+		s.ownSub = new(subrequest)
+	}
+	*s.ownSub = subrequest{}
+	s.sub = s.ownSub
 	if waits {
 		s.sub.parent = r
 	}
