@@ -3,12 +3,7 @@
 
 package conf
 
-import (
-	"fmt"
-	"regexp"
-	"slices"
-	"strings"
-)
+import "fmt"
 
 // Place is a line of a file of another configuration that a text was made from.
 type Place struct {
@@ -36,40 +31,6 @@ func (src Source) relocate(faults Faults, level Level) {
 			at = src.Lines[f.Line-1]
 		}
 		faults[i] = at.Fault(level, f.Text)
-	}
-}
-
-// sentence is a text about a directive as one that says so: many are what is said of a key of TOML, whose name stands before them.
-func sentence(directive, text string) string {
-	for _, w := range nginxWords() {
-		if in := regexp.MustCompile(w.text); in.MatchString(text) {
-			return in.ReplaceAllString(text, w.words)
-		}
-	}
-	verb, _, _ := strings.Cut(text, " ")
-	switch {
-	case directive == "" || strings.Contains(text, `"`+directive+`"`):
-		return text
-	case slices.Contains([]string{"must", "needs", "cannot", "is", "has", "does", "goes"}, verb):
-		return fmt.Sprintf("%q directive %s", directive, text)
-	case verb == "not":
-		return fmt.Sprintf("%q directive is %s", directive, text)
-	}
-	return text
-}
-
-// nginxWords are what nginx says where weir says something else: who looks for faults in what `nginx -t` writes goes by that.
-func nginxWords() []struct{ text, words string } {
-	return []struct{ text, words string }{
-		{`^unknown variable "\$(\w+)"`, `unknown "$1" variable`},
-		{`^no zone ("[^"]*")`, `zero size shared memory zone $1`},
-		{`^a second default_server for `, `a duplicate default server for `},
-		{`^duplicate listen "(.*)"$`, `a duplicate listen $1`},
-		{`^the options for (\S+) are not those of .*: write them once$`, `duplicate listen options for $1`},
-		{`^there is none, so there is nothing to listen on$`, `no "server" in configuration, so there is nothing to listen on`},
-		{`^"\$" at byte \d+ is not followed by a variable's name.*$`, `invalid variable name`},
-		{`^the closing brace of "\$\{(\w*).* is missing$`, `the closing bracket in "$1" variable is missing`},
-		{`^regular expression (.*): (.*)$`, `pcre2_compile() failed: $2 in $1`},
 	}
 }
 

@@ -175,12 +175,12 @@ func parseAddress(text string) (Address, error) {
 		return Address{IP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)}, nil
 	}
 	bare, bracketed := strings.CutPrefix(host, "[")
-	bare = strings.TrimSuffix(bare, "]")
+	bare, closed := strings.CutSuffix(bare, "]")
 	ip, err := netip.ParseAddr(bare)
 	switch {
 	case err != nil && looksLikeName(host):
 		return Address{}, fmt.Errorf("%s: %w", quote(host), errHostName)
-	case err != nil || ip.Is4() == bracketed || ip.Zone() != "":
+	case err != nil || ip.Is4() == bracketed || bracketed != closed || ip.Zone() != "":
 		return Address{}, fmt.Errorf("%s is not an address such as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:PATH\"", quote(text))
 	}
 	return Address{IP: netip.AddrPortFrom(ip, port)}, nil

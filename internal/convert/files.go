@@ -63,8 +63,10 @@ func (c *converter) disableSymlinks(l *level, d *directive) {
 		}
 	}
 	switch {
-	case mode == "" || len(d.args) == 2 && from == "":
-		c.refuse(l, d, "needs a mode, and perhaps from=PART")
+	case mode == "":
+		c.refuse(l, d, "\"disable_symlinks\" must have \"off\", \"on\" or \"if_not_owner\" parameter")
+	case mode == "off" && len(d.args) == 2:
+		c.refuse(l, d, "\"from=\" cannot be used with \"off\" parameter")
 	case from == "":
 		c.set(l, d, mode)
 	default:

@@ -39,7 +39,7 @@ func (c *converter) zone(l *level, d *directive, p map[string]string) (name stri
 	case name == "":
 		c.refuse(l, d, "invalid zone name \"zone=%s\"", value)
 	case bytes < leastZone:
-		c.refuse(l, d, "zone %q is too small", name)
+		c.refuse(l, d, "zone \"zone=%s\" is too small", value)
 	default:
 		return name, number(text), true
 	}

@@ -41,7 +41,7 @@ func (c *converter) listen(l *level, d *directive) {
 	}
 	ranged, ok := portRange(d.args[0])
 	if !ok {
-		c.refuse(l, d, "invalid port range in \"%s\"", d.args[0])
+		c.refuse(l, d, "invalid port range in \"%s\" of the \"listen\" directive", d.args[0])
 		return
 	}
 	var addresses []string
@@ -88,8 +88,8 @@ func (c *converter) parameter(d *directive, k conf.Key, value string, valued boo
 	}
 	v, why := c.value(d, k, value)
 	switch {
-	case why != "" && d.name == "listen":
-		return f, fmt.Sprintf("invalid %s \"%s\"", k.Name, value)
+	case why != "" && d.name == "listen" && k.Form != conf.FormFlag:
+		return f, fmt.Sprintf("invalid %s \"%[1]s=%s\"", k.Name, value)
 	case why != "":
 		return f, fmt.Sprintf("invalid parameter \"%s=%s\"", k.Name, value)
 	}

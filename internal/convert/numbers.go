@@ -49,7 +49,7 @@ func (c *converter) value(d *directive, k conf.Key, arg string) (value any, why 
 	case k.Form == conf.FormNumber:
 		n, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || !isDigits(arg) {
-			return nil, badNumber
+			return nil, notNumber(k, arg)
 		}
 		return c.within(d, k, n, arg, func(n int64) any { return n })
 	case k.Form == conf.FormSize, slices.Contains(rates, k.Name) && !strings.Contains(arg, "$"):
@@ -120,6 +120,17 @@ func isBuffers(args []string) bool {
 	n, err := strconv.ParseInt(args[0], 10, 32)
 	size, ok := parseSize(args[1], false)
 	return ok && err == nil && size > 0 && n > 0 && isDigits(args[0])
+}
+
+// notNumber is what nginx says of something else.
+func notNumber(k conf.Key, arg string) string {
+	switch {
+	case k.Auto:
+		return badValue
+	case k.Name == "worker_connections":
+		return fmt.Sprintf("%s %q", badNumber, arg)
+	}
+	return badNumber
 }
 
 // within is a number as it is written, or the nearest that weir takes, and that is noted.

@@ -18,7 +18,7 @@ func (c *converter) proxyRedirect(l *level, d *directive) {
 	case d.args[0] == "off":
 		c.set(l, d, "off")
 	default:
-		c.refuse(l, d, "must be \"default\", \"off\", or two arguments")
+		c.refuse(l, d, "invalid parameter \"%s\"", d.args[0])
 	}
 }
 
@@ -48,7 +48,7 @@ func (c *converter) proxyCookie(l *level, d *directive) {
 	case d.args[0] == "off":
 		c.set(l, d, "off")
 	default:
-		c.refuse(l, d, "must be \"off\", or two arguments")
+		c.refuse(l, d, "invalid parameter \"%s\"", d.args[0])
 	}
 }
 
@@ -60,7 +60,7 @@ func (c *converter) replacement(l *level, d *directive) {
 func (c *converter) proxyCookieFlags(l *level, d *directive) {
 	if len(d.args) == 1 {
 		if d.args[0] != "off" {
-			c.refuse(l, d, "must be \"off\", or a cookie and flags")
+			c.refuse(l, d, "invalid parameter \"%s\"", d.args[0])
 			return
 		}
 		c.set(l, d, false)

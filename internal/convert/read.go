@@ -89,7 +89,7 @@ func (r *reader) text(name string, text []byte) ([]*directive, error) {
 		for range tokens { // its goroutine ends at the end of the text only
 		}
 	}()
-	s := &stream{reader: r, file: name, tokens: tokens, line: 1, broken: !utf8.Valid(text)}
+	s := &stream{reader: r, file: name, tokens: tokens, line: 1, last: 1 + bytes.Count(text, []byte("\n")), broken: !utf8.Valid(text)}
 	return s.block(false)
 }
 
@@ -99,6 +99,7 @@ type stream struct {
 	file   string
 	tokens <-chan crossplane.NgxToken
 	line   int  // of the last token
+	last   int  // of the file
 	broken bool // the text is not UTF-8: the lexer replaces bytes of it
 }
 
@@ -148,7 +149,7 @@ func (s *stream) block(inner bool) ([]*directive, error) {
 		case err != nil:
 			return nil, err
 		case !ok && inner:
-			return nil, fail(s.file, s.line, "", `unexpected end of file, expecting "}"`)
+			return nil, fail(s.file, s.last, "", `unexpected end of file, expecting "}"`)
 		case !ok:
 			return all, nil
 		case is(t, "}") && inner:
@@ -210,11 +211,11 @@ func (s *stream) rest(d *directive) error {
 		t, ok, err := s.next()
 		switch {
 		case err != nil && strings.Contains(err.Error(), ": unexpected end of file"):
-			return fail(s.file, s.line, "", `unexpected end of file, expecting ";" or "}"`)
+			return fail(s.file, s.last, "", `unexpected end of file, expecting ";" or "}"`)
 		case err != nil:
 			return err
 		case !ok:
-			return fail(s.file, s.line, "", `unexpected end of file, expecting ";" or "}" after %q in line %d`, d.name, d.line)
+			return fail(s.file, s.last, "", `unexpected end of file, expecting ";" or "}" after %q in line %d`, d.name, d.line)
 		case len(t.Value) > maxWord && !strings.HasSuffix(d.name, "_block"):
 			return tooLong(s.file, t)
 		case is(t, ";"):

@@ -58,7 +58,7 @@ func (c *converter) random(l *level, d *directive) {
 	case slices.Equal(d.args, []string{"two"}), slices.Equal(d.args, []string{"two", "least_conn"}):
 		c.set(l, d, "two")
 	default:
-		c.refuse(l, d, "only \"two\" and \"two least_conn\" are possible")
+		c.refuse(l, d, "invalid parameter \"%s\": only \"two\" and \"two least_conn\" are possible", d.args[len(d.args)-1])
 	}
 }
 

@@ -51,6 +51,9 @@ func NewMap(keys []string, hostnames bool) (*Map, error) {
 			hosts, m.ofHost = append(hosts, route.Server{Names: []string{key}}), append(m.ofHost, i)
 			continue
 		}
+		if hostnames && strings.Contains(key, "*") {
+			return nil, fmt.Errorf("invalid hostname or wildcard %q", key)
+		}
 		text := strings.ToLower(strings.TrimPrefix(key, `\`))
 		if _, ok := m.exact[text]; ok {
 			return nil, fmt.Errorf("conflicting parameter %q", key)
