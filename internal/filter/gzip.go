@@ -3,7 +3,11 @@
 
 package filter
 
-import "github.com/klauspost/compress/gzip"
+import (
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
 
 // GzipBytes is the memory of what compresses at most, whatever its level: a test measures it.
 const GzipBytes = 1536 << 10
@@ -34,6 +38,7 @@ func (e *Encoder) Gzip(level int) bool {
 		return false
 	}
 	z.writer.Reset(&z.out)
+	z.writer.ModTime = time.Unix(0, 0) // none (RFC 1952 2.3.1); the zero Time is written as one in 2042
 	z.dirty = false
 	e.gzip = z
 	e.add(z)

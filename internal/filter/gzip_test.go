@@ -46,6 +46,7 @@ func TestRoundTrip(t *testing.T) {
 		e.Release()
 		z, err := gzip.NewReader(&packed)
 		require.NoError(t, err)
+		require.Zero(t, z.ModTime.Unix())
 		got, err := io.ReadAll(z)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, got))
