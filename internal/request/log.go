@@ -48,6 +48,9 @@ func (r *Request) logFields() []zap.Field {
 	if line, ok := r.appendRequestLine(nil); ok {
 		fields = append(fields, zap.ByteString("request", line))
 	}
+	if r.sub != nil {
+		fields = append(fields, zap.ByteString("subrequest", r.path))
+	}
 	if host, ok := r.AppendVariable(nil, vars.HTTPField, "host"); ok && r.status != 400 {
 		fields = append(fields, zap.ByteString("host", host))
 	}
