@@ -137,7 +137,7 @@ func (x *Expectation) Check(status int, field func(name string) (string, bool), 
 		h := &x.headers[i]
 		value, there := field(h.name)
 		onlyThere := h.there.regex == nil && !h.there.equals
-		if onlyThere && there == h.there.not || !onlyThere && (!there && !h.there.not || there && !h.there.holds(value)) {
+		if onlyThere && there == h.there.not || !onlyThere && (!there || !h.there.holds(value)) { // a field that is not there has no other value either
 			return fmt.Errorf("header field %s", h.name)
 		}
 	}

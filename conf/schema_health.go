@@ -46,7 +46,7 @@ type HealthExpect struct {
 	// Status codes and ranges of them: "200", "200 204 301-303"; "! 500-599" for all others.
 	Status string `toml:"status" default:"200-399" short:"true"`
 
-	// Tests of header fields: "Name" (it is there), "! Name", "Name = value", "Name != value", "Name ~ regex", "Name !~ regex".
+	// Tests of header fields: "Name" (it is there), "! Name", "Name = value", "Name ~ regex", and "Name != value", "Name !~ regex" (it is there, with another value).
 	Header []string `toml:"header" example:"['Content-Type = text/html']"`
 
 	// Test of the first 256k of the body: "~ regex" or "!~ regex".

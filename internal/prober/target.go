@@ -138,9 +138,23 @@ func (t *target) check(ctx context.Context) error {
 		}
 	}
 	return t.expect.Check(response.StatusCode, func(name string) (string, bool) {
-		values := response.Header.Values(name)
+		values := fieldOf(response, name)
 		return strings.Join(values, ", "), len(values) > 0
 	}, body)
+}
+
+// fieldOf is the values of a field of the answer, also of those that package http takes out: Transfer-Encoding, and Connection where it says close.
+func fieldOf(response *http.Response, name string) []string {
+	values, framed := response.Header.Values(name), response.ContentLength >= 0 || len(response.TransferEncoding) > 0
+	switch {
+	case len(values) > 0:
+		return values
+	case strings.EqualFold(name, "Transfer-Encoding"):
+		return response.TransferEncoding
+	case strings.EqualFold(name, "Connection") && response.Close && framed && response.ProtoAtLeast(1, 1):
+		return []string{"close"}
+	}
+	return nil
 }
 
 func (t *target) request(ctx context.Context) (*http.Request, error) {

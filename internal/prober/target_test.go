@@ -140,3 +140,23 @@ func TestVerdicts(t *testing.T) {
 		require.Equal(t, step.want, health("a"), "check %d", i)
 	}
 }
+
+// Tests of fields see those about the connection, too.
+func TestFieldOf(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-A", "b")
+		if r.URL.Path == "/close" {
+			w.Header().Set("Connection", "close")
+		}
+		_ = http.NewResponseController(w).Flush()
+	}))
+	defer origin.Close()
+	for path, want := range map[string][]string{"/": nil, "/close": {"close"}} {
+		response, err := http.Get(origin.URL + path)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, want, fieldOf(response, "connection"), path)
+		require.Equal(t, []string{"chunked"}, fieldOf(response, "Transfer-Encoding"), path)
+		require.Equal(t, []string{"b"}, fieldOf(response, "x-a"), path)
+	}
+}
