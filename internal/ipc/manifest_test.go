@@ -39,13 +39,13 @@ func TestManifestSurvivesTheMemoryFile(t *testing.T) {
 	require.NoError(t, want.Check())
 	fd, err := want.Seal()
 	require.NoError(t, err)
-	defer sys.Close(fd)
+	file := os.NewFile(uintptr(fd), "manifest") // closes it
+	defer file.Close()
 	for range 2 { // reading moves no offset: another reader of the same file reads the same
 		got, err := ReadManifest(fd)
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(want, got))
 	}
-	file := os.NewFile(uintptr(fd), "manifest")
 	_, err = file.WriteAt([]byte("x"), 0)
 	require.ErrorIs(t, err, os.ErrPermission, "sealed")
 	require.Error(t, file.Truncate(0))

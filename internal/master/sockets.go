@@ -16,9 +16,9 @@ import (
 	"weir/internal/sys"
 )
 
-// How long the start tries an address that is in use, and how often; see mayComeFree.
+// How long the start tries an address that is in use, as nginx does, and how often; see mayComeFree.
 const (
-	bindPatience = time.Second
+	bindPatience = 2500 * time.Millisecond
 	bindInterval = 10 * time.Millisecond
 )
 

@@ -159,7 +159,8 @@ func standinObey(channel *ipc.Channel, manifest *ipc.Manifest, mode string, list
 				fd, _ := manifest.Log(path)
 				exitOn(sys.Dup3(fds[i], fd))
 				sys.Close(fds[i])
-				fmt.Fprintf(os.NewFile(uintptr(fd), path), "slot %d writes to the new file\n", manifest.Slot)
+				_, err := syscall.Write(fd, fmt.Appendf(nil, "slot %d writes to the new file\n", manifest.Slot)) // not by an os.File, which would close it some time
+				exitOn(err)
 			}
 			channel.Send(ipc.Message{Kind: ipc.Reopened, Serial: message.Serial})
 		}
