@@ -6,7 +6,6 @@ package eventpipe
 import (
 	"math"
 
-
 	"weir/internal/conn"
 	"weir/internal/http1"
 )
