@@ -111,6 +111,9 @@ func (h *Head) Lookup(id FieldID) int {
 	return int(h.first[id])
 }
 
+// Any says whether one of a set of fields (the bits 1<<id) is there.
+func (h *Head) Any(set uint64) bool { return uint64(h.seen)&set != 0 }
+
 // Repeats says whether one of a set of fields (the bits 1<<id) comes more than once.
 func (h *Head) Repeats(set uint64) bool { return uint64(h.again)&set != 0 }
 

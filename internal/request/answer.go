@@ -11,6 +11,7 @@ import (
 	"weir/internal/eventpipe"
 	"weir/internal/http1"
 	"weir/internal/lookup"
+	"weir/internal/static"
 	"weir/internal/vars"
 )
 
@@ -27,6 +28,14 @@ type answer struct {
 
 func (a *answer) reset() {
 	*a = answer{}
+}
+
+// modifiedSec is the time of Last-Modified; negative: there is none.
+func (a *answer) modifiedSec() int64 {
+	if t, ok := static.ParseDate([]byte(a.modified)); ok {
+		return t
+	}
+	return -1
 }
 
 // ServerLine is the header field Server with a value, and the end of its line.
@@ -244,6 +253,14 @@ func (r *Request) sendAnswer() verdict {
 	r.closeOrigin()
 	if r.errorStatus != 0 {
 		r.status, r.errorStatus = r.errorStatus, 0
+	}
+	if a := &r.answerPage; r.status == 200 && !a.file && r.sub == nil && r.head.Any(conditional) { // as with files
+		switch r.checkConditions(nil, a.modifiedSec()) {
+		case 304:
+			r.status, a.body, a.contentType = 304, nil, ""
+		case 412:
+			return r.answer(412)
+		}
 	}
 	if r.skipBody() != 0 {
 		r.closeClient = true

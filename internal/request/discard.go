@@ -31,7 +31,7 @@ func (r *Request) skipBody() (status int) {
 	switch v {
 	case http1.Done:
 		r.next += n
-		r.hasBody = false
+		r.hasBody, r.withoutBody = false, true // an error page may yet be an origin's, which must not wait for it
 	case http1.Bad:
 		return 400
 	}

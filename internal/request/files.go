@@ -234,6 +234,9 @@ func (r *Request) list(look static.Listing) verdict {
 	if v, ok := r.checkName(name); !ok {
 		return v
 	}
+	if v, ok := r.refuseBody(); !ok {
+		return v
+	}
 	look.Path = string(r.path)
 	if look.Format == static.FormatJSONP {
 		callback, _ := appendArg(nil, r.args, "callback")

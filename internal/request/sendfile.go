@@ -29,6 +29,9 @@ func (r *Request) sendFile() verdict {
 	r.answerPage.reset()
 	r.answerPage.file = true
 	r.status = 200
+	if r.errorStatus == 200 { // as with nginx, an error page that is said to be none
+		r.errorStatus = 0
+	}
 	if r.errorStatus != 0 { // an error page: conditions and ranges are about the page that was asked for
 		if r.status = r.errorStatus; bodyAllowed(r.status) {
 			r.filterFile()
@@ -40,17 +43,15 @@ func (r *Request) sendFile() verdict {
 	if r.sub != nil { // what the client's fields ask for is not about this file
 		return r.sendAnswer()
 	}
-	if c := r.conditions(); c.Any() {
-		switch status := c.Check(s.etag(), s.MtimeSec, f.Since); status {
-		case 304:
-			r.tagLikeGzip()
-			r.status = status
-			s.length = 0
-			return r.sendAnswer()
-		case 412:
-			s.close()
-			return r.answer(status)
-		}
+	switch status := r.checkConditions(s.etag(), s.MtimeSec); status {
+	case 304:
+		r.tagLikeGzip()
+		r.status = status
+		s.length = 0
+		return r.sendAnswer()
+	case 412:
+		s.close()
+		return r.answer(status)
 	}
 	r.filterFile()
 	if field := r.fieldOf(http1.FieldRange); field != nil && r.takesRanges() {
@@ -133,11 +134,20 @@ func (r *Request) listOf(id http1.FieldID) []byte {
 	return r.endScratch(text)
 }
 
-func (r *Request) conditions() static.Conditions {
-	return static.Conditions{
+// conditional are the fields that make an answer depend on what the client has.
+const conditional = 1<<http1.FieldIfMatch | 1<<http1.FieldIfNoneMatch | 1<<http1.FieldIfModifiedSince | 1<<http1.FieldIfUnmodifiedSince
+
+// checkConditions says what the request's conditions come to; see static.Conditions.
+func (r *Request) checkConditions(etag []byte, mtimeSec int64) int {
+	c := static.Conditions{
 		IfMatch: r.fieldOf(http1.FieldIfMatch), IfNoneMatch: r.fieldOf(http1.FieldIfNoneMatch),
 		IfModifiedSince: r.fieldOf(http1.FieldIfModifiedSince), IfUnmodifiedSince: r.fieldOf(http1.FieldIfUnmodifiedSince),
 	}
+	var since static.Since
+	if f := r.loc.Files; f != nil {
+		since = f.Since
+	}
+	return c.Check(etag, mtimeSec, since)
 }
 
 // writeFile makes the head of an answer with a file in b, and hands both to the pipe.

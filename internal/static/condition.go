@@ -18,19 +18,14 @@ type Conditions struct {
 	IfMatch, IfNoneMatch, IfModifiedSince, IfUnmodifiedSince []byte
 }
 
-// Any says whether there is one.
-func (c *Conditions) Any() bool {
-	return c.IfMatch != nil || c.IfNoneMatch != nil || c.IfModifiedSince != nil || c.IfUnmodifiedSince != nil
-}
-
-// Check says what the conditions come to for a file with such a tag ("": none) and time of last change: 200, 304 or 412. The order is that of RFC
+// Check says what the conditions come to for a file, or an answer, with such a tag ("": none) and time of last change (negative: not known): 200, 304 or 412. The order is that of RFC
 // 9110 section 13.2.2: a condition on tags takes the place of the one on the time. A time that is none is ignored.
 func (c *Conditions) Check(etag []byte, mtimeSec int64, since Since) int {
 	if c.IfMatch != nil {
 		if !matches(c.IfMatch, etag, false) {
 			return 412
 		}
-	} else if c.IfUnmodifiedSince != nil {
+	} else if c.IfUnmodifiedSince != nil && mtimeSec >= 0 {
 		if t, ok := ParseDate(c.IfUnmodifiedSince); ok && t < mtimeSec {
 			return 412
 		}
@@ -38,7 +33,7 @@ func (c *Conditions) Check(etag []byte, mtimeSec int64, since Since) int {
 	same := false
 	if c.IfNoneMatch != nil {
 		same = matches(c.IfNoneMatch, etag, true)
-	} else if c.IfModifiedSince != nil && since != SinceOff {
+	} else if c.IfModifiedSince != nil && since != SinceOff && mtimeSec >= 0 {
 		t, ok := ParseDate(c.IfModifiedSince)
 		same = ok && (t == mtimeSec || since == SinceBefore && t > mtimeSec)
 	}

@@ -34,6 +34,11 @@ http {
         location /want { proxy_pass http://echo; proxy_buffer_size 200; }
         location /unwanted { return 200 "unwanted"; }
         location /401 { proxy_pass http://echo; error_page 401 /asked; }
+        location /file { root none; error_page 404 405 = @app; }
+        location /gone { root none; error_page 404 = /page; }
+        location /folder/ { root none; autoindex on; error_page 404 = @app; }
+        location /gif { empty_gif; error_page 405 = @app; }
+        location @app { proxy_pass http://echo; proxy_set_header X-Body "length:$content_length:"; }
         location /asked { return 200 "asked"; }
         location /several {
             add_header X-A a;
@@ -57,6 +62,11 @@ http {
 		{"unwanted, too large", "POST /unwanted" + chunked + "5\r\n01234\r\n6\r\n56789a\r\n0\r\n\r\n", 413, "GET length:: ", ""},
 		{"unwanted, malformed", "POST /unwanted" + chunked + "4\r\nSEE-THIS\r\n0\r\n\r\n", 400, "GET length:: ", ""},
 		{"wanted", "POST /want" + chunked + "a\r\n0123456789\r\n0\r\n\r\n", 200, "POST  0123456789", ""},
+		{"of a file that is not there", "POST /file HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200, "POST length:3: abc", ""},
+		{"of a file, another method", "PUT /file" + chunked + "3\r\nabc\r\n0\r\n\r\n", 200, "PUT length:3: abc", ""},
+		{"of a file, to a page", "POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200, "GET length:: ", ""},
+		{"of a folder that is not there", "GET /folder/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200, "GET length:3: abc", ""},
+		{"dropped, then for another location", "POST /gif HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200, "POST length:: ", ""},
 		{"asked twice", "GET /401 HTTP/1.1\r\nHost: a\r\n\r\n", 401, "asked", "WWW-Authenticate: foo|bar"},
 		{"fields before", "GET /several HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x", "X-B: a, b;"},
 	} {
