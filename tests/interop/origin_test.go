@@ -5,6 +5,7 @@ package interop
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -149,19 +150,29 @@ func (o *origin) echo(m *message) string {
 // deadPort binds a port without listening: a connection to it is refused, and nobody else gets it.
 func deadPort(t testing.TB) string {
 	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", boundPort(t, false))
+}
+
+// boundPort is a port that nothing else gets until the test ends, because a socket that does not listen is bound to it. shared: but what allows the address to be used again can
+// listen there, as servers do (socket(7), SO_REUSEADDR).
+func boundPort(t testing.TB, shared bool) int {
+	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if shared {
+		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	}
+	if err := errors.Join(err, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})); err != nil {
 		t.Fatal(err)
 	}
 	name, err := syscall.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	return name.(*syscall.SockaddrInet4).Port
 }
 
 // patience is for hangs: nothing waits for it to pass.

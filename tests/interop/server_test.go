@@ -43,28 +43,24 @@ func startServer(t testing.TB, name string, c *testCase, command func(dir string
 	s.makeDir()
 	dead := deadPort(t)
 	origins := [][2]string{{"{{origin}}", startOrigin(t, "origin", c.origins).addr()}, {"{{origin2}}", startOrigin(t, "second origin", c.origins).addr()}, {"{{dead}}", dead}}
-	for attempt := 1; ; attempt++ {
-		s.choosePorts()
-		s.replace = append(s.replace[:0], [2]string{"{{base}}", base}, [2]string{"{{temp}}", temp}, [2]string{"{{prefix}}", s.dir})
-		s.replace = append(s.replace, origins...)
-		for i, port := range s.ports {
-			mark := "port"
-			if i > 0 {
-				mark += fmt.Sprint(i + 1)
-			}
-			s.replace = append(s.replace, [2]string{"{{" + strings.Replace(mark, "port", "listen", 1) + "}}", "127.0.0.1:" + port}, [2]string{"{{" + mark + "}}", port})
-		}
-		s.write("nginx.conf", c.conf)
-		s.writeFiles(c)
-		err := s.launch(command(s.dir))
-		if err == nil {
-			return s
-		}
-		// Between closing a port and binding it again, another process may take it.
-		if attempt == 3 || !strings.Contains(strings.ToLower(s.stderr.String()), "address already in use") {
-			t.Fatalf("%s: %v\n%s", name, err, s.stderr.String())
-		}
+	for range listens {
+		s.ports = append(s.ports, fmt.Sprint(boundPort(t, true)))
 	}
+	s.replace = append(s.replace, [2]string{"{{base}}", base}, [2]string{"{{temp}}", temp}, [2]string{"{{prefix}}", s.dir})
+	s.replace = append(s.replace, origins...)
+	for i, port := range s.ports {
+		mark := "port"
+		if i > 0 {
+			mark += fmt.Sprint(i + 1)
+		}
+		s.replace = append(s.replace, [2]string{"{{" + strings.Replace(mark, "port", "listen", 1) + "}}", "127.0.0.1:" + port}, [2]string{"{{" + mark + "}}", port})
+	}
+	s.write("nginx.conf", c.conf)
+	s.writeFiles(c)
+	if err := s.launch(command(s.dir)); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, s.stderr.String())
+	}
+	return s
 }
 
 // makeDir makes a prefix that an unprivileged worker can reach into.
@@ -106,23 +102,10 @@ func (s *server) write(name, text string) string {
 	return path
 }
 
-func (s *server) choosePorts() {
-	s.ports = nil
-	for range listens {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer ln.Close()
-		s.ports = append(s.ports, fmt.Sprint(ln.Addr().(*net.TCPAddr).Port))
-	}
-}
-
 func (s *server) addr(i int) string { return "127.0.0.1:" + s.ports[i] }
 
 // launch starts the program and waits until the first address takes connections.
 func (s *server) launch(cmd *exec.Cmd) error {
-	s.stderr.Reset()
 	cmd.Stdout, cmd.Stderr = &s.stderr, &s.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = time.Second
