@@ -37,6 +37,12 @@ type Config struct {
 	// Connections, to clients and to origins together, that one worker can hold.
 	WorkerConnections int `toml:"worker_connections" default:"4096" min:"16" max:"1048576" as:"nginx; its default is 512"`
 
+	// Descriptors that each worker may have, as the kernel's limit RLIMIT_NOFILE. More than the master may have need root. 0: as the master.
+	WorkerRlimitNofile int `toml:"worker_rlimit_nofile" default:"0" max:"1073741824"`
+
+	// Scheduling priority of the workers, as nice(1) has it: a negative one is higher, and needs root.
+	WorkerPriority int `toml:"worker_priority" default:"0" min:"-20" max:"20"`
+
 	// How long a worker that leaves gracefully may go on with what is in flight; then its connections are closed. 0: for ever.
 	WorkerShutdownTimeout time.Duration `toml:"worker_shutdown_timeout" default:"30s" max:"365d" as:"nginx; its default is no limit"`
 

@@ -6,6 +6,7 @@ package convert
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"weir/conf"
@@ -26,6 +27,19 @@ func (c *converter) pid(l *level, d *directive) {
 	c.set(l, d, d.args[0])
 	if name, ok := strings.CutSuffix(d.args[0], ".pid"); ok && len(name) <= controlMax {
 		c.setKey(l, d, "control", name+".sock")
+	}
+}
+
+// workerPriority is a number with a sign.
+func (c *converter) workerPriority(l *level, d *directive) {
+	nice, err := strconv.ParseInt(d.args[0], 10, 32)
+	switch {
+	case err != nil:
+		c.refuse(l, d, badValue)
+	case nice < -20 || nice > 20:
+		c.refuse(l, d, "value must be between -20 and 20")
+	default:
+		c.set(l, d, nice)
 	}
 }
 

@@ -17,9 +17,9 @@ type rule struct {
 // rules are the rules outside of an upstream. One without a function only says what differs.
 func rules() map[string]rule {
 	return map[string]rule{
-		"daemon":                {differs: "where a service manager waits for word of weir (`NOTIFY_SOCKET`), it stays in the foreground"},
-		"master_process":        {(*converter).masterProcess, "there is always a master; with `off` it runs one worker"},
-		"pid":                   {(*converter).pid, ""},
+		"daemon":         {differs: "where a service manager waits for word of weir (`NOTIFY_SOCKET`), it stays in the foreground"},
+		"master_process": {(*converter).masterProcess, "there is always a master; with `off` it runs one worker"},
+		"pid":            {(*converter).pid, ""}, "worker_priority": {(*converter).workerPriority, ""},
 		"user":                  {(*converter).user, ""},
 		"error_log":             {(*converter).errorLog, "not to memory"},
 		"events":                {(*converter).events, ""},
@@ -147,8 +147,8 @@ var inert = map[string]string{
 	"sendfile_max_chunk": insides, "server_names_hash_bucket_size": insides, "server_names_hash_max_size": insides, "subrequest_output_buffer_size": insides,
 	"tcp_nodelay": insides, "tcp_nopush": insides, "thread_pool": insides, "timer_resolution": insides, "types_hash_bucket_size": insides,
 	"types_hash_max_size": insides, "use": insides, "variables_hash_bucket_size": insides, "variables_hash_max_size": insides,
-	"worker_aio_requests": insides, "worker_cpu_affinity": insides, "worker_priority": insides, "worker_rlimit_core": insides,
-	"worker_rlimit_nofile": insides, "working_directory": insides,
+	"worker_aio_requests": insides, "worker_cpu_affinity": insides, "worker_rlimit_core": insides,
+	"working_directory": insides,
 
 	"keepalive_min_timeout": "idle connections are handed over to new workers, not closed",
 	"proxy_bind_dynamic":    eachAttempt, "proxy_request_dynamic": eachAttempt,

@@ -5,6 +5,8 @@ package sys
 
 import (
 	"math"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +24,27 @@ func LimitSelf(cpuSeconds int) error {
 		err := unix.Setrlimit(limit.resource, &unix.Rlimit{Cur: limit.max, Max: limit.max})
 		if err != nil {
 			return wrapf(err, "setrlimit(%s, %d)", limit.name, limit.max)
+		}
+	}
+	return nil
+}
+
+// LimitDescriptors changes how many descriptors this process may have. More than the limit so far need CAP_SYS_RESOURCE. setrlimit(2), RLIMIT_NOFILE.
+func LimitDescriptors(n int) error {
+	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(n), Max: uint64(n)})
+	return wrapf(err, "setrlimit(RLIMIT_NOFILE, %d)", n)
+}
+
+// SetPriority changes the nice value of all threads that this process has: from -20 to 19, where lower needs CAP_SYS_NICE. setpriority(2).
+func SetPriority(nice int) error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return wrapf(err, "setpriority(%d)", nice)
+	}
+	for _, task := range tasks {
+		tid, _ := strconv.Atoi(task.Name())
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && err != unix.ESRCH {
+			return wrapf(err, "setpriority(%d)", nice)
 		}
 	}
 	return nil

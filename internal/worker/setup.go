@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+
 	"weir/conf"
 	"weir/internal/budget"
 	"weir/internal/clock"
@@ -55,7 +57,7 @@ func (w *worker) setUp(build string) error {
 	if err := w.manifest.Check(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{w.loadConfig, w.openLogs, w.makeLoop, w.attachZones, w.makeGate, w.openTemp, func() error { return w.makeEngine(build) },
+	for _, step := range []func() error{w.loadConfig, w.openLogs, w.limitProcess, w.makeLoop, w.attachZones, w.makeGate, w.openTemp, func() error { return w.makeEngine(build) },
 		w.dropPrivileges, w.tryTemp, w.watchMaster, w.hearCalls, w.listen, w.serveProbe, w.joinQueue, w.startNames, w.settle} {
 		if err := step(); err != nil {
 			return err
@@ -97,6 +99,21 @@ func (w *worker) openLogs() error {
 			return err
 		}
 		w.log = w.log.Both(also)
+	}
+	return nil
+}
+
+// limitProcess sets what the kernel gives this process. As with nginx, one that may not have it serves all the same.
+func (w *worker) limitProcess() error {
+	if n := w.config.WorkerRlimitNofile; n > 0 {
+		if err := sys.LimitDescriptors(n); err != nil {
+			w.log.Alert("worker_rlimit_nofile", zap.Error(err))
+		}
+	}
+	if nice := w.config.WorkerPriority; nice != 0 {
+		if err := sys.SetPriority(nice); err != nil {
+			w.log.Alert("worker_priority", zap.Error(err))
+		}
 	}
 	return nil
 }

@@ -4,10 +4,12 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,4 +139,29 @@ func TestRealIPFromHosts(t *testing.T) {
 		t.Errorf("$remote_addr is %q", r.body)
 	}
 	p.waitLog("host not found in set_real_ip_from.*no-such-host.invalid")
+}
+
+// What a worker may have of the kernel is what the configuration says, whatever the master has; what it may not have is an alert, and it serves all the same.
+func TestWorkerLimits(t *testing.T) {
+	t.Parallel()
+	weirOnly(t) // nginx's children are told apart otherwise
+	s := site{proxyPass: "-", location: "return = { code = 204 }", main: "worker_rlimit_nofile = 777\nworker_priority = 3"}
+	p := start(t, s)
+	worker := p.children()[0]
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", worker))
+	if err != nil || !regexp.MustCompile(`Max open files +777 +777 `).Match(limits) {
+		t.Errorf("worker_rlimit_nofile: %v, %s", err, limits)
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", worker))
+	if fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); err != nil || fields[16] != "3" { // proc_pid_stat(5), nice
+		t.Errorf("worker_priority: %v, %s", err, stat)
+	}
+	p.allow(`\[alert\] .*worker_rlimit_nofile`)
+	s.main = "worker_rlimit_nofile = 1073741824" // more than any kernel gives
+	p.writeConfig(s.toml())
+	if out, code := weirCommand(t, p.dir, "-s", "reload", "-c", "conf/weir.toml"); code != 0 {
+		t.Errorf("reload: exit %d, %s", code, out)
+	}
+	p.waitLog(`\[alert\] .*worker_rlimit_nofile`)
+	p.get("/")
 }
