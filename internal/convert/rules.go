@@ -93,7 +93,7 @@ func upstreamRules() map[string]rule {
 		"hash":      {(*converter).hash, ""},
 		"random":    {(*converter).random, ""},
 		"resolver":  {(*converter).resolver, "without `status_zone`"},
-		"keepalive": {(*converter).keepalive, "without `local`"},
+		"keepalive": {(*converter).keepalive, "with `local` too, all locations use the connections that are kept"},
 		"queue":     {(*converter).queue, ""},
 		"zone":      {(*converter).groupZone, "without effect: all workers share the state of all groups, whatever the size"},
 		"sticky":    {(*converter).sticky, "without `learn`"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"weir/conf"
+	"weir/internal/convert/wire"
 )
 
 // The directives of an upstream.
@@ -64,11 +65,14 @@ func (c *converter) random(l *level, d *directive) {
 
 func (c *converter) keepalive(l *level, d *directive) {
 	if len(d.args) != 1 {
-		c.refuse(l, d, "invalid parameter \"%s\"", d.args[1])
-		return
+		if d.args[1] != "local" {
+			c.refuse(l, d, "invalid parameter \"%s\"", d.args[1])
+			return
+		}
+		c.note(wire.Different, d, "all locations use the connections that are kept")
 	}
 	value, why := c.value(d, l.keys[d.name], d.args[0])
-	if why != "" || d.args[0] == "0" {
+	if why != "" {
 		c.refuse(l, d, "invalid value \"%s\" in %q directive", d.args[0], d.name)
 		return
 	}
