@@ -10,7 +10,7 @@ import (
 
 // The directives of nginx's rewrite module, which keep their order, and limit_except.
 
-// unreachable notes a rule that a return before it keeps from being reached.
+// unreachable notes a return that another one before it keeps from being reached.
 func (c *converter) unreachable(l *level, d *directive) bool {
 	if l.table.byKey["return"] == nil {
 		return false
@@ -19,11 +19,13 @@ func (c *converter) unreachable(l *level, d *directive) bool {
 	return true
 }
 
-// rule adds one rule to those of the level.
+// rule adds one rule to those of the level. A return before it becomes one of them: it answers, but what is behind it may be where a variable is from.
 func (c *converter) rule(l *level, d *directive, fields ...field) {
-	if !c.unreachable(l, d) {
-		c.add(l, d, "rewrite", list, item{value: table(fields)})
+	if answer := l.table.byKey["return"]; answer != nil {
+		l.table.drop("return")
+		c.add(l, answer.items[0].by, "rewrite", list, item{value: table{{"return", answer.items[0].value}}})
 	}
+	c.add(l, d, "rewrite", list, item{value: table(fields)})
 }
 
 // returns converts return: a code, a code with a text or an address, or an address. Where rules stand before it, it is the last of them.
