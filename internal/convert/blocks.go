@@ -56,6 +56,12 @@ func (c *converter) user(l *level, d *directive) {
 
 // tempPath is the folder of temporary files, if weir has one.
 func (c *converter) tempPath(l *level, d *directive) {
+	for _, digits := range d.args[1:] {
+		if n, err := strconv.ParseUint(digits, 10, 31); err != nil || n == 0 {
+			c.refuseValue(l, d, badValue)
+			return
+		}
+	}
 	if _, ok := conf.Keys[conf.Buffers]()["temp_path"]; !ok {
 		c.without(d, "weir writes no temporary files in this version")
 		return

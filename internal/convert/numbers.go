@@ -83,14 +83,14 @@ var formsOfInert = []struct {
 	ends []string
 }{
 	{conf.FormNumber, []string{
-		"_hash_max_size", "_hash_bucket_size", "_min_uses", "_tries", "_max_requests", "_concurrent_pushes", "_concurrent_streams", "_verify_depth",
+		"_hash_max_size", "_hash_bucket_size", "_min_uses", "_tries", "_concurrent_pushes", "_concurrent_streams", "_verify_depth",
 		"memcached_gzip_flag", "worker_aio_requests", "worker_rlimit_nofile",
 	}},
 	{conf.FormSize, []string{
 		"_buffer_size", "_buffers_size", "_file_write_size", "_temp_file_size", "_limit_rate", "_lowat", "sendfile_max_chunk", "directio_alignment", "postpone_output",
-		"read_ahead", "_chunk_size", "_preread_size", "_field_size", "_header_size", "_range_offset", "_file_chunk", "_value_length", "worker_rlimit_core",
+		"read_ahead", "_chunk_size", "_preread_size", "_range_offset", "_file_chunk", "_value_length", "worker_rlimit_core",
 	}},
-	{conf.FormTime, []string{"_connect_timeout", "_read_timeout", "_send_timeout", "_upstream_timeout", "_lock_timeout", "_lock_age", "timer_resolution", "recv_timeout", "idle_timeout"}},
+	{conf.FormTime, []string{"_connect_timeout", "_read_timeout", "_send_timeout", "_upstream_timeout", "_lock_timeout", "_lock_age", "timer_resolution"}},
 }
 
 // inertValue says what is wrong with the value of a directive without effect; "" when nothing is.

@@ -161,6 +161,7 @@ var families = []struct{ prefix, why string }{
 	{"ssl_", "TLS is refused where a listen asks for it"},
 	{"proxy_ssl_", "https:// in proxy_pass is refused"},
 	{"proxy_cache", "proxy_cache is refused"}, {"proxy_no_cache", "proxy_cache is refused"}, {"proxy_store_", "proxy_store is refused"}, {"ssi_", "ssi is refused"},
+	{"dav_access", "dav_methods is refused"}, {"create_full_put_path", "dav_methods is refused"}, {"min_delete_depth", "dav_methods is refused"}, {"mp4_", "mp4 is refused"},
 	{"http2_", "http2 is refused"}, {"http3_", "http3 is refused"}, {"quic_", "quic is refused"},
 	{"fastcgi_", "fastcgi_pass is refused"}, {"uwsgi_", "uwsgi_pass is refused"}, {"scgi_", "scgi_pass is refused"},
 	{"grpc_", "grpc_pass is refused"}, {"memcached_", "memcached_pass is refused"},
