@@ -28,6 +28,9 @@ func (k *checker) resolve() {
 	for i := range k.cfg.HTTP.Servers {
 		server := &k.cfg.HTTP.Servers[i]
 		for l := range server.AllLocations() {
+			for i := range l.Locations { // they come later: nobody gets in by a location within one that is shut
+				l.Locations[i].Internal = l.Locations[i].Internal || l.Internal
+			}
 			l.derive()
 		}
 		for l := range server.Blocks() {

@@ -247,7 +247,8 @@ type Location struct {
 
 	// Whether requests are answered with a transparent picture of one dot.
 	EmptyGIF bool `toml:"empty_gif" default:"false"`
-	// Whether the location is open only to requests that come from within: by error_page, rewrite and the like. Others are answered with 404.
+	// Whether the location is open only to requests that come from within: by error_page, rewrite and the like. Others are answered with 404. It holds for the
+	// locations in it, too.
 	Internal bool `toml:"internal" default:"false"`
 
 	// What holds for all methods but some.
