@@ -127,7 +127,7 @@ func (c *Conn) Disarm() { c.timer.Disarm() }
 
 // Read reads into b, which must not be empty.
 func (c *Conn) Read(b []byte) (int, Status) {
-	n, errno := sys.Read(int(c.fd), b)
+	n, errno := sys.Recv(int(c.fd), b)
 	return c.read(n, len(b), errno)
 }
 
@@ -156,7 +156,7 @@ func (c *Conn) Readv(iov []sys.Iovec, room int) (int, Status) {
 
 // Write writes from b, which must not be empty.
 func (c *Conn) Write(b []byte) (int, Status) {
-	n, errno := sys.Write(int(c.fd), b)
+	n, errno := sys.Send(int(c.fd), b)
 	return c.wrote(n, len(b), errno)
 }
 

@@ -84,6 +84,24 @@ func Discard(socket int, b []byte) (int, syscall.Errno) {
 	return receive(socket, b, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 }
 
+// Recv is Read on a socket. The kernel has less to do for recv(2) than for read(2), which asks the file system first: some 4 % of the call.
+func Recv(socket int, b []byte) (int, syscall.Errno) {
+	return receive(socket, b, unix.MSG_DONTWAIT)
+}
+
+// Send is Write on a socket, as Recv is Read. send(2).
+func Send(socket int, b []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(socket), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno != EINTR {
+			if errno != 0 {
+				return 0, errno
+			}
+			return int(n), 0
+		}
+	}
+}
+
 func receive(socket int, b []byte, flags uintptr) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(socket), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
