@@ -42,6 +42,12 @@ func TestTalk(t *testing.T) {
 		if _, err := c.Read("conf.d"); err == nil || !strings.Contains(err.Error(), "is not a file") {
 			t.Errorf("a folder: %v", err)
 		}
+		if found, err := c.LookUp("localhost"); err != nil || len(found) == 0 {
+			t.Errorf("a host: %v, %v", found, err)
+		}
+		if text, err := c.Read(os.DevNull); err != nil || len(text) != 0 {
+			t.Errorf("%s: %q, %v", os.DevNull, text, err)
+		}
 		if names, err := c.Glob("conf.d/*"); err != nil || strings.Join(names, " ") != "conf.d/a conf.d/b" {
 			t.Errorf("glob: %v, %v", names, err)
 		}
