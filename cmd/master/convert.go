@@ -97,7 +97,7 @@ func (c command) runConvert() (*wire.Result, error) {
 	if err := child.Start(); err != nil {
 		return nil, err
 	}
-	files := wire.Files(&wire.Disk{Base: c.prefix})
+	files := wire.Files(&wire.Disk{Base: c.prefix, Offline: c.action == actionTest || c.action == actionPrint})
 	if c.sources != nil {
 		c.sources.Files, c.sources.path = files, c.path
 		files = c.sources

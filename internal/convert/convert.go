@@ -87,6 +87,8 @@ type converter struct {
 	buffers   *block // [buffers], when something stands in it
 	checks    healthChecks
 
+	unknown []string // hosts that were not looked up
+
 	groupZones map[string]int64 // sizes of the zones of upstreams
 	sizeless   []*directive     // zone in upstreams
 

@@ -45,8 +45,11 @@ func (m memory) Glob(pattern string) ([]string, error) {
 }
 
 func (m memory) LookUp(host string) ([]string, error) {
-	if host == "two.example" {
+	switch host {
+	case "two.example":
 		return []string{"192.0.2.1", "2001:db8::1"}, nil
+	case "unasked.example", "unasked2.example":
+		return nil, nil
 	}
 	return nil, errors.New("no such host")
 }

@@ -4,8 +4,10 @@
 package convert
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"weir/internal/convert/wire"
@@ -54,14 +56,29 @@ func (c *converter) logTarget(l *level, d *directive, path string) (string, bool
 	return "syslog:" + strings.Join(parameters, ","), true
 }
 
-// lookUp is the addresses of a host; nil: there are none.
+// lookUp is the addresses of a host; nil: there are none. Where names are not looked up (weir -t), an address that nobody has stands for those of a host.
 func (c *converter) lookUp(d *directive, host string) []string {
 	ips, err := c.files.LookUp(host)
-	if err != nil || len(ips) == 0 {
+	if err != nil {
 		return nil
+	}
+	if len(ips) == 0 {
+		ip := c.standIn(host)
+		c.note(wire.Different, d, "the addresses of \"%s\" are looked up when weir starts or reloads: here %s stands for them", host, ip)
+		return []string{ip}
 	}
 	c.note(wire.Different, d, "the addresses of \"%s\" are looked up when the configuration is read: %s", host, strings.Join(ips, ", "))
 	return ips
+}
+
+// standIn is an address for documents (RFC 3849), another one for each host.
+func (c *converter) standIn(host string) string {
+	at := slices.Index(c.unknown, host)
+	if at < 0 {
+		at = len(c.unknown)
+		c.unknown = append(c.unknown, host)
+	}
+	return fmt.Sprintf("2001:db8::%x", at+1)
 }
 
 // splitHost splits "host:port", and keeps the colon.

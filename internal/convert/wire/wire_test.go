@@ -67,6 +67,13 @@ func TestTalk(t *testing.T) {
 	require.Equal(t, []conf.Place{{File: "f", Line: 3, Directive: "d"}, {}, {File: "g", Line: 4, Directive: "d"}}, got.Source("x").Lines)
 }
 
+// A disk that is offline asks nobody.
+func TestOffline(t *testing.T) {
+	found, err := (&Disk{Offline: true}).LookUp("localhost")
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
 // A peer that makes no sense ends the talk; what it says of places is checked.
 func TestNonsense(t *testing.T) {
 	for _, text := range []string{"", "nonsense", "{}", `{"read":5}`, `{"result"`} {
