@@ -308,6 +308,7 @@ func TestZoneWithAnotherSizeCountsWithTheOldOne(t *testing.T) {
 }
 
 func TestZoneOfAFailedReloadIsClosed(t *testing.T) {
+	before := strings.Count(mappings(t), "limit_conn-addr") // of tests before this one, in whichever order they are
 	w := newWeir(t, "ok", "worker_processes = 1\n"+usualZone).start()
 	pid := w.workers(1)[0]
 	w.acquire(pid, "127.0.0.1", 5, 1)
@@ -318,7 +319,7 @@ func TestZoneOfAFailedReloadIsClosed(t *testing.T) {
 	}
 	w.eventually("its zones are closed", func() bool { return slices.Equal(w.zoneNames(), []string{"addr serving 1"}) })
 	w.eventually("nothing of them is left", func() bool {
-		return strings.Count(mappings(t), "limit_conn-other") == 0 && strings.Count(mappings(t), "limit_conn-addr") == 1
+		return strings.Count(mappings(t), "limit_conn-other") == 0 && strings.Count(mappings(t), "limit_conn-addr") <= before+1
 	})
 	require.NotContains(t, w.errors(), "has another size", "it never served")
 
