@@ -421,9 +421,7 @@ func (m *master) becomeStopping(askers []asker) {
 	if m.successor != nil && m.successor.state != successorServing {
 		m.giveUp(errLeaving, true)
 	}
-	if m.predecessor.lives() && m.predecessor.leaving {
-		m.predecessor.tell(ipc.Message{Kind: ipc.Stop})
-	}
+	m.stopOld()
 	m.closeSockets()
 	for _, g := range m.live {
 		m.stopGeneration(g)

@@ -151,6 +151,7 @@ func (m *master) onPredecessor(w word) {
 		m.commit()
 	case w.message.Kind == ipc.Retiring:
 		p.leaving = true
+		m.stopOld() // an order to stop may be read before what was said earlier
 	case w.message.Kind == ipc.Reopen && p.taken: // the old one has reopened log files that this one had opened before
 		m.want(orderReopen, nil)
 	case w.message.Kind == ipc.Reload && p.taken:

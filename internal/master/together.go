@@ -83,6 +83,13 @@ func (m *master) awaitsOld() bool {
 	return m.ending == quitting || time.Since(m.endBegan) < oldPatience
 }
 
+// stopOld tells an old master that drains to stop at once, if this one does: the service ends with both.
+func (m *master) stopOld() {
+	if p := m.predecessor; m.ending == stopping && p.lives() && p.leaving {
+		p.tell(ipc.Message{Kind: ipc.Stop})
+	}
+}
+
 // owesAnswers says whether a master whose service goes on in another one waits with its end for those who have asked it something.
 func (m *master) owesAnswers() bool {
 	if m.ending != leaving || !m.answering().busy() {
