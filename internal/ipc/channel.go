@@ -61,6 +61,8 @@ type Message struct {
 	LeaveMs int64    `json:"leave_ms,omitempty"` // Draining: the worker is gone after so many milliseconds at the latest; 0: no bound
 	Holders []Holder `json:"holders,omitempty"`  // Holding: the most numerous first, at most HoldersMax
 
+	Leaves bool `json:"leaves,omitempty"` // TakeOver: the old master leaves as soon as the new one serves, without another word
+
 	PID int `json:"pid,omitempty"` // Holding between masters: the worker
 
 	// Ready, of a new master: its first generation, and how many workers of it serve. Reloaded: the generation that serves.

@@ -24,7 +24,7 @@ const (
 	Withdrawn Kind = "withdrawn" // from the new master: none of my workers takes connections from yours, until I say Serving again
 	Reload    Kind = "reload"    // from the old master: somebody has asked me to reload; answer Reloaded with the same Serial
 	Reloaded  Kind = "reloaded"  // from the new master: Text says what failed, TookMs how long it took
-	Retiring  Kind = "retiring"  // from the old master: my workers drain, and I leave after them
+	Retiring  Kind = "retiring"  // from the old master: my workers drain, and I leave after them; TakeOver may have said so already
 )
 
 // Succession is the part of a Manifest that only a new master gets: what the old one has beyond what workers need.

@@ -29,7 +29,7 @@ type predecessor struct {
 	manifest *ipc.Manifest
 	proved   bool // Ready has been said
 	taken    bool // this process is the master now
-	leaving  bool // the old one has said that it leaves for good
+	leaving  bool // the old one leaves for good
 	gone     bool // it has ended
 
 	holders map[int][]ipc.Holder // by process: what held the old master's workers when it was asked last
@@ -148,6 +148,7 @@ func (m *master) onPredecessor(w word) {
 		m.inherit()
 	case w.message.Kind == ipc.TakeOver && m.mayTake():
 		m.at("new.take-over")
+		p.leaving = w.message.Leaves
 		m.commit()
 	case w.message.Kind == ipc.Retiring:
 		p.leaving = true

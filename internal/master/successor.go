@@ -257,7 +257,7 @@ func (m *master) letTakeOver(ready ipc.Message) {
 	}
 	s.state, s.deadline = successorTaking, time.Now().Add(s.limit)
 	s.server = m.control.pause()
-	if err := s.tell(ipc.Message{Kind: ipc.TakeOver}); err != nil {
+	if err := s.tell(ipc.Message{Kind: ipc.TakeOver, Leaves: !m.staysBeside()}); err != nil {
 		m.giveUp(fmt.Errorf("the new master, process %d: %w", s.pid, err), true)
 		return
 	}
@@ -274,15 +274,18 @@ func (m *master) onTakenOver(serving ipc.Message) {
 	if s.rotated || m.rotation != nil || m.wanted[orderReopen] {
 		s.tell(ipc.Message{Kind: ipc.Reopen})
 	}
-	hold := m.current.config.UpgradeHold
-	if !s.byHand || hold == 0 {
+	if !m.staysBeside() {
 		m.becomeLeaving()
 		return
 	}
+	hold := m.current.config.UpgradeHold
 	s.hold = time.Now().Add(hold)
 	m.log.Notice(fmt.Sprintf("this master stays beside it; in %s it leaves, unless WINCH (drain its workers) or HUP (new workers) to it let an operator decide: "+
 		"QUIT to this one completes the upgrade, QUIT to the new one goes back", hold), zap.String("pid_file", m.pid.path+oldSuffix))
 }
+
+// staysBeside says whether this master stays beside the new one, for an operator to decide.
+func (m *master) staysBeside() bool { return m.successor.byHand && m.current.config.UpgradeHold > 0 }
 
 // takeTheWheel notes that an operator has begun to decide: this master does not leave by itself any more.
 func (m *master) takeTheWheel() {
