@@ -33,7 +33,7 @@ func (t *variables) addRequest() {
 		return r.appendRemoteUser(dst)
 	}
 	t[vars.ContentLength] = func(r *Request, dst []byte, _ string) ([]byte, bool) {
-		if r.withoutBody && r.sub == nil {
+		if r.withoutBody && r.loc.Proxy != nil && r.sub == nil { // the origin does not get the body
 			return dst, false
 		}
 		if r.head.Chunked && r.bodyOpen && r.body.ReadDone() {
